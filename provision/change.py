@@ -1,0 +1,25 @@
+"""What a plan is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Action = Literal["create", "update", "delete", "start", "restart", "stop", "commit", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing a resource will do to reach what is wanted.
+
+    `property` names what differs (``files./etc/rancher/k3s/config.yaml``,
+    ``unit.k3s.service``): the path shown in Pulumi's detailed diff. `summary`
+    is the one line a person reads. `diff` is a unified diff where content
+    changes. Neither ever holds a secret: content that may hold one is shown
+    as its length and first characters of its sha256.
+    """
+
+    property: str
+    action: Action
+    summary: str
+    diff: str = ""

@@ -1,0 +1,229 @@
+"""The typed stack configuration: what ``Pulumi.<cluster>.yaml`` may say.
+
+Models only: reading the file, line numbers and decryption are in
+``provision.config_file``. YAML keys are camelCase, attributes snake_case.
+Everything is frozen. Secrets are `provision.secret.Secret`; in the file they
+are ``secure:`` values (Pulumi's own encoding), allowed wherever a `Secret` is.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from provision.secret import Secret
+
+SafeName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+DEFAULT_COMPONENTS = (
+    "source-controller",
+    "kustomize-controller",
+    "helm-controller",
+    "notification-controller",
+)
+IMAGE_COMPONENTS = ("image-reflector-controller", "image-automation-controller")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class SshLogin(_Model):
+    """How one SSH server is reached and who it must prove to be."""
+
+    host: str = Field(min_length=1, description="Name or address.")
+    port: Port = 22
+    user: str = "root"
+    host_key: str = Field(
+        default="",
+        description="The pinned host key: 'ssh-ed25519 AAAA…', or its 'SHA256:…' fingerprint.",
+    )
+    identity_file: str = Field(default="", description="A private key file; none: agent only.")
+    agent: bool = Field(default=True, description="Whether keys of a running SSH agent are tried.")
+    password: Secret | None = Field(default=None, description="For password login.")
+    passphrase: Secret | None = Field(default=None, description="Opens identityFile.")
+
+
+class Node(SshLogin):
+    """One machine of the cluster."""
+
+    name: SafeName
+    role: Literal["server", "agent"] = "server"
+    address: str = Field(
+        default="", description="Where the Kubernetes API is reached; default: host."
+    )
+    sudo_password: Secret | None = Field(
+        default=None, description="For a user whose sudo asks for one."
+    )
+    jump: SshLogin | None = Field(default=None, description="An SSH server to go through.")
+
+
+class Proxy(_Model):
+    """Proxy settings that k3s gets in its environment."""
+
+    http: str = ""
+    https: str = ""
+    no_proxy: str = ""
+
+
+class K3s(_Model):
+    """The k3s server."""
+
+    version: str = Field(default="v1.36.3+k3s1", pattern=r"^v\d+\.\d+\.\d+\+k3s\d+$")
+    managed_by: Literal["elysium", "plan"] = Field(
+        default="elysium", description="'plan': a system-upgrade Plan in Git owns the version."
+    )
+    datastore: Literal["sqlite", "etcd"] = "sqlite"
+    secrets_encryption: bool = Field(default=True, description="Cannot be turned on later.")
+    tls_san: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+    registries: dict[str, Any] = Field(default_factory=dict)
+    proxy: Proxy = Proxy()
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Any other k3s server option, as in its config.yaml."
+    )
+    start_timeout: int = Field(default=300, ge=10, description="Seconds until Ready.")
+
+
+class Gpu(_Model):
+    """The Intel GPU."""
+
+    managed_by: Literal["auto", "elysium", "flux"] = Field(
+        default="auto", description="'auto': flux where the repository installs the plugin."
+    )
+    driver: Literal["auto", "i915", "xe"] = "auto"
+    shared_dev_num: int = Field(default=10, ge=1, le=100)
+    plugin_image: str = "intel/intel-gpu-plugin:0.34.0"
+    timeout: int = Field(default=300, ge=5, description="Seconds until it is allocatable.")
+
+
+class Media(_Model):
+    """The media library: one rclone remote behind a systemd automount."""
+
+    remote: dict[str, str | int | bool | Secret] = Field(
+        description="The rclone remote: 'type' and its options; secrets as secure values."
+    )
+    path: str = Field(default="", description="Inside the remote; for Azure Blob: container/path.")
+    mount_point: str = Field(default="/mnt/media-library", pattern=r"^/[^\s]+$")
+    rclone_version: str = Field(default="v1.75.2", pattern=r"^v\d+\.\d+\.\d+$")
+    cache_mode: Literal["off", "minimal", "writes", "full"] = "full"
+    cache_size: str = "20G"
+    cache_dir: str = "/var/cache/rclone"
+    idle_timeout: int = Field(default=0, ge=0, description="Seconds; 0: stays mounted.")
+    read_only: bool = False
+    options: dict[str, str | int | bool] = Field(
+        default_factory=dict, description="Any other rclone mount option, without the dashes."
+    )
+    list_timeout: int = Field(default=300, ge=5, description="Seconds for the first listing.")
+
+    @model_validator(mode="after")
+    def _needs_a_type(self) -> Media:
+        if not self.remote.get("type"):
+            raise ValueError("remote.type is missing, for example 'azureblob'")
+        return self
+
+
+class GitHub(_Model):
+    """The GitOps repository and how GitHub is reached."""
+
+    owner: str = Field(min_length=1)
+    repository: str = Field(min_length=1)
+    branch: str = "main"
+    base_url: str = Field(default="https://api.github.com", pattern=r"^https?://")
+    ssh_host: str = "github.com"
+    ssh_port: Port = 22
+    git_host_keys: tuple[str, ...] = Field(
+        default=(), description="Pinned SSH host keys of the git server; default: its API tells."
+    )
+    token: Secret | None = Field(
+        default=None, description="Default: GITHUB_TOKEN, then GH_TOKEN, then 'gh auth token'."
+    )
+    token_file: str = ""
+
+    @property
+    def slug(self) -> str:
+        """``owner/repository``."""
+        return f"{self.owner}/{self.repository}"
+
+    @property
+    def git_url(self) -> str:
+        """The repository's SSH address, as Flux wants it."""
+        port = "" if self.ssh_port == 22 else f":{self.ssh_port}"
+        return f"ssh://git@{self.ssh_host}{port}/{self.owner}/{self.repository}.git"
+
+
+class Flux(_Model):
+    """Flux CD."""
+
+    version: str = Field(default="v2.9.3", pattern=r"^v\d+\.\d+\.\d+$")
+    path: str = Field(default="", description="Default: clusters/<cluster>.")
+    components: tuple[str, ...] = DEFAULT_COMPONENTS
+    components_extra: tuple[str, ...] = IMAGE_COMPONENTS
+    commit: Literal["push", "pull-request", "none"] = Field(
+        default="push", description="'none': Flux Operator owns Flux; nothing is committed."
+    )
+    interval: str = "1m"
+    manifests: str = Field(default="", description="A components file instead of the release.")
+    key_algorithm: Literal["ed25519", "ecdsa-p384", "rsa-4096"] = "ed25519"
+    read_write: bool | None = Field(
+        default=None, description="Default: read-write when image automation is among them."
+    )
+    timeout: int = Field(default=600, ge=10, description="Seconds until everything is Ready.")
+
+    @property
+    def all_components(self) -> tuple[str, ...]:
+        """Components and extras, each once, in order."""
+        return tuple(dict.fromkeys((*self.components, *self.components_extra)))
+
+    @property
+    def key_is_read_write(self) -> bool:
+        """Whether the deploy key may push."""
+        if self.read_write is not None:
+            return self.read_write
+        return "image-automation-controller" in self.all_components
+
+
+class Artifacts(_Model):
+    """Where pinned downloads come from."""
+
+    mirror: str = Field(
+        default="", description="A directory or URL with the layout of the releases' own hosts."
+    )
+    pins: str = Field(default="", description="A pins file instead of the one beside the stack.")
+
+
+class Config(_Model):
+    """One cluster. `cluster` is the stack's name."""
+
+    cluster: SafeName
+    nodes: tuple[Node, ...] = Field(min_length=1)
+    k3s: K3s = K3s()
+    gpu: Gpu | None = None
+    media: Media | None = None
+    github: GitHub
+    flux: Flux = Flux()
+    artifacts: Artifacts = Artifacts()
+
+    @model_validator(mode="after")
+    def _one_server(self) -> Config:
+        names = [node.name for node in self.nodes]
+        if len(set(names)) != len(names):
+            raise ValueError("two nodes have the same name")
+        if sum(node.role == "server" for node in self.nodes) != 1 or len(self.nodes) != 1:
+            raise ValueError("exactly one node, with role server, is supported now")
+        return self
+
+    @property
+    def server(self) -> Node:
+        """The server node."""
+        return next(node for node in self.nodes if node.role == "server")
+
+    @property
+    def flux_path(self) -> str:
+        """The cluster's path in the repository, without ``./``."""
+        return (self.flux.path or f"clusters/{self.cluster}").removeprefix("./").strip("/")
