@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 from pydantic.alias_generators import to_camel
 
 from provision.secret import Secret
 
 SafeName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+RemoteValue = Annotated[
+    StrictStr | StrictBool | StrictInt | Secret, Field(union_mode="left_to_right")
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 DEFAULT_COMPONENTS = (
@@ -105,7 +108,7 @@ class Gpu(_Model):
 class Media(_Model):
     """The media library: one rclone remote behind a systemd automount."""
 
-    remote: dict[str, str | int | bool | Secret] = Field(
+    remote: dict[str, RemoteValue] = Field(
         description="The rclone remote: 'type' and its options; secrets as secure values."
     )
     path: str = Field(default="", description="Inside the remote; for Azure Blob: container/path.")
@@ -116,7 +119,7 @@ class Media(_Model):
     cache_dir: str = "/var/cache/rclone"
     idle_timeout: int = Field(default=0, ge=0, description="Seconds; 0: stays mounted.")
     read_only: bool = False
-    options: dict[str, str | int | bool] = Field(
+    options: dict[str, StrictStr | StrictBool | StrictInt] = Field(
         default_factory=dict, description="Any other rclone mount option, without the dashes."
     )
     list_timeout: int = Field(default=300, ge=5, description="Seconds for the first listing.")

@@ -1,0 +1,45 @@
+"""Which resource types there are. Modules are imported when first asked for."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+from provision import errors
+from provision.provider.resource import Resource
+
+_TYPES = {
+    "elysium:node:K3sServer": ("k3s_server", "K3sServer"),
+    "elysium:node:IntelGpu": ("intel_gpu", "IntelGpu"),
+    "elysium:node:MediaMount": ("media_mount", "MediaMount"),
+    "elysium:node:GpuCapacity": ("gpu_capacity", "GpuCapacity"),
+    "elysium:flux:GitAccess": ("git_access", "GitAccess"),
+    "elysium:flux:Components": ("components", "Components"),
+    "elysium:flux:Sync": ("sync", "Sync"),
+    "elysium:github:Commit": ("commit", "Commit"),
+}
+
+
+def types() -> tuple[str, ...]:
+    """Return every type token."""
+    return tuple(_TYPES)
+
+
+@functools.cache
+def find(type_token: str) -> Resource[Any]:
+    """Return the resource of `type_token`.
+
+    Raises `errors.StackError` for a type this version does not know, as in a
+    state file that a newer elysium wrote.
+    """
+    try:
+        module, name = _TYPES[type_token]
+    except KeyError:
+        raise errors.StackError(
+            f"{type_token} is not a resource type of this elysium",
+            operation="find a resource type",
+            hint="the stack may have been written by a newer elysium; upgrade it",
+        ) from None
+    kind = getattr(importlib.import_module(f"provision.provider.{module}"), name)
+    return kind()

@@ -1,0 +1,49 @@
+"""The part of the configuration that reaches nodes and GitHub, as one JSON text.
+
+The program hands it, as a secret, to the ``elysium`` provider resource, so that
+a provider in another process (the upstream engine's) can open the same
+connections. The GitHub token is in it only where the stack's configuration
+holds one; a token from the environment stays out of the state.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from provision import config, errors
+from provision.secret import Secret
+
+
+def dump(cfg: config.Config) -> str:
+    """Return `cfg` as JSON with its secrets in clear: to be made a secret at once.
+
+    The media library is left out: its credentials are inputs of its own resource.
+    """
+    cfg = cfg.model_copy(update={"media": None})
+    return json.dumps(_reveal(cfg.model_dump(by_alias=True)), sort_keys=True)
+
+
+def load(text: str) -> config.Config:
+    """Return the configuration that `dump` wrote.
+
+    Raises `errors.StackError` when the text is from an incompatible version.
+    """
+    try:
+        return config.Config.model_validate_json(text)
+    except ValueError as error:
+        raise errors.StackError(
+            "the provider's settings in the stack's state cannot be read by this elysium",
+            operation="configure the elysium provider",
+            hint="run 'elysium up' with the version that wrote the state, or upgrade",
+        ) from error
+
+
+def _reveal(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {key: _reveal(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_reveal(item) for item in value]
+    return value
