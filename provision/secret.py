@@ -63,7 +63,8 @@ class Secret:
             raise ValueError("a text is expected")
 
         return core_schema.no_info_plain_validator_function(
-            validate, serialization=core_schema.plain_serializer_function_ser_schema(str)
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json"),
         )
 
 

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from pulumi.provider import experimental
+from pulumi.provider.experimental import provider as protocol
 
 from provision import errors
 from provision.change import Change
@@ -37,21 +37,21 @@ class Credentials(Protocol):
         ...
 
 
-class PlannedDiff(experimental.DiffResponse):
+class PlannedDiff(protocol.DiffResponse):
     """A diff that also carries the plan it was made from, for people to read."""
 
     def __init__(self, planned: tuple[Change, ...], replaces: tuple[str, ...]) -> None:
         kinds = {
-            "create": experimental.PropertyDiffKind.ADD,
-            "delete": experimental.PropertyDiffKind.DELETE,
+            "create": protocol.PropertyDiffKind.ADD,
+            "delete": protocol.PropertyDiffKind.DELETE,
         }
-        update = experimental.PropertyDiffKind.UPDATE
+        update = protocol.PropertyDiffKind.UPDATE
         super().__init__(
             changes=bool(planned or replaces),
             replaces=list(replaces),
             diffs=[change.property for change in planned],
             detailed_diff={
-                change.property: experimental.PropertyDiff(
+                change.property: protocol.PropertyDiff(
                     kinds.get(change.action, update), input_diff=False
                 )
                 for change in planned
@@ -60,7 +60,7 @@ class PlannedDiff(experimental.DiffResponse):
         self.planned = planned
 
 
-class PlannedCreate(experimental.CreateResponse):
+class PlannedCreate(protocol.CreateResponse):
     """A previewed creation that carries the plan."""
 
     def __init__(self, properties: values.Properties, planned: tuple[Change, ...]) -> None:
@@ -68,7 +68,7 @@ class PlannedCreate(experimental.CreateResponse):
         self.planned = planned
 
 
-class ElysiumProvider(experimental.Provider):
+class ElysiumProvider(protocol.Provider):
     """All ``elysium:*`` resources."""
 
     def __init__(self, credentials: Credentials, notify: Notify) -> None:
@@ -80,46 +80,44 @@ class ElysiumProvider(experimental.Provider):
         self._credentials = credentials
         self._notify = notify
 
-    async def check_config(self, request: experimental.CheckRequest) -> experimental.CheckResponse:
+    async def check_config(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
         """Accept the settings; they hold credentials, so they become a secret."""
         inputs = dict(request.new_inputs)
         if "settings" in inputs:
             inputs["settings"] = inputs["settings"].with_secret(True)
-        return experimental.CheckResponse(inputs=inputs)
+        return protocol.CheckResponse(inputs=inputs)
 
-    async def diff_config(self, request: experimental.DiffRequest) -> experimental.DiffResponse:
+    async def diff_config(self, request: protocol.DiffRequest) -> protocol.DiffResponse:
         """New settings never replace the provider, nor anything it made."""
         changed = request.old_state.get("settings") != request.new_inputs.get("settings")
-        return experimental.DiffResponse(changes=changed, diffs=["settings"] if changed else [])
+        return protocol.DiffResponse(changes=changed, diffs=["settings"] if changed else [])
 
-    async def configure(
-        self, request: experimental.ConfigureRequest
-    ) -> experimental.ConfigureResponse:
+    async def configure(self, request: protocol.ConfigureRequest) -> protocol.ConfigureResponse:
         """Take the settings; nothing is contacted yet."""
         settings = values.plain_map(request.args).get("settings")
         if isinstance(settings, str):
             self._credentials.configure(settings)
-        return experimental.ConfigureResponse(
+        return protocol.ConfigureResponse(
             accept_secrets=True, supports_preview=True, accept_resources=False, accept_outputs=False
         )
 
-    async def check(self, request: experimental.CheckRequest) -> experimental.CheckResponse:
+    async def check(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
         """Validate the inputs of one resource and fill in defaults."""
         kind = registry.find(request.type)
         inputs, problems = kind.check(values.plain_map(request.new_inputs))
         secret = values.secret_keys(request.new_inputs) | kind.secret_inputs
-        return experimental.CheckResponse(
+        return protocol.CheckResponse(
             inputs=values.property_map(inputs, secret),
-            failures=[experimental.CheckFailure(p.key, p.message) for p in problems],
+            failures=[protocol.CheckFailure(p.key, p.message) for p in problems],
         )
 
-    async def diff(self, request: experimental.DiffRequest) -> experimental.DiffResponse:
+    async def diff(self, request: protocol.DiffRequest) -> protocol.DiffResponse:
         """Plan against what is really there."""
         kind = registry.find(request.type)
         state = values.plain_map(request.old_state)
         inputs = values.plain_map(request.new_inputs)
         if resource.has_unknown(inputs):
-            return experimental.DiffResponse(changes=None)
+            return protocol.DiffResponse(changes=None)
         replaces = kind.replaces(state, inputs)
         ctx = self._context(request.urn)
 
@@ -128,7 +126,7 @@ class ElysiumProvider(experimental.Provider):
 
         return PlannedDiff(await asyncio.to_thread(work), replaces)
 
-    async def create(self, request: experimental.CreateRequest) -> experimental.CreateResponse:
+    async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
         """Bring it about, whatever part of it is there already."""
         kind = registry.find(request.type)
         inputs = values.plain_map(request.properties)
@@ -138,12 +136,12 @@ class ElysiumProvider(experimental.Provider):
             planned, outputs = await asyncio.to_thread(_preview_create, kind, ctx, inputs)
             return PlannedCreate(_properties(kind, inputs, outputs, secret), planned)
         outputs = await asyncio.to_thread(_converge, kind, ctx, inputs, {})
-        return experimental.CreateResponse(
+        return protocol.CreateResponse(
             resource_id=kind.identity(inputs),
             properties=_properties(kind, inputs, outputs, secret),
         )
 
-    async def update(self, request: experimental.UpdateRequest) -> experimental.UpdateResponse:
+    async def update(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
         """Bring it about again."""
         kind = registry.find(request.type)
         inputs = values.plain_map(request.news)
@@ -157,9 +155,9 @@ class ElysiumProvider(experimental.Provider):
                 outputs = await asyncio.to_thread(_preview_update, kind, ctx, inputs, state)
         else:
             outputs = await asyncio.to_thread(_converge, kind, ctx, inputs, state)
-        return experimental.UpdateResponse(properties=_properties(kind, inputs, outputs, secret))
+        return protocol.UpdateResponse(properties=_properties(kind, inputs, outputs, secret))
 
-    async def read(self, request: experimental.ReadRequest) -> experimental.ReadResponse:
+    async def read(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
         """Look at what is there; nothing there means gone."""
         kind = registry.find(request.type)
         state = values.plain_map(request.properties)
@@ -168,15 +166,15 @@ class ElysiumProvider(experimental.Provider):
         ctx = self._context(request.urn)
         observed = await asyncio.to_thread(kind.observe, ctx, inputs, state)
         if not observed.exists:
-            return experimental.ReadResponse(resource_id="", properties={}, inputs={})
+            return protocol.ReadResponse(resource_id="", properties={}, inputs={})
         outputs = kind.outputs(observed.facts, inputs, state)
-        return experimental.ReadResponse(
+        return protocol.ReadResponse(
             resource_id=request.resource_id,
             properties=_properties(kind, inputs, outputs, secret),
             inputs=values.property_map(inputs, secret | kind.secret_inputs),
         )
 
-    async def delete(self, request: experimental.DeleteRequest) -> None:
+    async def delete(self, request: protocol.DeleteRequest) -> None:
         """Remove what it brought."""
         kind = registry.find(request.type)
         state = values.plain_map(request.properties)

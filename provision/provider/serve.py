@@ -62,9 +62,7 @@ class _EngineLog:
     def __call__(self, urn: str, level: str, text: str) -> None:
         severity = proto.LogSeverity.WARNING if level == "warning" else proto.LogSeverity.INFO
         self._stub.Log(
-            proto.LogRequest(
-                severity=severity, message=text, urn=urn, ephemeral=level != "warning"
-            )
+            proto.LogRequest(severity=severity, message=text, urn=urn, ephemeral=level != "warning")
         )
 
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
-from pulumi.provider import experimental
 from pulumi.provider.experimental import property_value
+from pulumi.provider.experimental.property_value import PropertyValue
 
 from provision.provider.resource import UNKNOWN
 
-PropertyValue = experimental.PropertyValue
 Properties = dict[str, PropertyValue]
 
 

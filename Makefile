@@ -1,0 +1,59 @@
+# `make setup`, `make demo` and `make test` are all a newcomer needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo fmt lint types unit check contract integration e2e test bench sandbox-parts clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: $(STAMP) ## Make .venv with elysium in it
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## A whole cluster in a sandbox, from nothing (needs Linux and root)
+	$(BIN)/elysium sandbox demo
+
+fmt: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup ## Format and lint, checked
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup ## Strict types
+	$(BIN)/pyright
+
+unit: setup ## The quick tests
+	$(BIN)/pytest -q tests/unit
+
+check: lint types unit ## Format, lint, types, quick tests: under two minutes
+
+sandbox-parts: setup ## Build the sandbox's parts once, into the cache
+	$(BIN)/elysium sandbox build
+
+contract: setup sandbox-parts ## Against real sshd, git, API server, FUSE
+	$(BIN)/pytest -q tests/contract
+
+integration: setup ## The engine with the real SDK
+	$(BIN)/pytest -q tests/integration
+
+e2e: setup sandbox-parts ## The whole thing, in the sandbox
+	$(BIN)/pytest -q tests/e2e
+
+test: check sandbox-parts ## Everything
+	$(BIN)/pytest -q tests/contract tests/integration tests/e2e
+
+bench: setup sandbox-parts ## Ratios against peers and limits
+	$(BIN)/python -m tests.bench
+
+clean: ## Remove what make made here
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

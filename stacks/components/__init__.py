@@ -1,0 +1,1 @@
+"""The parts of a cluster, each a Pulumi component with typed arguments."""

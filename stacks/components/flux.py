@@ -1,0 +1,93 @@
+"""Flux: its controllers, its access to the repository, and the sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from provision import config
+from stacks import resources
+
+NAMESPACE = "flux-system"
+NAME = "flux-system"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FluxArgs:
+    """Which repository, and what of Flux."""
+
+    cluster: str
+    kubeconfig: pulumi.Input[str]
+    github: config.GitHub
+    flux: config.Flux
+    path: str
+
+
+class Flux(pulumi.ComponentResource):
+    """From an empty cluster to one that follows the repository."""
+
+    access: resources.GitAccess
+    components: resources.Components
+    sync: resources.Sync
+
+    def __init__(
+        self, name: str, args: FluxArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("elysium:components:Flux", name, None, opts)
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=opts.deleted_with if opts is not None else None
+        )
+        flux, github = args.flux, args.github
+        self.components = resources.Components(
+            f"{name}-components",
+            {
+                "kubeconfig": args.kubeconfig,
+                "namespace": NAMESPACE,
+                "path": args.path,
+                "branch": github.branch,
+                "version": flux.version,
+                "components": list(flux.all_components),
+                "commit": flux.commit,
+                "manifests": flux.manifests,
+                "message": f"Add Flux {flux.version} component manifests",
+            },
+            child,
+        )
+        # The deploy key outlives the node: its removal from GitHub is never skipped.
+        self.access = resources.GitAccess(
+            f"{name}-access",
+            {
+                "kubeconfig": args.kubeconfig,
+                "cluster": args.cluster,
+                "namespace": NAMESPACE,
+                "secretName": NAME,
+                "gitUrl": github.git_url,
+                "branch": github.branch,
+                "readWrite": flux.key_is_read_write,
+                "algorithm": flux.key_algorithm,
+                "hostKeys": list(github.git_host_keys),
+            },
+            pulumi.ResourceOptions(parent=self, depends_on=[self.components]),
+        )
+        self.sync = resources.Sync(
+            f"{name}-sync",
+            {
+                "kubeconfig": args.kubeconfig,
+                "namespace": NAMESPACE,
+                "name": NAME,
+                "path": args.path,
+                "branch": github.branch,
+                "gitUrl": github.git_url,
+                "secretName": NAME,
+                "interval": flux.interval,
+                "commit": flux.commit,
+                "timeout": flux.timeout,
+            },
+            pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(depends_on=[self.components, self.access])
+            ),
+        )
+        self.register_outputs(
+            {"revision": self.sync.revision, "deployKey": self.access.fingerprint}
+        )

@@ -1,0 +1,96 @@
+"""The program: one cluster, from a bare node to a reconciling Flux."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pulumi
+import pulumi_kubernetes
+
+from provision import config
+from provision.provider import settings
+from stacks import resources
+from stacks.components import flux, gpu, node
+
+
+def make_program(cfg: config.Config, *, flux_brings_gpu_plugin: bool) -> Callable[[], None]:
+    """Return the Pulumi program of `cfg`.
+
+    `flux_brings_gpu_plugin` is what ``gpu.managedBy: auto`` came to: whether the
+    repository installs Intel's device plugin itself.
+    """
+
+    def program() -> None:
+        elysium = resources.Provider("elysium", pulumi.Output.secret(settings.dump(cfg)))
+        top = pulumi.ResourceOptions(providers=[elysium])
+        server = node.Node(
+            cfg.server.name,
+            node.NodeArgs(
+                cluster=cfg.cluster, node=cfg.server, k3s=cfg.k3s, gpu=cfg.gpu, media=cfg.media
+            ),
+            top,
+        )
+        kubernetes = pulumi_kubernetes.Provider(
+            "kubernetes",
+            kubeconfig=pulumi.Output.secret(server.kubeconfig),
+            cluster_identifier=cfg.cluster,
+            enable_server_side_apply=True,
+            enable_secret_mutable=True,
+            enable_config_map_mutable=True,
+            upsert_existing_objects=True,
+            skip_update_unreachable=True,
+        )
+        in_cluster = pulumi.ResourceOptions(
+            providers=[elysium, kubernetes], deleted_with=server.k3s
+        )
+        if cfg.gpu is not None and not flux_brings_gpu_plugin:
+            gpu.GpuPlugin(
+                "gpu",
+                gpu.GpuPluginArgs(
+                    image=cfg.gpu.plugin_image, shared_dev_num=cfg.gpu.shared_dev_num
+                ),
+                in_cluster,
+            )
+        gitops = flux.Flux(
+            "flux",
+            flux.FluxArgs(
+                cluster=cfg.cluster,
+                kubeconfig=server.kubeconfig,
+                github=cfg.github,
+                flux=cfg.flux,
+                path=cfg.flux_path,
+            ),
+            in_cluster,
+        )
+        _export(cfg, server, gitops)
+        if cfg.gpu is not None and server.gpu is not None:
+            after: list[pulumi.Resource] = [gitops.sync] if flux_brings_gpu_plugin else []
+            capacity = gpu.capacity(
+                "gpu-capacity",
+                gpu.GpuCapacityArgs(
+                    kubeconfig=server.kubeconfig,
+                    node_name=server.name,
+                    resource_name=server.gpu.resourceName,
+                    timeout=cfg.gpu.timeout,
+                ),
+                pulumi.ResourceOptions(provider=elysium, deleted_with=server.k3s, depends_on=after),
+            )
+            pulumi.export("gpuAllocatable", capacity.allocatable)
+
+    return program
+
+
+def _export(cfg: config.Config, server: node.Node, gitops: flux.Flux) -> None:
+    pulumi.export("cluster", cfg.cluster)
+    pulumi.export("nodeName", server.name)
+    pulumi.export("k3sVersion", server.k3s.version)
+    pulumi.export("kubeconfig", pulumi.Output.secret(server.kubeconfig))
+    if server.gpu is not None:
+        pulumi.export("gpuResource", server.gpu.resourceName)
+    if server.media is not None:
+        pulumi.export("mediaMount", server.media.mountPoint)
+        pulumi.export("mediaUnit", server.media.unit)
+    pulumi.export("deployKeyTitle", gitops.access.title)
+    pulumi.export("deployKeyFingerprint", gitops.access.fingerprint)
+    pulumi.export("fluxRevision", gitops.sync.revision)
+    pulumi.export("kustomizations", gitops.sync.kustomizations)
