@@ -1,0 +1,392 @@
+"""A small client of the Kubernetes API: plain dicts in, plain dicts out.
+
+Every failure is an `errors.KubeError` with the API's own message in `detail`;
+`status` 0 means that no answer came. A kind that the server does not serve is
+absent for `KubeClient.get` and empty for `KubeClient.list`, and an error where
+something is to be written.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from provision import errors
+from provision.kube import failures, kinds, kubeconfig
+
+if TYPE_CHECKING:
+    import httpx2
+
+Object = dict[str, Any]
+PatchKind = Literal["merge", "json", "strategic", "apply"]
+Propagation = Literal["Background", "Foreground", "Orphan"]
+
+_PATCH = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+
+
+def title(kind: str, name: str, namespace: str | None = None) -> str:
+    """Return how an object is named to people: ``Secret flux-system/flux-system``."""
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
+class KubeClient:
+    """One API server as one user. Safe in threads; connections are kept and shared."""
+
+    def __init__(self, endpoint: kubeconfig.Endpoint, *, timeout: float = 30) -> None:
+        self.endpoint = endpoint
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._http: httpx2.Client | None = None
+        self._kinds = kinds.Kinds(self._discover)
+
+    @classmethod
+    def from_kubeconfig(cls, text: str, *, timeout: float = 30) -> Self:
+        """Return a client for the current context of the kubeconfig `text`.
+
+        `timeout` is in seconds and bounds each request. Nothing is contacted
+        yet. Raises `errors.KubeError` (status 400) when the text is unusable.
+        """
+        return cls(kubeconfig.parse(text), timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. The client may be used again."""
+        with self._lock:
+            if self._http:
+                self._http.close()
+                self._http = None
+
+    # -- reading ---------------------------------------------------------
+
+    def get(
+        self, api_version: str, kind: str, name: str, namespace: str | None = None
+    ) -> Object | None:
+        """Return the object, or None when there is none (or no such kind)."""
+        served = self._kinds.find(api_version, kind)
+        if not served:
+            return None
+        url = kinds.path(served, api_version, self._scope(served, namespace), name)
+        return self._ask("GET", url, f"reading {title(kind, name, namespace)}", absent=True)
+
+    def list(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> list[Object]:
+        """Return all objects of a kind, in one namespace or (None) in all.
+
+        Items carry `apiVersion` and `kind`, which the API leaves out of lists.
+        """
+        served = self._kinds.find(api_version, kind)
+        if not served:
+            return []
+        params = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": "500"}
+        url = kinds.path(served, api_version, namespace)
+        found: list[Object] = []
+        while True:
+            page = self._ask("GET", url, f"listing {served.plural}", params=params, absent=True)
+            found += [
+                {"apiVersion": api_version, "kind": kind} | item
+                for item in (page or {}).get("items") or ()
+            ]
+            more = ((page or {}).get("metadata") or {}).get("continue")
+            if not more:
+                return found
+            params["continue"] = more
+
+    def events(self, namespace: str | None, involved_kind: str, involved_name: str) -> list[str]:
+        """Return what happened to an object lately, oldest first, a sentence each.
+
+        Never raises for want of permission or of events: they only explain.
+        """
+        selector = f"involvedObject.name={involved_name},involvedObject.kind={involved_kind}"
+        try:
+            found = self.list("v1", "Event", namespace or None, field_selector=selector)
+        except errors.KubeError:
+            return []
+        found.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        return [_sentence(event) for event in found]
+
+    def version(self) -> str:
+        """Return the server's version, ``v1.34.4``."""
+        answer = self._ask("GET", "/version", "asking for the version") or {}
+        return str(answer.get("gitVersion", ""))
+
+    def namespaced(self, api_version: str, kind: str) -> bool | None:
+        """Return whether objects of the kind live in a namespace, None where it is not served."""
+        served = self._kinds.find(api_version, kind)
+        return served.namespaced if served else None
+
+    # -- writing ---------------------------------------------------------
+
+    def apply(
+        self,
+        obj: Mapping[str, Any],
+        *,
+        field_manager: str,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Object:
+        """Server-side apply `obj` and return what the API made of it.
+
+        Raises `failures.ConflictError`, naming the other managers, when a field
+        is theirs and `force` is off.
+        """
+        params = {"fieldManager": field_manager, "force": "true" if force else "false"}
+        return self._write("PATCH", obj, "applying", params, dry_run, _PATCH["apply"])
+
+    def create(
+        self, obj: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
+    ) -> Object:
+        """Create `obj`. Raises with status 409, reason ``AlreadyExists``, when it is there."""
+        params = {"fieldManager": field_manager}
+        return self._write("POST", obj, "creating", params, dry_run, "application/json")
+
+    def patch(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str | None,
+        patch: Any,
+        *,
+        kind_of_patch: PatchKind = "merge",
+        subresource: str | None = None,
+        field_manager: str = "elysium",
+        dry_run: bool = False,
+    ) -> Object:
+        """Patch an object (or its `subresource`, such as ``status``) and return the result."""
+        what = f"changing {title(kind, name, namespace)}"
+        served = self._require(api_version, kind, what)
+        scope = self._scope(served, namespace)
+        url = kinds.path(served, api_version, scope, name, subresource or "")
+        params = {"fieldManager": field_manager, "dryRun": "All" if dry_run else None}
+        body = json.dumps(patch)
+        answer = self._ask(
+            "PATCH", url, what, params=params, body=body, content_type=_PATCH[kind_of_patch]
+        )
+        return answer or {}
+
+    def delete(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str | None = None,
+        *,
+        propagation: Propagation = "Background",
+        uid: str | None = None,
+    ) -> bool:
+        """Ask for the deletion; False when there is nothing to delete. Does not wait.
+
+        With `uid`, an object of the same name but another life is left alone
+        (status 409).
+        """
+        served = self._kinds.find(api_version, kind)
+        if not served:
+            return False
+        options: Object = {"propagationPolicy": propagation}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        url = kinds.path(served, api_version, self._scope(served, namespace), name)
+        what = f"deleting {title(kind, name, namespace)}"
+        return self._ask("DELETE", url, what, body=json.dumps(options), absent=True) is not None
+
+    def watch(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        field_selector: str | None = None,
+        resource_version: str = "",
+        timeout: float = 60,
+    ) -> Iterator[tuple[str, Object]]:
+        """Yield (``ADDED`` | ``MODIFIED`` | ``DELETED``, object) until `timeout` seconds are over.
+
+        Without `resource_version` the objects that are there come first, as ADDED.
+        """
+        import httpx2
+
+        what = f"watching {kind}"
+        served = self._require(api_version, kind, what)
+        params = {
+            "watch": "true",
+            "timeoutSeconds": str(max(1, int(timeout))),
+            "fieldSelector": field_selector,
+            "resourceVersion": resource_version or None,
+        }
+        url = kinds.path(served, api_version, namespace)
+        try:
+            with self._client().stream(
+                "GET",
+                url,
+                params=_present(params),
+                timeout=httpx2.Timeout(self._timeout, read=timeout + 5),
+            ) as answer:
+                if answer.status_code >= 400:
+                    raise failures.refused(what, answer.status_code, answer.read().decode())
+                for line in answer.iter_lines():
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        status = int(event["object"].get("code") or 500)
+                        raise failures.refused(what, status, json.dumps(event["object"]))
+                    yield event["type"], event["object"]
+        except httpx2.TransportError as error:
+            raise failures.unreachable(what, self.endpoint.server, str(error)) from error
+
+    # -- the wire --------------------------------------------------------
+
+    def _scope(self, served: kinds.Served, namespace: str | None) -> str | None:
+        return (namespace or self.endpoint.namespace) if served.namespaced else None
+
+    def _require(self, api_version: str, kind: str, what: str) -> kinds.Served:
+        served = self._kinds.find(api_version, kind)
+        if served:
+            return served
+        raise errors.KubeError(
+            f"{what}: the cluster does not know the kind {kind} of {api_version}",
+            status=404,
+            reason="NoKind",
+            hint="its custom resource definition is not installed (yet)",
+        )
+
+    def _write(
+        self,
+        method: str,
+        obj: Mapping[str, Any],
+        verb: str,
+        params: Mapping[str, str | None],
+        dry_run: bool,
+        content_type: str,
+    ) -> Object:
+        api_version, kind = str(obj["apiVersion"]), str(obj["kind"])
+        metadata: Mapping[str, Any] = obj["metadata"]
+        name, namespace = str(metadata["name"]), metadata.get("namespace")
+        what = f"{verb} {title(kind, name, namespace)}"
+        served = self._require(api_version, kind, what)
+        url = kinds.path(
+            served,
+            api_version,
+            self._scope(served, namespace),
+            name if method == "PATCH" else "",
+        )
+        answer = self._ask(
+            method,
+            url,
+            what,
+            params={**params, "dryRun": "All" if dry_run else None},
+            body=json.dumps(obj),
+            content_type=content_type,
+            hide=_values(obj) if kind == "Secret" else (),
+        )
+        return answer or {}
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        *,
+        params: Mapping[str, str | None] | None = None,
+        body: str | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        absent: bool = False,
+        hide: tuple[str, ...] = (),
+    ) -> Any:
+        """Send one request; None for a 404 when `absent` is fine."""
+        import httpx2
+
+        headers = {"Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        try:
+            answer = self._client().request(
+                method, url, params=_present(params or {}), content=body, headers=headers
+            )
+        except httpx2.TransportError as error:
+            words = str(error) or type(error).__name__
+            tls = "CERTIFICATE_VERIFY_FAILED" in words
+            raise failures.unreachable(what, self.endpoint.server, words, tls=tls) from error
+        if answer.status_code == 404 and absent:
+            return None
+        if answer.status_code >= 400:
+            raise failures.refused(what, answer.status_code, answer.text, hide)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise errors.KubeError(
+                f"{what}: {self.endpoint.server} does not answer as a Kubernetes API",
+                status=answer.status_code,
+                reason="NotKubernetes",
+                detail=answer.text[:200],
+            ) from error
+
+    def _discover(self, url: str, accept: str) -> Any:
+        return self._ask("GET", url, "asking which kinds there are", accept=accept, absent=True)
+
+    def _client(self) -> httpx2.Client:
+        with self._lock:
+            if self._http is None:
+                import httpx2
+
+                # A connection that the server closed while idle is opened again by the
+                # transport; retries concern connecting only, so nothing is sent twice.
+                tls: Any = self.endpoint.tls if self.endpoint.tls else False
+                self._http = httpx2.Client(
+                    base_url=self.endpoint.server,
+                    headers={**self.endpoint.headers, "User-Agent": "elysium"},
+                    verify=tls,
+                    timeout=self._timeout,
+                    proxy=self.endpoint.proxy or None,
+                    event_hooks={"request": [_sni(self.endpoint.tls_server_name)]}
+                    if self.endpoint.tls_server_name
+                    else None,
+                )
+            return self._http
+
+
+def _sni(name: str) -> Callable[[Any], None]:
+    def hook(request: Any) -> None:
+        request.extensions = {**request.extensions, "sni_hostname": name}
+
+    return hook
+
+
+def _present(params: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in params.items() if value is not None}
+
+
+def _values(obj: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return every value of a Secret, so that no error quotes one."""
+    parts = (obj.get("data") or {}, obj.get("stringData") or {})
+    return tuple(str(value) for part in parts for value in part.values())
+
+
+def _sentence(event: Mapping[str, Any]) -> str:
+    count = int(event.get("count") or (event.get("series") or {}).get("count") or 1)
+    times = f" (x{count})" if count > 1 else ""
+    message = " ".join(str(event.get("message") or "").split())
+    return f"{event.get('type', 'Normal')} {event.get('reason', '')}{times}: {message}"

@@ -1,0 +1,173 @@
+"""Reading a kubeconfig text into what an HTTP client needs.
+
+Format: Kubernetes' ``client.config.k8s.io/v1`` (clusters, users, contexts,
+current-context). Client keys are never written to a disk: where the system has
+anonymous memory files, TLS reads them from there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import os
+import ssl
+import tempfile
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from provision import errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where an API server is and how to speak to it.
+
+    `headers` may hold a token, so the dataclass' repr leaves it out.
+    """
+
+    server: str
+    namespace: str = "default"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    tls_server_name: str = ""
+    proxy: str = ""
+
+
+def bad(message: str, hint: str = "") -> errors.KubeError:
+    """Return the error for a kubeconfig that cannot be used (status 400: nothing was asked)."""
+    return errors.KubeError(
+        "the kubeconfig cannot be used", status=400, reason="Kubeconfig", detail=message, hint=hint
+    )
+
+
+def parse(text: str) -> Endpoint:
+    """Return the endpoint of the current context of the kubeconfig `text`.
+
+    Raises `errors.KubeError` (status 400) for what cannot be used: no YAML, a
+    context that names nothing, credentials from an external command.
+    """
+    config = _document(text)
+    context_name = config.get("current-context") or ""
+    if not context_name:
+        raise bad("it has no current-context")
+    context = _entry(config, "contexts", "context", context_name)
+    cluster = _entry(config, "clusters", "cluster", str(context.get("cluster") or ""))
+    user_name = str(context.get("user") or "")
+    user = _entry(config, "users", "user", user_name) if user_name else {}
+    server = str(cluster.get("server") or "")
+    if not server.startswith(("https://", "http://")):
+        raise bad(f"cluster {context.get('cluster')!r} has no server URL")
+    return Endpoint(
+        server=server.rstrip("/"),
+        namespace=str(context.get("namespace") or "default"),
+        headers=_headers(user, user_name),
+        tls=_tls(cluster, user) if server.startswith("https://") else None,
+        tls_server_name=str(cluster.get("tls-server-name") or ""),
+        proxy=str(cluster.get("proxy-url") or ""),
+    )
+
+
+def _document(text: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except yaml.YAMLError as error:
+        # PyYAML's own words quote the line, which may be a key.
+        mark = getattr(error, "problem_mark", None)
+        at = f" at line {mark.line + 1}" if mark else ""
+        raise bad(f"it is not YAML{at}") from None
+    if not isinstance(config, dict):
+        raise bad("it is not a mapping")
+    return cast("dict[str, Any]", config)
+
+
+def _entry(config: Mapping[str, Any], section: str, key: str, name: str) -> dict[str, Any]:
+    for entry in config.get(section) or ():
+        if isinstance(entry, dict) and entry.get("name") == name:
+            value = entry.get(key)
+            return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    raise bad(f"{section} has no entry {name!r}")
+
+
+def _headers(user: Mapping[str, Any], name: str) -> dict[str, str]:
+    if user.get("token"):
+        return {"Authorization": f"Bearer {user['token']}"}
+    if user.get("tokenFile"):
+        return {"Authorization": f"Bearer {_read(user['tokenFile'], 'tokenFile').decode().strip()}"}
+    if user.get("username") and user.get("password"):
+        pair = f"{user['username']}:{user['password']}".encode()
+        return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+    for unsupported in ("exec", "auth-provider"):
+        if user.get(unsupported):
+            raise bad(
+                f"user {name!r} takes its credentials from {unsupported}",
+                hint="give a kubeconfig with a client certificate or a token",
+            )
+    return {}
+
+
+def _read(path: object, what: str) -> bytes:
+    file = Path(str(path)).expanduser()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise bad(f"{what} {file}: {error.strerror}") from error
+
+
+def _data(source: Mapping[str, Any], key: str) -> bytes:
+    """Return the PEM that `key`-data holds in base64, or that the file `key` names, or nothing."""
+    inline = source.get(f"{key}-data")
+    if inline:
+        try:
+            return base64.b64decode(str(inline), validate=True)
+        except binascii.Error:
+            raise bad(f"{key}-data is not base64") from None
+    return _read(source[key], key) if source.get(key) else b""
+
+
+def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext:
+    authority = _data(cluster, "certificate-authority")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if cluster.get("insecure-skip-tls-verify"):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif authority:
+        try:
+            context.load_verify_locations(cadata=authority.decode("ascii", "replace"))
+        except ssl.SSLError:
+            raise bad("certificate-authority-data holds no PEM certificate") from None
+    else:
+        context.load_default_certs()
+    certificate, key = _data(user, "client-certificate"), _data(user, "client-key")
+    if certificate:
+        if not key:
+            raise bad("the user has a client certificate and no client key")
+        with _readable(certificate + b"\n" + key) as path:
+            try:
+                context.load_cert_chain(path)
+            except ssl.SSLError:
+                raise bad("client certificate and key do not belong together") from None
+    return context
+
+
+@contextlib.contextmanager
+def _readable(content: bytes) -> Generator[str]:
+    """Give `content` a path, since Python's TLS takes a client key only by path."""
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("client", os.MFD_CLOEXEC)
+        try:
+            os.write(handle, content)
+            yield f"/proc/self/fd/{handle}"
+        finally:
+            os.close(handle)
+    else:
+        with tempfile.TemporaryDirectory() as folder:  # 0700
+            path = Path(folder) / "client.pem"
+            path.touch(0o600)
+            path.write_bytes(content)
+            yield str(path)

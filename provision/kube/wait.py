@@ -1,0 +1,159 @@
+"""Waiting until objects are ready, and saying why when they do not become so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from provision import errors
+from provision import progress as progress_
+from provision.kube import failures
+from provision.kube.client import title
+from provision.kube.readiness import READY, Readiness, condition, readiness
+
+__all__ = ["READY", "Clock", "Reader", "Readiness", "Ref", "condition", "readiness", "wait_ready"]
+
+_EVENTS_SHOWN = 5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ref:
+    """An object to wait for. `revision` is for Flux objects, see `readiness`."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str | None = None
+    revision: str = ""
+
+    @classmethod
+    def of(cls, obj: Mapping[str, Any], revision: str = "") -> Ref:
+        """Return the reference to `obj`."""
+        metadata = obj["metadata"]
+        return cls(
+            api_version=obj["apiVersion"],
+            kind=obj["kind"],
+            name=metadata["name"],
+            namespace=metadata.get("namespace"),
+            revision=revision,
+        )
+
+    def __str__(self) -> str:
+        return title(self.kind, self.name, self.namespace)
+
+
+class Reader(Protocol):
+    """What waiting needs of a client."""
+
+    def get(
+        self, api_version: str, kind: str, name: str, namespace: str | None = None
+    ) -> dict[str, Any] | None:
+        """Return the object or None."""
+        ...
+
+    def events(self, namespace: str | None, involved_kind: str, involved_name: str) -> list[str]:
+        """Return what happened to the object lately."""
+        ...
+
+
+class Clock(Protocol):
+    """Time as waiting sees it; the `time` module is one."""
+
+    def monotonic(self) -> float:
+        """Return seconds from some fixed point."""
+        ...
+
+    def sleep(self, seconds: float, /) -> None:
+        """Let that many seconds go by."""
+        ...
+
+
+def wait_ready(
+    client: Reader,
+    refs: Sequence[Ref],
+    *,
+    timeout: float,
+    progress: progress_.Progress = progress_.silent,
+    judge: Callable[[Mapping[str, Any], str], Readiness] = readiness,
+    clock: Clock = time,
+) -> dict[Ref, dict[str, Any]]:
+    """Wait until every object of `refs` is ready and return them as last read.
+
+    Looks at all of them to the end: one that can no longer become ready does
+    not keep the others from being reported. `timeout` is in seconds for all
+    together. An API server that does not answer for a while is waited for too.
+
+    Raises `errors.WaitError` with each unready object, its last status and its
+    latest events.
+    """
+    deadline = clock.monotonic() + timeout
+    pause = _FIRST_PAUSE
+    pending = dict.fromkeys(refs, "")
+    ready: dict[Ref, dict[str, Any]] = {}
+    failed: dict[Ref, str] = {}
+    while pending:
+        changed = False
+        for ref, before in list(pending.items()):
+            verdict, obj = _look(client, ref, judge)
+            if verdict.ready and obj is not None:
+                ready[ref] = obj
+                del pending[ref]
+                progress(f"{ref} is ready")
+                changed = True
+            elif verdict.failed:
+                failed[ref] = verdict.reason
+                del pending[ref]
+                progress(f"{ref} failed: {verdict.reason}")
+                changed = True
+            elif verdict.reason != before:
+                pending[ref] = verdict.reason
+                progress(f"{ref}: {verdict.reason}")
+                changed = True
+        left = deadline - clock.monotonic()
+        if not pending or left <= 0:
+            break
+        pause = _FIRST_PAUSE if changed else min(pause * 1.5, _LONGEST_PAUSE)
+        clock.sleep(min(pause, max(left, 0.01)))
+    if pending or failed:
+        raise _error(client, failed, pending, timeout)
+    return {ref: ready[ref] for ref in refs}
+
+
+def _look(
+    client: Reader, ref: Ref, judge: Callable[[Mapping[str, Any], str], Readiness]
+) -> tuple[Readiness, dict[str, Any] | None]:
+    try:
+        obj = client.get(ref.api_version, ref.kind, ref.name, ref.namespace)
+    except errors.KubeError as error:
+        if not failures.transient(error):
+            raise
+        return Readiness(ready=False, reason=error.detail or error.summary), None
+    if obj is None:
+        return Readiness(ready=False, reason="it does not exist yet"), None
+    return judge(obj, ref.revision), obj
+
+
+def _error(
+    client: Reader, failed: Mapping[Ref, str], pending: Mapping[Ref, str], timeout: float
+) -> errors.WaitError:
+    lines: list[str] = []
+    for ref, reason in [*failed.items(), *pending.items()]:
+        lines.append(f"{ref}: {reason}")
+        events = client.events(ref.namespace, ref.kind, ref.name)
+        lines += [f"    {event}" for event in events[-_EVENTS_SHOWN:]]
+    names = ", ".join(str(ref) for ref in [*failed, *pending])
+    count = len(failed) + len(pending)
+    summary = (
+        f"{names} did not become ready" if count <= 3 else f"{count} objects did not become ready"
+    )
+    if pending:
+        summary += f" within {timeout:g} s"
+    return errors.WaitError(
+        summary,
+        what=names,
+        last_seen="\n".join(lines),
+        hint="see kubectl describe of them; running the same command again goes on waiting",
+    )
