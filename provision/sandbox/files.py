@@ -1,0 +1,85 @@
+"""Files and locks: atomic writes, secrets on disk, one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+from provision import errors, progress
+from provision.secret import Secret
+
+
+def state_root() -> Path:
+    """Return the folder that holds one folder per sandbox."""
+    return Path(platformdirs.user_state_dir("elysium")) / "sandbox"
+
+
+def cache_root() -> Path:
+    """Return the folder of everything that is built once and kept."""
+    return Path(platformdirs.user_cache_dir("elysium")) / "sandbox"
+
+
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
+    """Write `content` to `path` so that a reader sees the old or the new, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_secret(path: Path) -> Secret:
+    """Return the text of `path` without its line end.
+
+    Raises:
+        errors.ElysiumError: when it cannot be read.
+    """
+    try:
+        return Secret(path.read_text().strip())
+    except OSError as error:
+        raise errors.ElysiumError(
+            f"{path} cannot be read.", detail=str(error), hint="Is the sandbox still up?"
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(
+    path: Path, *, what: str, say: progress.Progress = progress.silent, wait: bool = True
+) -> Iterator[None]:
+    """Hold the lock file `path`: one process at a time does `what`.
+
+    The kernel drops the lock with its process, so a crash leaves none behind.
+
+    Raises:
+        errors.ElysiumError: when it is held by another process and not `wait`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise errors.ElysiumError(
+                    f"Another elysium is at work on this: {what}.",
+                    hint="Wait for it to end, then run this again.",
+                ) from None
+            say(f"waiting for another elysium: {what}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
