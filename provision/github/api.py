@@ -1,0 +1,195 @@
+"""One way to GitHub: PyGithub, with the retries in one place.
+
+`Api.call` is where every request passes: it retries what may be retried (rate
+limits with the server's own delay, 5xx, lost connections) until a deadline,
+says so, and turns what remains into an `errors.CodeHostError`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from provision import config, errors, progress
+from provision.github import failures
+from provision.secret import Secret, mask
+
+if TYPE_CHECKING:
+    import github
+    import github.Repository
+
+T = TypeVar("T")
+
+DEADLINE = 120.0
+"""Seconds for one operation with all its retries."""
+_REQUEST_TIMEOUT = 20
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+
+
+class Api:
+    """PyGithub for one repository. Safe to use from several threads.
+
+    A PyGithub client keeps the request under way in itself, so each thread
+    has one of its own; their connections stay open between calls.
+    """
+
+    def __init__(
+        self,
+        cfg: config.GitHub,
+        token: Secret,
+        *,
+        deadline: float = DEADLINE,
+        progress: progress.Progress = progress.silent,
+    ) -> None:
+        self.cfg = cfg
+        self.deadline = deadline
+        self.say = progress
+        self._token = token
+        self._local = threading.local()
+
+    @property
+    def host(self) -> str:
+        """The API's host name, for messages."""
+        return urlsplit(self.cfg.base_url).netloc
+
+    def client(self) -> github.Github:
+        """Return this thread's PyGithub client."""
+        found: github.Github | None = getattr(self._local, "client", None)
+        if found is None:
+            import github
+
+            found = github.Github(
+                auth=github.Auth.Token(self._token.reveal()),
+                base_url=self.cfg.base_url.rstrip("/"),
+                timeout=_REQUEST_TIMEOUT,
+                user_agent="elysium",
+                per_page=100,
+                retry=None,
+                seconds_between_requests=None,
+                seconds_between_writes=None,
+                lazy=True,
+            )
+            self._local.client = found
+        return found
+
+    def repo(self) -> github.Repository.Repository:
+        """Return the repository without asking GitHub about it."""
+        return self.client().get_repo(self.cfg.slug)
+
+    def request(
+        self,
+        operation: str,
+        verb: str,
+        path: str,
+        *,
+        parameters: dict[str, Any] | None = None,
+        body: Any = None,
+    ) -> tuple[dict[str, Any], Any]:
+        """Make one request that PyGithub has no method for; return headers and data.
+
+        `path` starts with ``/`` and is below the API's base URL.
+        """
+        return self.call(
+            operation,
+            lambda: self.client().requester.requestJsonAndCheck(
+                verb, path, parameters=parameters, input=body
+            ),
+        )
+
+    def call(self, operation: str, ask: Callable[[], T]) -> T:
+        """Return what `ask` returns, retried until the deadline.
+
+        `operation` is an infinitive phrase for messages. A request may arrive
+        twice when its answer was lost, so callers treat "is there already" and
+        "is gone already" as success.
+
+        Raises:
+            errors.CodeHostError: GitHub refused, or did not answer in time.
+        """
+        import stamina
+
+        started = time.monotonic()
+        tries = 0
+
+        def pause(error: Exception) -> bool | float:
+            nonlocal tries
+            wait = _wait_before_retry(error, tries)
+            left = self.deadline - (time.monotonic() - started)
+            if wait is None or wait >= left:
+                return False
+            tries += 1
+            self.say(f"GitHub: {_reason(error)}; asking again in {wait:.0f} s")
+            return wait
+
+        try:
+            for attempt in stamina.retry_context(on=pause, attempts=None, timeout=self.deadline):
+                with attempt:
+                    return ask()
+        except Exception as error:
+            translated = self._translate(error, operation)
+            if translated is None:
+                raise
+            raise translated from error
+        raise errors.CodeHostError(  # unreachable: the loop returns or raises
+            f"GitHub did not {operation}", operation=operation
+        )
+
+    def _translate(self, error: Exception, operation: str) -> errors.CodeHostError | None:
+        import github
+        import requests
+
+        if isinstance(error, github.GithubException):
+            found = failures.refusal(
+                error.status,
+                error.headers or {},
+                error.data,
+                operation=operation,
+                slug=self.cfg.slug,
+            )
+        elif isinstance(error, (requests.RequestException, OSError)):
+            found = failures.unreachable(error, operation=operation, host=self.host)
+        elif isinstance(error, RuntimeError) and "redirect" in str(error):
+            found = errors.CodeHostError(
+                f"GitHub redirects elsewhere when asked to {operation}",
+                operation=operation,
+                status=301,
+                detail=str(error),
+                hint="correct github.baseUrl; for Enterprise it ends in /api/v3",
+            )
+        else:
+            return None
+        found.detail = mask(found.detail, [self._token])
+        return found
+
+
+def _wait_before_retry(error: Exception, tries: int) -> float | None:
+    """Return the seconds to wait before the next try, or None if there is to be none."""
+    import github
+    import requests
+
+    pause = _PAUSES[min(tries, len(_PAUSES) - 1)]
+    if isinstance(error, github.GithubException):
+        asked = failures.retry_after(error.status, error.headers or {}, error.data)
+        if asked is not None:
+            return max(asked, 0.1)
+        return pause if error.status >= 500 else None
+    if isinstance(error, requests.exceptions.SSLError):
+        return None
+    if isinstance(error, (requests.ConnectionError, requests.Timeout)):
+        return pause
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return pause
+    return None
+
+
+def _reason(error: Exception) -> str:
+    import github
+
+    if isinstance(error, github.GithubException):
+        if failures.retry_after(error.status, error.headers or {}, error.data) is not None:
+            return "rate limit"
+        return f"answer {error.status}"
+    return "no answer"

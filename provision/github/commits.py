@@ -1,0 +1,283 @@
+"""Commits and pull requests through the Git Data API: no clone, no git binary.
+
+A commit is a tree (with the contents inline, on top of the head's tree), a
+commit object and a fast-forward of the branch. A race that is lost is tried
+again on the new head. Source: GitHub REST documentation, "REST API endpoints
+for Git trees", "… Git commits", "… Git references", "… pulls".
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provision import errors
+from provision.github import api, failures, trees
+
+Files = Mapping[str, str | None]
+"""Path to content; None removes the file."""
+
+_ROUNDS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullRequest:
+    """One pull request. `state` is ``open``, ``merged`` or ``closed``."""
+
+    number: int
+    url: str
+    state: str
+    branch: str
+    head: str
+
+
+def differing(snapshot: trees.Snapshot, files: Files, if_absent: Collection[str] = ()) -> Files:
+    """Return those of `files` that a commit on top of `snapshot` would change.
+
+    Paths of `if_absent` are left as they are where they exist.
+    """
+    changed: dict[str, str | None] = {}
+    for path, content in files.items():
+        there = path in snapshot.entries
+        if content is None:
+            if there:
+                changed[path] = None
+        elif not (there and path in if_absent) and not snapshot.holds(path, content):
+            changed[path] = content
+    return changed
+
+
+def unified_diff(path: str, old: str | None, new: str | None) -> str:
+    """Return the unified diff of one file, as git would head it."""
+    return "".join(
+        difflib.unified_diff(
+            (old or "").splitlines(keepends=True),
+            (new or "").splitlines(keepends=True),
+            fromfile="/dev/null" if old is None else f"a/{path}",
+            tofile="/dev/null" if new is None else f"b/{path}",
+        )
+    )
+
+
+def branch_for(files: Files, *, prefix: str = "elysium") -> str:
+    """Return a branch name that the same contents always give."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        content = files[path]
+        text = "-" if content is None else "+" + hashlib.sha256(content.encode()).hexdigest()
+        digest.update(f"{path}\0{text}\0".encode())
+    return f"{prefix}/{digest.hexdigest()[:12]}"
+
+
+class Branches:
+    """Branch heads and what is written on them. Heads are cached until a write."""
+
+    def __init__(self, link: api.Api, reading: trees.Trees) -> None:
+        self._link = link
+        self._trees = reading
+        self._heads: dict[str, str] = {}
+
+    def head(self, branch: str, *, fresh: bool = False) -> str:
+        """Return the commit at the head of `branch`; asked once, or anew when `fresh`.
+
+        Raises `failures.NotFoundError` when there is no such branch, and
+        `failures.EmptyRepositoryError` when there is no commit at all.
+        """
+        if fresh or branch not in self._heads:
+            try:
+                self._heads[branch] = self._read_head(branch)
+            except failures.NotFoundError as error:
+                raise failures.NotFoundError(
+                    f"{self._link.cfg.slug} has no branch {branch}, or the token may not see it",
+                    operation=error.operation,
+                    status=404,
+                    detail=error.detail,
+                    hint="check github.branch, github.owner and github.repository, and the token",
+                ) from error
+        return self._heads[branch]
+
+    def forget(self) -> None:
+        """Ask for every head again."""
+        self._heads.clear()
+
+    def commit(
+        self, branch: str, message: str, files: Files, if_absent: Collection[str] = ()
+    ) -> str:
+        """Write `files` on `branch`; return its head afterwards.
+
+        Nothing is written where nothing differs. When someone else pushes at
+        the same time, the commit is made again on top of theirs.
+        """
+        for _ in range(_ROUNDS):
+            head = self.head(branch)
+            changed = differing(self._trees.snapshot(head), files, if_absent)
+            if not changed:
+                return head
+            made = self._commit_object(head, message, changed)
+            try:
+                self._fast_forward(branch, made)
+            except failures.ConflictError:
+                self._link.say(f"{branch} moved on meanwhile; committing on top of its new head")
+                self.head(branch, fresh=True)
+                continue
+            self._heads[branch] = made
+            for content in changed.values():
+                if content is not None:
+                    self._trees.remember(content)
+            return made
+        raise failures.ConflictError(
+            f"{branch} of {self._link.cfg.slug} moves faster than a commit can be added to it",
+            operation="commit",
+            status=409,
+            hint="run the same command again when fewer pushes are under way",
+        )
+
+    def propose(
+        self,
+        base: str,
+        branch: str,
+        message: str,
+        body: str,
+        files: Files,
+        if_absent: Collection[str] = (),
+    ) -> PullRequest | None:
+        """Have a pull request from `branch` into `base` that holds `files`; return it.
+
+        An open one of that branch is completed with what it lacks. None where
+        `base` holds everything already. Raises `errors.CodeHostError` when
+        somebody closed one with the same contents.
+        """
+        found = self.find_pull_request(base, branch)
+        if found and found.state == "open":
+            head = self.commit(branch, message, files, if_absent)
+            return PullRequest(
+                number=found.number, url=found.url, state="open", branch=branch, head=head
+            )
+        start = self.head(base, fresh=True)
+        changed = differing(self._trees.snapshot(start), files, if_absent)
+        if not changed:
+            return None
+        if found and found.state == "closed" and self._declined(found, changed):
+            raise errors.CodeHostError(
+                f"pull request #{found.number} of {self._link.cfg.slug} was closed, not merged",
+                operation="open a pull request",
+                detail=found.url,
+                hint="reopen and merge it, or set flux.commit to push or none",
+            )
+        # A branch without an open pull request is a rest of an earlier run: it starts anew.
+        made = self._commit_object(start, message, changed)
+        self._set_branch(branch, made)
+        return self._open(base, branch, message, body)
+
+    def find_pull_request(self, base: str, branch: str) -> PullRequest | None:
+        """Return the newest pull request from `branch` into `base`, or None."""
+        owner = self._link.cfg.owner
+        _, data = self._link.request(
+            "look for a pull request",
+            "GET",
+            f"/repos/{self._link.cfg.slug}/pulls",
+            parameters={
+                "state": "all",
+                "base": base,
+                "head": f"{owner}:{branch}",
+                "sort": "created",
+                "direction": "desc",
+                "per_page": "10",
+            },
+        )
+        found = [_pull(item) for item in data]
+        opened = [pull for pull in found if pull.state == "open"]
+        return (opened or found or [None])[0]
+
+    def _declined(self, closed: PullRequest, changed: Files) -> bool:
+        try:
+            return not differing(self._trees.snapshot(closed.head), changed)
+        except failures.NotFoundError:
+            return False
+
+    def _read_head(self, branch: str) -> str:
+        path = f"/repos/{self._link.cfg.slug}/git/ref/heads/{branch}"
+        _, data = self._link.request(f"read the head of {branch}", "GET", path)
+        return str(data["object"]["sha"])
+
+    def _commit_object(self, parent: str, message: str, changed: Files) -> str:
+        slug = self._link.cfg.slug
+        entries = self._trees.snapshot(parent).entries
+        _, base = self._link.request("read a commit", "GET", f"/repos/{slug}/git/commits/{parent}")
+        items: list[dict[str, Any]] = []
+        for path, content in sorted(changed.items()):
+            mode = entries[path].mode if path in entries else "100644"
+            item: dict[str, Any] = {"path": path, "mode": mode, "type": "blob"}
+            if content is None:
+                item["sha"] = None
+            else:
+                item["content"] = content
+            items.append(item)
+        _, tree = self._link.request(
+            "write a tree",
+            "POST",
+            f"/repos/{slug}/git/trees",
+            body={"base_tree": base["tree"]["sha"], "tree": items},
+        )
+        _, made = self._link.request(
+            "write a commit",
+            "POST",
+            f"/repos/{slug}/git/commits",
+            body={"message": message, "tree": tree["sha"], "parents": [parent]},
+        )
+        return str(made["sha"])
+
+    def _fast_forward(self, branch: str, commit: str, *, force: bool = False) -> None:
+        self._link.request(
+            f"commit to {branch}",
+            "PATCH",
+            f"/repos/{self._link.cfg.slug}/git/refs/heads/{branch}",
+            body={"sha": commit, "force": force},
+        )
+
+    def _set_branch(self, branch: str, commit: str) -> None:
+        try:
+            self._link.request(
+                f"create the branch {branch}",
+                "POST",
+                f"/repos/{self._link.cfg.slug}/git/refs",
+                body={"ref": f"refs/heads/{branch}", "sha": commit},
+            )
+        except failures.ConflictError:
+            self._fast_forward(branch, commit, force=True)
+        self._heads[branch] = commit
+
+    def _open(self, base: str, branch: str, message: str, body: str) -> PullRequest:
+        try:
+            _, data = self._link.request(
+                "open a pull request",
+                "POST",
+                f"/repos/{self._link.cfg.slug}/pulls",
+                body={
+                    "title": message.splitlines()[0],
+                    "head": branch,
+                    "base": base,
+                    "body": body,
+                },
+            )
+        except (failures.ConflictError, errors.CodeHostError) as error:
+            # The answer to an earlier try may have been lost.
+            found = self.find_pull_request(base, branch) if error.status == 422 else None
+            if found is None or found.state != "open":
+                raise
+            return found
+        return _pull(data)
+
+
+def _pull(data: Any) -> PullRequest:
+    state = "merged" if data.get("merged_at") else str(data["state"])
+    return PullRequest(
+        number=int(data["number"]),
+        url=str(data["html_url"]),
+        state=state,
+        branch=str(data["head"]["ref"]),
+        head=str(data["head"]["sha"]),
+    )

@@ -1,0 +1,146 @@
+"""What GitHub would refuse later, found before anything changes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from provision import config, errors
+from provision.github import failures, protection, repository
+from provision.secret import Secret
+
+CommitMode = Literal["push", "pull-request", "none"]
+
+
+def check(
+    cfg: config.GitHub,
+    token: Secret,
+    path: str,
+    *,
+    commit: CommitMode = "push",
+    repo: repository.Repository | None = None,
+) -> list[errors.Problem]:
+    """Return every problem that GitHub shows.
+
+    `path` is the cluster's folder in the repository. Contents and deploy keys
+    are read, nothing is written; what only a write would show (a fine-grained
+    token that may read keys and not add them) is found by the role of the
+    token's user where GitHub tells it. `repo` is used where one is open.
+    """
+    repo = repo or repository.Repository.open(cfg, token)
+    where = f"github {cfg.slug}"
+    try:
+        rights = repo.permissions()
+    except errors.CodeHostError as error:
+        return [_problem(error, where, _key_of(error))]
+    problems = _rights(rights, where, commit)
+    try:
+        head = repo.head()
+        problems += _path(repo, head, path, where)
+    except errors.CodeHostError as error:
+        problems.append(_problem(error, where, "github.branch"))
+    else:
+        problems += _branch(repo, where, commit)
+    try:
+        repo.deploy_keys()
+    except errors.CodeHostError as error:
+        problems.append(_problem(error, where, "github.token"))
+    try:
+        if not cfg.git_host_keys and not repo.host_keys():
+            problems.append(
+                errors.Problem(
+                    message=f"{cfg.base_url} does not tell the git server's SSH host keys",
+                    where=where,
+                    key="github.gitHostKeys",
+                    hint="pin them with --git-host-key, as an administrator of the server has them",
+                )
+            )
+    except errors.CodeHostError as error:
+        problems.append(_problem(error, where, "github.gitHostKeys"))
+    return problems
+
+
+def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> list[errors.Problem]:
+    problems: list[errors.Problem] = []
+    if rights.archived:
+        problems.append(
+            errors.Problem(
+                message="the repository is archived, so nothing can be written to it",
+                where=where,
+                key="github.repository",
+                hint="unarchive it, or configure another one",
+            )
+        )
+    wanted = {"repo"} if rights.private else {"repo", "public_repo"}
+    if rights.scopes is not None and not wanted.intersection(rights.scopes):
+        problems.append(
+            errors.Problem(
+                message="the classic token lacks the scope " + " or ".join(sorted(wanted)),
+                where=where,
+                key="github.token",
+                hint="it has: " + (", ".join(rights.scopes) or "none"),
+            )
+        )
+    if not rights.role_admin:
+        problems.append(
+            errors.Problem(
+                message="the token's user is no administrator of the repository,"
+                " so it may not add a deploy key",
+                where=where,
+                key="github.token",
+                hint="use a token with 'Administration: write' of someone with the admin role",
+            )
+        )
+    if commit != "none" and not rights.role_push:
+        problems.append(
+            errors.Problem(
+                message="the token's user may not push to the repository",
+                where=where,
+                key="github.token",
+                hint="give it 'Contents: write', or set flux.commit to none",
+            )
+        )
+    return problems
+
+
+def _path(repo: repository.Repository, head: str, path: str, where: str) -> list[errors.Problem]:
+    """A file where the cluster's folder should be; a folder that is not there is made."""
+    entry = repo.snapshot(head).entries.get(path.strip("/"))
+    if entry is None:
+        return []
+    return [
+        errors.Problem(
+            message=f"{path} is a file, and the cluster's folder should be there",
+            where=where,
+            key="flux.path",
+            hint="configure another path",
+        )
+    ]
+
+
+def _branch(repo: repository.Repository, where: str, commit: CommitMode) -> list[errors.Problem]:
+    if commit != "push":
+        return []
+    try:
+        found = repo.branch_protection(repo.cfg.branch)
+    except errors.CodeHostError as error:
+        return [_problem(error, where, "github.branch")]
+    if not found.needs_pull_request:
+        return []
+    return [
+        errors.Problem(
+            message=f"the branch {repo.cfg.branch} takes no direct push: {found.why}",
+            where=where,
+            key="flux.commit",
+            hint="set flux.commit to pull-request",
+        )
+    ]
+
+
+def _problem(error: errors.CodeHostError, where: str, key: str) -> errors.Problem:
+    return errors.Problem(message=error.summary, where=where, key=key, hint=error.hint)
+
+
+def _key_of(error: errors.CodeHostError) -> str:
+    if isinstance(error, failures.UnreachableError):
+        return "github.baseUrl"
+    return "github.repository" if error.status == 404 else "github.token"

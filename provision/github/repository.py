@@ -1,0 +1,198 @@
+"""One GitOps repository on GitHub: what the rest of elysium uses.
+
+Reads are shared: a branch head, a tree and each blob are asked for once in a
+process, until something is committed or `Repository.refresh` is called.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from typing import Any, Self
+
+from provision import config, progress
+from provision.github import api, commits, deploy_keys, failures, protection, trees
+from provision.secret import Secret
+
+
+class Repository:
+    """A repository as one token sees it. Safe to use from several threads."""
+
+    def __init__(self, link: api.Api) -> None:
+        self._link = link
+        self._trees = trees.Trees(link)
+        self._branches = commits.Branches(link, self._trees)
+        self._lock = threading.RLock()
+        self._keys: tuple[deploy_keys.DeployKey, ...] | None = None
+        self._meta: dict[str, Any] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        cfg: config.GitHub,
+        token: Secret,
+        *,
+        deadline: float = api.DEADLINE,
+        progress: progress.Progress = progress.silent,
+    ) -> Self:
+        """Return the configured repository. Nothing is contacted yet.
+
+        `deadline` bounds one operation with its retries, in seconds;
+        `progress` hears of every retry.
+        """
+        return cls(api.Api(cfg, token, deadline=deadline, progress=progress))
+
+    @property
+    def cfg(self) -> config.GitHub:
+        """Where it is."""
+        return self._link.cfg
+
+    @property
+    def slug(self) -> str:
+        """``owner/repository``."""
+        return self._link.cfg.slug
+
+    # -- deploy keys -----------------------------------------------------
+
+    def deploy_keys(self, *, fresh: bool = False) -> tuple[deploy_keys.DeployKey, ...]:
+        """Return every deploy key; asked once until one is added or removed, or `fresh`."""
+        with self._lock:
+            if fresh or self._keys is None:
+                self._keys = deploy_keys.find(self._link)
+            return self._keys
+
+    def create_deploy_key(self, *, title: str, key: str, read_only: bool) -> deploy_keys.DeployKey:
+        """Register the OpenSSH public key line `key`.
+
+        Raises `failures.KeyInUseError` when it is registered elsewhere.
+        """
+        with self._lock:
+            self._keys = None
+            return deploy_keys.create(self._link, title=title, key=key, read_only=read_only)
+
+    def delete_deploy_key(self, key_id: int) -> None:
+        """Remove a deploy key by its number; one that is gone is fine."""
+        with self._lock:
+            self._keys = None
+            deploy_keys.delete(self._link, key_id)
+
+    def host_keys(self) -> tuple[str, ...]:
+        """Return the public SSH host keys of the git server, as the API's ``meta`` lists them.
+
+        Each is ``ssh-ed25519 AAAA…``. Empty where the server does not tell
+        (GitHub Enterprise Server leaves them out).
+        """
+        with self._lock:
+            if self._meta is None:
+                try:
+                    _, self._meta = self._link.request("read the SSH host keys", "GET", "/meta")
+                except failures.NotFoundError:
+                    self._meta = {}
+            listed: Any = (self._meta or {}).get("ssh_keys") or ()
+            return tuple(deploy_keys.bare(str(key)) for key in listed)
+
+    # -- reading ---------------------------------------------------------
+
+    def head(self, branch: str = "", *, fresh: bool = False) -> str:
+        """Return the commit at the head of `branch` (default: the configured one).
+
+        Asked once until a commit, or `fresh`.
+        """
+        with self._lock:
+            return self._branches.head(branch or self.cfg.branch, fresh=fresh)
+
+    def snapshot(self, commit: str) -> trees.Snapshot:
+        """Return all files at `commit`, with their blob ids, in one request."""
+        return self._trees.snapshot(commit)
+
+    def read_tree(self, commit: str, prefix: str = "") -> dict[str, str]:
+        """Return path to content of every file below `prefix` at `commit`.
+
+        Files that are no UTF-8 text, symbolic links and files of more than
+        1 MB are left out.
+        """
+        snapshot = self._trees.snapshot(commit)
+        below = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        wanted = [
+            path
+            for path, entry in snapshot.entries.items()
+            if path.startswith(below) and entry.mode != "120000" and entry.size <= 1_000_000
+        ]
+        return self._trees.texts(snapshot, wanted)
+
+    def read_file(self, path: str, commit: str) -> str | None:
+        """Return the content of one file at `commit`, or None where there is none."""
+        entry = self._trees.snapshot(commit).entries.get(path)
+        return None if entry is None else self._trees.text(entry.sha, path)
+
+    # -- writing ---------------------------------------------------------
+
+    def differing(
+        self, commit: str, files: commits.Files, if_absent: Collection[str] = ()
+    ) -> commits.Files:
+        """Return those of `files` that committing on top of `commit` would change."""
+        return commits.differing(self._trees.snapshot(commit), files, if_absent)
+
+    def diff(self, commit: str, path: str, content: str | None) -> str:
+        """Return the unified diff from the file at `commit` to `content`."""
+        return commits.unified_diff(path, self.read_file(path, commit), content)
+
+    def commit(
+        self,
+        branch: str,
+        message: str,
+        files: commits.Files,
+        *,
+        if_absent: Collection[str] = (),
+    ) -> str:
+        """Commit `files` to `branch` and return its head; no commit where nothing differs.
+
+        Content None removes a file; a path of `if_absent` that exists is left
+        alone, also when it came to exist while committing.
+
+        Raises:
+            failures.ProtectedBranchError: the branch takes pull requests only.
+        """
+        with self._lock:
+            return self._branches.commit(branch, message, files, if_absent)
+
+    def open_pull_request(
+        self,
+        base: str,
+        message: str,
+        files: commits.Files,
+        *,
+        branch: str = "",
+        body: str = "",
+        if_absent: Collection[str] = (),
+    ) -> commits.PullRequest | None:
+        """Have a pull request into `base` that holds `files`; None where `base` holds them.
+
+        `branch` names its branch; by default the contents do, so that asking
+        again finds the same one. Files that an open pull request of that
+        branch lacks are added to it.
+        """
+        with self._lock:
+            name = branch or commits.branch_for(files)
+            return self._branches.propose(base, name, message, body, files, if_absent)
+
+    def pull_request(self, base: str, branch: str) -> commits.PullRequest | None:
+        """Return the newest pull request from `branch` into `base`, an open one first."""
+        with self._lock:
+            return self._branches.find_pull_request(base, branch)
+
+    def refresh(self) -> None:
+        """Ask for heads and deploy keys again at their next use."""
+        with self._lock:
+            self._branches.forget()
+            self._keys = None
+
+    # -- rights ----------------------------------------------------------
+
+    def permissions(self) -> protection.Permissions:
+        """Return what the token may do here, as far as GitHub says."""
+        return protection.permissions(self._link)
+
+    def branch_protection(self, branch: str) -> protection.Protection:
+        """Return what stands in the way of a direct push to `branch`."""
+        return protection.probe(self._link, branch)

@@ -1,0 +1,134 @@
+"""Reading a repository without cloning it: one call for the tree, blobs when needed.
+
+Source: GitHub REST documentation, "REST API endpoints for Git trees" (a
+recursive tree is cut at 100,000 entries or 7 MB and then says ``truncated``)
+and "… for Git blobs".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent import futures
+from dataclasses import dataclass
+from typing import Any
+
+from provision import errors
+from provision.github import api, failures
+
+_READERS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One file of a tree: its blob's sha, its mode (``100644``) and size in bytes."""
+
+    sha: str
+    mode: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Every file of the repository at one commit. `commit` is empty before the first one."""
+
+    commit: str
+    entries: Mapping[str, Entry]
+
+    def sha(self, path: str) -> str:
+        """Return the blob sha of the file at `path`, or an empty text where there is none."""
+        entry = self.entries.get(path)
+        return entry.sha if entry else ""
+
+    def holds(self, path: str, content: str) -> bool:
+        """Return whether the file at `path` is exactly `content`. Reads nothing."""
+        return self.sha(path) == blob_sha(content)
+
+
+def blob_sha(content: str) -> str:
+    """Return the id git gives to a file of this content (SHA-1, as GitHub's repositories are)."""
+    data = content.encode()
+    head = f"blob {len(data)}\0".encode()
+    return hashlib.sha1(head + data, usedforsecurity=False).hexdigest()
+
+
+class Trees:
+    """Snapshots and blobs, each fetched once in the life of this object."""
+
+    def __init__(self, link: api.Api) -> None:
+        self._link = link
+        self._lock = threading.RLock()
+        self._snapshots: dict[str, Snapshot] = {}
+        self._blobs: dict[str, str] = {}
+
+    def snapshot(self, commit: str) -> Snapshot:
+        """Return the files at `commit`."""
+        with self._lock:
+            found = self._snapshots.get(commit)
+            if found is None:
+                found = Snapshot(commit=commit, entries=self._entries(commit, "", recursive=True))
+                self._snapshots[commit] = found
+            return found
+
+    def text(self, sha: str, path: str) -> str:
+        """Return the content of the blob `sha` (`path` is for messages).
+
+        Raises `errors.CodeHostError` when it is not UTF-8 text.
+        """
+        with self._lock:
+            known = self._blobs.get(sha)
+        if known is not None:
+            return known
+        _, data = self._link.request(
+            f"read {path}", "GET", f"/repos/{self._link.cfg.slug}/git/blobs/{sha}"
+        )
+        raw = str(data.get("content") or "")
+        blob = base64.b64decode(raw) if data.get("encoding") == "base64" else raw.encode()
+        try:
+            content = blob.decode()
+        except UnicodeDecodeError as error:
+            raise errors.CodeHostError(
+                f"{path} in {self._link.cfg.slug} is not UTF-8 text",
+                operation=f"read {path}",
+                hint="save it as UTF-8",
+            ) from error
+        with self._lock:
+            self._blobs[sha] = content
+        return content
+
+    def texts(self, snapshot: Snapshot, paths: Iterable[str]) -> dict[str, str]:
+        """Return the contents of several files of `snapshot`, fetched side by side."""
+        wanted = [path for path in paths if path in snapshot.entries]
+        if len(wanted) <= 1:
+            return {path: self.text(snapshot.entries[path].sha, path) for path in wanted}
+        with futures.ThreadPoolExecutor(max_workers=min(_READERS, len(wanted))) as pool:
+            read = pool.map(lambda path: self.text(snapshot.entries[path].sha, path), wanted)
+            return dict(zip(wanted, read, strict=True))
+
+    def remember(self, content: str) -> None:
+        """Keep a content that was just written, so that it is never fetched."""
+        with self._lock:
+            self._blobs[blob_sha(content)] = content
+
+    def _entries(self, tree: str, below: str, *, recursive: bool) -> dict[str, Entry]:
+        """Return the files of `tree`; one too large for one answer is walked folder by folder."""
+        path = f"/repos/{self._link.cfg.slug}/git/trees/{tree}"
+        query: dict[str, Any] = {"recursive": "1"} if recursive else {}
+        try:
+            _, data = self._link.request("read the tree", "GET", path, parameters=query)
+        except failures.EmptyRepositoryError:
+            return {}
+        if recursive and data.get("truncated"):
+            return self._entries(tree, below, recursive=False)
+        found: dict[str, Entry] = {}
+        for item in data.get("tree") or ():
+            name = f"{below}{item['path']}"
+            if item["type"] == "blob":
+                found[name] = Entry(
+                    sha=item["sha"], mode=item["mode"], size=int(item.get("size") or 0)
+                )
+            elif item["type"] == "tree" and not recursive:
+                found |= self._entries(item["sha"], f"{name}/", recursive=True)
+        return found
