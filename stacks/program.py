@@ -9,25 +9,19 @@ import pulumi_kubernetes
 
 from provision import config
 from provision.provider import settings
-from stacks import resources
+from stacks import decisions, resources
 from stacks.components import flux, gpu, node
 
 
-def make_program(cfg: config.Config, *, flux_brings_gpu_plugin: bool) -> Callable[[], None]:
-    """Return the Pulumi program of `cfg`.
-
-    `flux_brings_gpu_plugin` is what ``gpu.managedBy: auto`` came to: whether the
-    repository installs Intel's device plugin itself.
-    """
+def make_program(cfg: config.Config, decided: decisions.Decisions) -> Callable[[], None]:
+    """Return the Pulumi program of `cfg`, given what the repository decides."""
 
     def program() -> None:
         elysium = resources.Provider("elysium", pulumi.Output.secret(settings.dump(cfg)))
         top = pulumi.ResourceOptions(providers=[elysium])
         server = node.Node(
             cfg.server.name,
-            node.NodeArgs(
-                cluster=cfg.cluster, node=cfg.server, k3s=cfg.k3s, gpu=cfg.gpu, media=cfg.media
-            ),
+            node.NodeArgs(config=cfg),
             top,
         )
         kubernetes = pulumi_kubernetes.Provider(
@@ -43,7 +37,7 @@ def make_program(cfg: config.Config, *, flux_brings_gpu_plugin: bool) -> Callabl
         in_cluster = pulumi.ResourceOptions(
             providers=[elysium, kubernetes], deleted_with=server.k3s
         )
-        if cfg.gpu is not None and not flux_brings_gpu_plugin:
+        if cfg.gpu is not None and not decided.flux_brings_gpu_plugin:
             gpu.GpuPlugin(
                 "gpu",
                 gpu.GpuPluginArgs(
@@ -64,7 +58,7 @@ def make_program(cfg: config.Config, *, flux_brings_gpu_plugin: bool) -> Callabl
         )
         _export(cfg, server, gitops)
         if cfg.gpu is not None and server.gpu is not None:
-            after: list[pulumi.Resource] = [gitops.sync] if flux_brings_gpu_plugin else []
+            after: list[pulumi.Resource] = [gitops.sync] if decided.flux_brings_gpu_plugin else []
             capacity = gpu.capacity(
                 "gpu-capacity",
                 gpu.GpuCapacityArgs(

@@ -34,6 +34,11 @@ class Context(Protocol):
         """Return the store of pinned downloads."""
         ...
 
+    @property
+    def keep_data(self) -> bool:
+        """Whether a deletion spares the volumes of workloads (``destroy --keep-data``)."""
+        ...
+
     def progress(self, message: str) -> None:
         """Say what is happening now, in one sentence without a secret."""
         ...

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provision import errors
-from provision.provider.resource import Resource
+from provision.provider.resource import Resource, Values
+
+if TYPE_CHECKING:
+    from provision.host.facts import FactRequest
 
 _TYPES = {
     "elysium:node:K3sServer": ("k3s_server", "K3sServer"),
@@ -43,3 +46,15 @@ def find(type_token: str) -> Resource[Any]:
         ) from None
     kind = getattr(importlib.import_module(f"provision.provider.{module}"), name)
     return kind()
+
+
+def node_facts(type_token: str, inputs: Values) -> FactRequest:
+    """Return what a resource on a node will ask the node for, given its inputs.
+
+    So that one collection, made early, can answer every resource of a run.
+    """
+    module, _name = _TYPES[type_token]
+    request: FactRequest = importlib.import_module(f"provision.provider.{module}").fact_request(
+        find(type_token).check(inputs)[0]
+    )
+    return request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -11,15 +12,57 @@ from provision.secret import Secret
 from stacks import resources
 
 
+def k3s_inputs(cfg: config.Config) -> dict[str, Any]:
+    """Return the inputs of the server's `resources.K3sServer`."""
+    k3s, node = cfg.k3s, cfg.server
+    return {
+        "node": node.name,
+        "cluster": cfg.cluster,
+        "version": k3s.version,
+        "managedBy": k3s.managed_by,
+        "datastore": k3s.datastore,
+        "secretsEncryption": k3s.secrets_encryption,
+        "tlsSan": list(k3s.tls_san),
+        "disable": list(k3s.disable),
+        "registries": k3s.registries,
+        "proxy": k3s.proxy.model_dump(by_alias=True),
+        "options": k3s.options,
+        "startTimeout": k3s.start_timeout,
+        "address": node.address or node.host,
+    }
+
+
+def gpu_inputs(cfg: config.Config, gpu: config.Gpu) -> dict[str, Any]:
+    """Return the inputs of the server's `resources.IntelGpu`."""
+    return {"node": cfg.server.name, "driver": gpu.driver}
+
+
+def media_inputs(cfg: config.Config, media: config.Media) -> dict[str, Any]:
+    """Return the inputs of the server's `resources.MediaMount`, the remote in clear."""
+    return {
+        "node": cfg.server.name,
+        "rcloneVersion": media.rclone_version,
+        "remote": {
+            key: value.reveal() if isinstance(value, Secret) else value
+            for key, value in media.remote.items()
+        },
+        "path": media.path,
+        "mountPoint": media.mount_point,
+        "cacheMode": media.cache_mode,
+        "cacheSize": media.cache_size,
+        "cacheDir": media.cache_dir,
+        "idleTimeout": media.idle_timeout,
+        "readOnly": media.read_only,
+        "options": media.options,
+        "listTimeout": media.list_timeout,
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodeArgs:
     """What one node is to be."""
 
-    cluster: str
-    node: config.Node
-    k3s: config.K3s
-    gpu: config.Gpu | None
-    media: config.Media | None
+    config: config.Config
 
 
 class Node(pulumi.ComponentResource):
@@ -36,55 +79,19 @@ class Node(pulumi.ComponentResource):
     ) -> None:
         super().__init__("elysium:components:Node", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        k3s = args.k3s
+        cfg = args.config
+        k3s = k3s_inputs(cfg)
         self.k3s = resources.K3sServer(
-            f"{name}-k3s",
-            {
-                "node": args.node.name,
-                "cluster": args.cluster,
-                "version": k3s.version,
-                "managedBy": k3s.managed_by,
-                "datastore": k3s.datastore,
-                "secretsEncryption": k3s.secrets_encryption,
-                "tlsSan": list(k3s.tls_san),
-                "disable": list(k3s.disable),
-                "registries": pulumi.Output.secret(k3s.registries),
-                "proxy": k3s.proxy.model_dump(by_alias=True),
-                "options": k3s.options,
-                "startTimeout": k3s.start_timeout,
-                "address": args.node.address or args.node.host,
-            },
-            child,
+            f"{name}-k3s", k3s | {"registries": pulumi.Output.secret(k3s["registries"])}, child
         )
         self.gpu = None
-        if args.gpu is not None:
-            self.gpu = resources.IntelGpu(
-                f"{name}-gpu", {"node": args.node.name, "driver": args.gpu.driver}, child
-            )
+        if cfg.gpu is not None:
+            self.gpu = resources.IntelGpu(f"{name}-gpu", gpu_inputs(cfg, cfg.gpu), child)
         self.media = None
-        if args.media is not None:
-            media = args.media
-            remote = {
-                key: value.reveal() if isinstance(value, Secret) else value
-                for key, value in media.remote.items()
-            }
+        if cfg.media is not None:
+            media = media_inputs(cfg, cfg.media)
             self.media = resources.MediaMount(
-                f"{name}-media",
-                {
-                    "node": args.node.name,
-                    "rcloneVersion": media.rclone_version,
-                    "remote": pulumi.Output.secret(remote),
-                    "path": media.path,
-                    "mountPoint": media.mount_point,
-                    "cacheMode": media.cache_mode,
-                    "cacheSize": media.cache_size,
-                    "cacheDir": media.cache_dir,
-                    "idleTimeout": media.idle_timeout,
-                    "readOnly": media.read_only,
-                    "options": media.options,
-                    "listTimeout": media.list_timeout,
-                },
-                child,
+                f"{name}-media", media | {"remote": pulumi.Output.secret(media["remote"])}, child
             )
         self.kubeconfig = self.k3s.kubeconfig
         self.name = self.k3s.nodeName

@@ -1,0 +1,60 @@
+"""Taking a cluster down, and saying first what goes with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provision import errors
+from provision.engine import api
+from provision.operations import inspection
+from provision.operations.stack import Listener, Stack
+
+LOCAL_PATH = "/var/lib/rancher/k3s/storage"
+
+
+def losses(stack: Stack, *, keep_data: bool = False) -> list[str]:
+    """Return, in one sentence each, what a destroy would take that Git cannot bring back."""
+    found = [
+        f"the cluster {stack.config.cluster} on {stack.config.server.host}, with every object in it"
+    ]
+    try:
+        client = stack.live.kube(inspection.kubeconfig(stack))
+        volumes = client.list("v1", "PersistentVolume")
+    except errors.ElysiumError as error:
+        found.append(f"volumes that could not be listed ({error.summary}); look under {LOCAL_PATH}")
+        return found
+    for volume in volumes:
+        path = _local_path(volume)
+        if path is None:
+            continue
+        claim = volume["spec"].get("claimRef") or {}
+        owner = f"{claim.get('namespace')}/{claim.get('name')}" if claim else "no claim"
+        inside = path.startswith(LOCAL_PATH)
+        fate = "stays (--keep-data)" if keep_data else "is deleted"
+        fate = fate if inside else "stays: it is outside k3s' own directory"
+        found.append(f"volume {volume['metadata']['name']} ({owner}) at {path}: {fate}")
+    return found
+
+
+def _local_path(volume: dict[str, Any]) -> str | None:
+    spec = volume.get("spec", {})
+    for source in ("hostPath", "local"):
+        if source in spec:
+            return str(spec[source].get("path"))
+    return None
+
+
+def destroy(
+    stack: Stack,
+    *,
+    keep_data: bool = False,
+    on_event: Listener,
+    options: api.Options | None = None,
+) -> api.Result:
+    """Delete all that the stack made; commits in the repository stay.
+
+    `keep_data` spares local-path volumes on the node.
+    """
+    on_event = stack.in_turn(on_event)
+    stack.live.keep_data = keep_data
+    return stack.engine(on_event).destroy(None, options=options or api.Options(), on_event=on_event)

@@ -1,0 +1,76 @@
+"""Everything that can be known to be wrong before the first change, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent import futures
+
+from provision import errors
+from provision.operations.stack import Stack
+from provision.progress import Progress, silent
+from provision.provider import registry
+from stacks.components import node as node_component
+
+Check = Callable[[Stack], list[errors.Problem]]
+
+
+def preflight(stack: Stack, progress: Progress = silent) -> None:
+    """Check node, GitHub and repository; change nothing.
+
+    The node's part collects, in one exec, all the facts that the resources
+    will ask for afterwards. Raises `errors.PreflightError` with every problem
+    found; a connection that fails outright is one of them, unless it is the
+    only problem: then it is raised as what it is.
+    """
+    progress("checking node, GitHub and repository")
+    checks: tuple[Check, ...] = (_node, _github)
+    problems: list[errors.Problem] = []
+    raised: list[errors.ElysiumError] = []
+    with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
+        for future in [pool.submit(check, stack) for check in checks]:
+            try:
+                problems += future.result()
+            except errors.ElysiumError as error:
+                raised.append(error)
+    if len(raised) == 1 and not problems:
+        raise raised[0]
+    problems += [errors.Problem(message=error.summary, hint=error.hint) for error in raised]
+    if problems:
+        raise errors.PreflightError(
+            f"{len(problems)} thing{'s' if len(problems) > 1 else ''} to put right "
+            "before anything is changed",
+            problems,
+            hint="nothing was changed; run the same command again afterwards",
+        )
+
+
+def prefetch(stack: Stack) -> None:
+    """Tell the node's session everything the resources will ask for.
+
+    Contacts nothing; the next question is answered by one collection of all.
+    """
+    from provision.host import preflight as host
+
+    cfg = stack.config
+    inputs = [("elysium:node:K3sServer", node_component.k3s_inputs(cfg))]
+    if cfg.gpu is not None:
+        inputs.append(("elysium:node:IntelGpu", node_component.gpu_inputs(cfg, cfg.gpu)))
+    if cfg.media is not None:
+        inputs.append(("elysium:node:MediaMount", node_component.media_inputs(cfg, cfg.media)))
+    requests = [host.preflight_request(cfg)]
+    requests += [registry.node_facts(kind, values) for kind, values in inputs]
+    stack.live.node(cfg.server.name).prefetch(*requests)
+
+
+def _node(stack: Stack) -> list[errors.Problem]:
+    from provision.host import preflight as host
+
+    prefetch(stack)
+    facts = stack.live.node(stack.config.server.name).facts(host.preflight_request(stack.config))
+    return host.check(facts, stack.config)
+
+
+def _github(stack: Stack) -> list[errors.Problem]:
+    from provision.github import preflight as github
+
+    return github.check(stack.live.github(), stack.config.github, stack.config.flux_path)

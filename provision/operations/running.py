@@ -1,0 +1,65 @@
+"""Preview, up and refresh."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from provision.engine import api, events
+from provision.operations.stack import Listener, Stack
+from stacks import decisions, program
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpResult:
+    """How an `up` ended. `steps` are (what, seconds) of everything that was done."""
+
+    result: api.Result
+    steps: tuple[tuple[str, float], ...]
+
+
+def preview(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> api.Result:
+    """Show what `up` would do: plans, file diffs, commits, keys. Changes nothing."""
+    on_event = stack.in_turn(on_event)
+    return stack.engine(on_event).preview(
+        _program(stack), options=options or api.Options(), on_event=on_event
+    )
+
+
+def up(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> UpResult:
+    """Make the cluster as the configuration and the repository say.
+
+    Always reads what is there first; what is as wanted is left alone.
+    """
+    steps: list[tuple[str, float]] = []
+    names: dict[str, str] = {}
+
+    def watch(event: events.Event) -> None:
+        if isinstance(event, events.ResourcePlanned):
+            names[event.urn] = event.name
+        elif isinstance(event, events.ResourceDone) and event.op not in ("same", "read"):
+            steps.append((names.get(event.urn, event.urn), event.seconds))
+        on_event(event)
+
+    listener = stack.in_turn(watch)
+    result = stack.engine(listener).up(
+        _program(stack), options=_always_refresh(options), on_event=listener
+    )
+    return UpResult(result=result, steps=tuple(steps))
+
+
+def refresh(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> api.Result:
+    """Read every resource of the state; change nothing but the state."""
+    on_event = stack.in_turn(on_event)
+    return stack.engine(on_event).refresh(None, options=options or api.Options(), on_event=on_event)
+
+
+def _program(stack: Stack) -> api.Program:
+    context = stack.live.bind(lambda _level, _text: None)
+    return program.make_program(stack.config, decisions.decide(stack.config, context))
+
+
+def _always_refresh(options: api.Options | None) -> api.Options:
+    options = options or api.Options()
+    message = options.message or f"elysium up, {time.strftime('%Y-%m-%d %H:%M')}"
+    return replace(options, refresh=True, message=message)

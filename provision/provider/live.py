@@ -1,0 +1,160 @@
+"""The connections of one run, opened at first use and shared by every resource."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision import config, errors
+from provision.provider import settings
+
+if TYPE_CHECKING:
+    from provision.artifacts.store import ArtifactStore
+    from provision.github.repository import Repository
+    from provision.host.session import NodeSession
+    from provision.kube.client import KubeClient
+
+Listener = Callable[[str, str], None]
+"""Called with ("info" or "warning", one sentence)."""
+
+
+class Live:
+    """Opens what the configuration describes; closes all of it at the end.
+
+    In this process the CLI makes it with the stack's configuration. In the
+    upstream engine's plugin process it starts empty and `configure` brings the
+    settings that the provider resource carries.
+    """
+
+    def __init__(self, cfg: config.Config | None = None, *, pins: Path | None = None) -> None:
+        self._config = cfg
+        self._pins = pins
+        self.keep_data = False
+        self._lock = threading.RLock()
+        self._nodes: dict[str, NodeSession] = {}
+        self._kube: dict[str, KubeClient] = {}
+        self._github: Repository | None = None
+        self._artifacts: ArtifactStore | None = None
+
+    def configure(self, text: str) -> None:
+        """Take `text` (`settings.dump`), unless the caller already gave a configuration."""
+        with self._lock:
+            if self._config is None:
+                self._config = settings.load(text)
+
+    def bind(self, notify: Listener) -> Bound:
+        """Return a context whose messages go to `notify`."""
+        return Bound(self, notify)
+
+    def close(self) -> None:
+        """Close every connection. Safe to call twice."""
+        with self._lock:
+            for session in self._nodes.values():
+                session.close()
+            for client in self._kube.values():
+                client.close()
+            if self._github is not None:
+                self._github.close()
+            self._nodes, self._kube, self._github = {}, {}, None
+
+    @property
+    def config(self) -> config.Config:
+        """The configuration. Raises `errors.StackError` before there is one."""
+        if self._config is None:
+            raise errors.StackError(
+                "the elysium provider was not configured",
+                operation="configure the elysium provider",
+                hint="this is a fault of elysium: please report it",
+            )
+        return self._config
+
+    def node(self, name: str) -> NodeSession:
+        """Return the shared session of node `name`."""
+        from provision.host import session
+
+        with self._lock:
+            if name not in self._nodes:
+                found = [node for node in self.config.nodes if node.name == name]
+                if not found:
+                    raise errors.ConfigError(
+                        f"node {name} is in the stack's state but not in its configuration",
+                        [errors.Problem(message=f"no node is named {name}", key="nodes")],
+                        hint="put it back, or run 'elysium node replace'",
+                    )
+                self._nodes[name] = session.NodeSession(found[0])
+            return self._nodes[name]
+
+    def github(self) -> Repository:
+        """Return the configured repository."""
+        from provision.github import repository, token
+
+        with self._lock:
+            if self._github is None:
+                cfg = self.config.github
+                self._github = repository.Repository.open(cfg, token.find_token(cfg, os.environ))
+            return self._github
+
+    def kube(self, kubeconfig: str) -> KubeClient:
+        """Return the client for `kubeconfig`."""
+        from provision.kube import client
+
+        with self._lock:
+            if kubeconfig not in self._kube:
+                self._kube[kubeconfig] = client.KubeClient.from_kubeconfig(kubeconfig)
+            return self._kube[kubeconfig]
+
+    def artifacts(self) -> ArtifactStore:
+        """Return the store of pinned downloads."""
+        import platformdirs
+
+        from provision.artifacts import store
+
+        with self._lock:
+            if self._artifacts is None:
+                cfg = self.config.artifacts
+                pins = Path(cfg.pins) if cfg.pins else self._pins
+                cache = Path(platformdirs.user_cache_dir("elysium")) / "artifacts"
+                self._artifacts = store.ArtifactStore(cfg.mirror, pins, cache)
+            return self._artifacts
+
+
+class Bound:
+    """A `Context` for one resource: the shared connections, and who hears its messages."""
+
+    def __init__(self, live: Live, notify: Listener) -> None:
+        self._live = live
+        self._notify = notify
+
+    def node(self, name: str) -> NodeSession:
+        """Return the shared session of node `name`."""
+        return self._live.node(name)
+
+    def github(self) -> Repository:
+        """Return the configured repository."""
+        return self._live.github()
+
+    def kube(self, kubeconfig: str) -> KubeClient:
+        """Return the client for `kubeconfig`."""
+        return self._live.kube(kubeconfig)
+
+    def artifacts(self) -> ArtifactStore:
+        """Return the store of pinned downloads."""
+        return self._live.artifacts()
+
+    @property
+    def keep_data(self) -> bool:
+        """Whether a deletion spares the volumes of workloads."""
+        return self._live.keep_data
+
+    def progress(self, message: str) -> None:
+        """Say what is happening."""
+        with contextlib.suppress(RuntimeError):  # a listener that has gone away is no failure
+            self._notify("info", message)
+
+    def warn(self, message: str) -> None:
+        """Say what the user should know."""
+        self._notify("warning", message)

@@ -1,0 +1,38 @@
+"""The program as the upstream engine runs it: ``pulumi up`` in the stack's folder."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pulumi
+
+from provision import config
+from provision.provider import live
+from stacks import decisions, program
+
+
+def _config() -> config.Config:
+    """Return the stack's configuration from what the engine hands to the program."""
+    given = pulumi.Config("elysium")
+    values: dict[str, Any] = {"cluster": pulumi.get_stack()}
+    for name, field in config.Config.model_fields.items():
+        key = field.alias or name
+        text = given.get(key)
+        if text is not None and key != "cluster":
+            values[key] = json.loads(text) if text[:1] in "[{" else text
+    return config.Config.model_validate(values)
+
+
+def main() -> None:
+    """Run the program of the selected stack."""
+    cfg = _config()
+    connections = live.Live(cfg)
+    try:
+        decided = decisions.decide(cfg, connections.bind(lambda _level, _text: None))
+    finally:
+        connections.close()
+    program.make_program(cfg, decided)()
+
+
+main()
