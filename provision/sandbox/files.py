@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import platformdirs
@@ -59,7 +59,7 @@ def read_secret(path: Path) -> Secret:
 @contextlib.contextmanager
 def locked(
     path: Path, *, what: str, say: progress.Progress = progress.silent, wait: bool = True
-) -> Iterator[None]:
+) -> Generator[None]:
     """Hold the lock file `path`: one process at a time does `what`.
 
     The kernel drops the lock with its process, so a crash leaves none behind.

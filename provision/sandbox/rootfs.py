@@ -1,0 +1,130 @@
+"""The node's root file system: a minimal Debian as a fresh node has it.
+
+Built once with debootstrap and kept in the cache under a key made from its
+whole definition; each sandbox puts its own changes over it. No host keys, no
+machine id, no passwords: those are made for each node.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from provision import errors, progress
+from provision.sandbox import files, model, mounts, processes
+
+SUITE = "bookworm"
+# fuse3 is here because a node without a network cannot install it.
+PACKAGES = (
+    *("ca-certificates", "dbus", "fuse3", "iproute2", "kmod", "openssh-server"),
+    *("procps", "sudo", "systemd", "systemd-sysv", "udev"),
+)
+USERS = (
+    model.User(name="ops", sudo="passwordless"),
+    model.User(name="opspw", sudo="password"),
+    model.User(name="guest", sudo="none"),
+)
+# Jobs that need a network, or a disk of their own, and only fail in here.
+_MASKED = (
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service"),
+    "fstrim.timer",
+)
+_REVISION = 2  # raise when `_customise` changes
+
+
+def key() -> str:
+    """Return what names this root file system in the cache."""
+    users = [user.model_dump() for user in USERS]
+    definition = [SUITE, PACKAGES, users, _MASKED, _REVISION, platform.machine()]
+    return hashlib.sha256(json.dumps(definition).encode()).hexdigest()[:16]
+
+
+def folder() -> Path:
+    """Return where the finished root file system is, or will be."""
+    return files.cache_root() / f"rootfs-{key()}"
+
+
+def ensure(say: progress.Progress = progress.silent, *, seed: Path | None = None) -> Path:
+    """Return the folder of the finished root file system; build it when it is missing.
+
+    `seed` is a tree that debootstrap made earlier, copied instead of running it.
+
+    Raises:
+        errors.ElysiumError: when debootstrap fails, with the end of its output.
+    """
+    done = folder()
+    if done.exists():
+        return done
+    with files.locked(done.with_suffix(".lock"), what="building the root file system", say=say):
+        if done.exists():
+            return done
+        building = done.with_name(f".building-{done.name}")
+        mounts.remove_tree(building)
+        building.mkdir(parents=True)
+        building.chmod(0o755)
+        if seed is not None:
+            processes.run(
+                ("cp", "-a", f"{seed}/.", str(building)), what="Copying the tree", timeout=600
+            )
+        else:
+            _debootstrap(building, say)
+        _customise(building)
+        mounts.unmount_below(building)
+        os.sync()
+        building.rename(done)
+    return done
+
+
+def _debootstrap(target: Path, say: progress.Progress) -> None:
+    argv = (
+        *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+        *(SUITE, str(target)),
+    )
+    last = ""
+    output: list[str] = []
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        for line in process.stdout or ():
+            output.append(line)
+            stage = line.removeprefix("I: ").split(" ", 1)[0].lower()
+            if line.startswith("I: ") and stage != last:
+                say(f"root file system: {stage} packages")
+                last = stage
+    if process.returncode != 0:
+        raise errors.ElysiumError(
+            f"debootstrap could not make a Debian {SUITE}.",
+            detail="".join(output),
+            hint="It needs Debian's package mirror; behind a proxy set http_proxy.",
+        )
+
+
+def _customise(root: Path) -> None:
+    """Make users and take out what must differ from node to node."""
+    for path in (root / "etc/ssh").glob("ssh_host_*"):
+        path.unlink()
+    (root / "etc/machine-id").write_text("")
+    (root / "etc/resolv.conf").unlink(missing_ok=True)
+    (root / "etc/resolv.conf").write_text("# a node of a sandbox has no name server\n")
+    (root / "etc/default/locale").write_text("")  # pam_env complains where there is none
+    for unit in _MASKED:
+        link = root / "etc/systemd/system" / unit
+        link.unlink(missing_ok=True)
+        link.symlink_to("/dev/null")
+    for archive in (root / "var/cache/apt/archives").glob("*.deb"):
+        archive.unlink()
+    for user in USERS:
+        groups = ("--groups", "sudo") if user.sudo == "password" else ()
+        _inside(root, "useradd", "--create-home", "--shell", "/bin/bash", *groups, user.name)
+        if user.sudo == "passwordless":
+            rule = root / "etc/sudoers.d" / user.name
+            rule.write_text(f"{user.name} ALL=(ALL:ALL) NOPASSWD: ALL\n")
+            rule.chmod(0o440)
+
+
+def _inside(root: Path, *argv: str) -> None:
+    processes.run(("chroot", str(root), *argv), what="Preparing the node's root file system")
