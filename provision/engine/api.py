@@ -16,7 +16,7 @@ from provision.engine import events
 from provision.secret import Secret
 
 if TYPE_CHECKING:
-    from pulumi.provider.experimental import Provider
+    from pulumi.provider.experimental.provider import Provider
 
 Kind = Literal["embedded", "upstream"]
 Program = Callable[[], Any]

@@ -1,0 +1,217 @@
+"""Property values between the wire, the state file and the providers.
+
+A value is plain JSON (None, bool, number, text, list, dict), or holds one of
+the two marks that JSON has none for: `Sealed`, a secret around a value, and
+`UNKNOWN`, a value that only a real run will know. Assets, archives and
+resource references are dicts that carry Pulumi's signature key and pass
+through unchanged.
+
+In a state file a secret is an object with the ciphertext of its compact JSON;
+`Vault` encrypts, and gives an unchanged secret the ciphertext it had.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from provision import crypter, errors
+from provision.secret import Secret
+
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+SEALED_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
+ASSET_SIGNATURE: Final = "c44067f5952c0a294b673a41bacd8c17"
+ARCHIVE_SIGNATURE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
+REFERENCE_SIGNATURE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
+OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+UNKNOWN_TEXT: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+
+class Unknown(enum.Enum):
+    """The type of `UNKNOWN`."""
+
+    UNKNOWN = "unknown"
+
+    def __repr__(self) -> str:
+        return "[unknown]"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A secret value. Its rendering never shows what it holds."""
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return "[secret]"
+
+
+def seal(value: Any) -> Any:
+    """Return `value` as a secret; a secret stays as it is."""
+    return value if isinstance(value, Sealed) else Sealed(value)
+
+
+def plain(value: Any) -> Any:
+    """Return `value` with every secret mark taken away."""
+    if isinstance(value, Sealed):
+        return plain(value.value)
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    return value
+
+
+def has_unknown(value: Any) -> bool:
+    """Return whether anything inside `value` is unknown."""
+    return any(leaf is UNKNOWN for leaf in _leaves(value))
+
+
+def has_secret(value: Any) -> bool:
+    """Return whether anything inside `value` is a secret."""
+    if isinstance(value, Sealed):
+        return True
+    if isinstance(value, dict):
+        return any(has_secret(v) for v in value.values())
+    if isinstance(value, list):
+        return any(has_secret(v) for v in value)
+    return False
+
+
+def render(value: Any, limit: int = 120) -> str:
+    """Return `value` as short compact JSON with ``[secret]`` and ``[unknown]`` inside."""
+    text = json.dumps(_hidden(value), ensure_ascii=False, separators=(", ", ": "))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def exposed(value: Any, show_secrets: bool) -> Any:
+    """Return `value` for a caller: secrets as `Secret` (of their JSON), or as they are."""
+    if isinstance(value, Sealed):
+        inner = plain(value.value)
+        if show_secrets:
+            return inner
+        return Secret(inner if isinstance(inner, str) else _compact(inner))
+    if isinstance(value, dict):
+        return {k: exposed(v, show_secrets) for k, v in value.items()}
+    if isinstance(value, list):
+        return [exposed(v, show_secrets) for v in value]
+    return None if value is UNKNOWN else value
+
+
+class Vault:
+    """Encrypts secrets for one state file, and decrypts those it read.
+
+    A secret that is written again at the place it was read from, with the
+    text it had, keeps its ciphertext: state files then differ only where
+    something changed. A text at another place gets a ciphertext of its own.
+    """
+
+    def __init__(self, open_crypter: Callable[[], crypter.PassphraseCrypter]) -> None:
+        """Use what `open_crypter` returns; called at the first secret, not before."""
+        self._open = open_crypter
+        self._known: dict[tuple[str, str], str] = {}
+
+    def seal_text(self, place: str, text: str) -> str:
+        """Return the ciphertext of `text` for `place`."""
+        key = (place, text)
+        if key not in self._known:
+            self._known[key] = self._open().encrypt(text)
+        return self._known[key]
+
+    def open_text(self, place: str, ciphertext: str) -> str:
+        """Return the text of `ciphertext` and remember the pair for `place`."""
+        text = self._open().decrypt(ciphertext)
+        self._known[(place, text)] = ciphertext
+        return text
+
+
+def to_state(value: Any, vault: Vault, place: str) -> Any:
+    """Return `value` as a state file holds it.
+
+    `place` names where it stands (URN and property path). Raises
+    `errors.StackError` for an unknown: no state file may hold one.
+    """
+    if isinstance(value, Sealed):
+        text = _compact(_in_plaintext(value.value, place))
+        return {SIGNATURE: SEALED_SIGNATURE, "ciphertext": vault.seal_text(place, text)}
+    if value is UNKNOWN:
+        raise errors.StackError(f"{place} would be saved as unknown", operation="save")
+    if isinstance(value, dict):
+        return {k: to_state(v, vault, f"{place}.{k}") for k, v in value.items()}
+    if isinstance(value, list):
+        return [to_state(v, vault, f"{place}[{i}]") for i, v in enumerate(value)]
+    return value
+
+
+def from_state(value: Any, vault: Vault, place: str) -> Any:
+    """Return what `to_state` was given. Raises `errors.StackError` on a wrong key."""
+    if isinstance(value, dict):
+        if value.get(SIGNATURE) == SEALED_SIGNATURE:
+            if "ciphertext" in value:
+                text = vault.open_text(place, str(value["ciphertext"]))
+            else:
+                text = str(value.get("plaintext", "null"))
+            return Sealed(_from_plaintext(json.loads(text)))
+        return {k: from_state(v, vault, f"{place}.{k}") for k, v in value.items()}
+    if isinstance(value, list):
+        return [from_state(v, vault, f"{place}[{i}]") for i, v in enumerate(value)]
+    return UNKNOWN if value == UNKNOWN_TEXT else value
+
+
+def _in_plaintext(value: Any, place: str) -> Any:
+    """Return the inside of a secret: secrets within are marked, not encrypted again."""
+    if isinstance(value, Sealed):
+        inner = _compact(_in_plaintext(value.value, place))
+        return {SIGNATURE: SEALED_SIGNATURE, "plaintext": inner}
+    if value is UNKNOWN:
+        raise errors.StackError(f"{place} would be saved as unknown", operation="save")
+    if isinstance(value, dict):
+        return {k: _in_plaintext(v, place) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_in_plaintext(v, place) for v in value]
+    return value
+
+
+def _from_plaintext(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get(SIGNATURE) == SEALED_SIGNATURE:
+            return Sealed(_from_plaintext(json.loads(str(value.get("plaintext", "null")))))
+        return {k: _from_plaintext(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_from_plaintext(v) for v in value]
+    return value
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Sealed):
+        yield from _leaves(value.value)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, Sealed):
+        return "[secret]"
+    if value is UNKNOWN:
+        return "[unknown]"
+    if isinstance(value, dict):
+        return {k: _hidden(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_hidden(v) for v in value]
+    return value
