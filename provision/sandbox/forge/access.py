@@ -1,0 +1,221 @@
+"""Tokens and what they may do.
+
+Facts: "Managing your personal access tokens" (classic tokens ``ghp_``,
+fine-grained ``github_pat_``, installation tokens ``ghs_``), "Scopes for OAuth
+apps", "Permissions required for fine-grained personal access tokens" and
+"Troubleshooting the REST API" (401 ``Bad credentials``; 403 ``Resource not
+accessible by personal access token`` with ``X-Accepted-GitHub-Permissions``;
+404 where a caller may not know that something exists).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import secrets
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provision.sandbox.forge import journal, routing
+from provision.sandbox.forge.store import Repository
+
+PREFIXES = {"classic": "ghp_", "fine-grained": "github_pat_", "app": "ghs_"}
+_LEVELS = {"none": 0, "read": 1, "write": 2, "admin": 3}
+DEFAULT_PERMISSIONS = {
+    "metadata": "read",
+    "contents": "write",
+    "administration": "write",
+    "pull_requests": "write",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """A token's record; the text itself is kept only as its sha256.
+
+    `repositories` are the slugs a fine-grained or app token is for; empty: all.
+    `role` is what its user is on the repositories: admin, write or read.
+    `expires_at` is in seconds since 1970, 0 for never.
+    """
+
+    id: str
+    kind: str
+    login: str
+    digest: str
+    scopes: tuple[str, ...] = ()
+    permissions: dict[str, str] = field(default_factory=dict[str, str])
+    repositories: tuple[str, ...] = ()
+    role: str = "admin"
+    expires_at: int = 0
+
+    def reaches(self, repository: Repository) -> bool:
+        """Whether the token may see that repository at all."""
+        if self.kind == "classic":
+            return not repository.private or "repo" in self.scopes
+        return not self.repositories or repository.slug.lower() in self.repositories
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who is calling: a token, or nobody. `kind` goes into the call log."""
+
+    token: Token | None = None
+    kind: str = "none"
+    login: str = ""
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether the caller is a person who administers the repositories."""
+        return self.token is not None and self.token.role == "admin" and self.kind != "app"
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that tell a caller about its own token."""
+        token = self.token
+        if token is None:
+            return {}
+        headers = {"X-OAuth-Scopes": ", ".join(token.scopes)} if token.kind == "classic" else {}
+        if token.expires_at:
+            at = datetime.datetime.fromtimestamp(token.expires_at, datetime.UTC)
+            expiration = at.strftime("%Y-%m-%d %H:%M:%S UTC")
+            headers["GitHub-Authentication-Token-Expiration"] = expiration
+        return headers
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Tokens:
+    """Every token of the forge, kept in a file that holds no token."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._tokens: dict[str, Token] = {}
+        if path.exists():
+            for item in json.loads(path.read_text()):
+                item["scopes"] = tuple(item["scopes"])
+                item["repositories"] = tuple(item["repositories"])
+                token = Token(**item)
+                self._tokens[token.digest] = token
+
+    def _save(self) -> None:
+        data = [dataclasses.asdict(token) for token in self._tokens.values()]
+        journal.write_atomically(self._path, json.dumps(data, indent=1).encode())
+
+    def create(
+        self,
+        kind: str,
+        login: str,
+        *,
+        scopes: tuple[str, ...] = ("repo",),
+        permissions: dict[str, str] | None = None,
+        repositories: tuple[str, ...] = (),
+        role: str = "admin",
+        expires_at: int = 0,
+    ) -> tuple[str, Token]:
+        """Make a token and return its text, never to be had again, and its record."""
+        text = PREFIXES[kind] + secrets.token_hex(20 if kind != "fine-grained" else 41)
+        token = Token(
+            id=secrets.token_hex(6),
+            kind=kind,
+            login=login,
+            digest=_digest(text),
+            scopes=scopes if kind == "classic" else (),
+            permissions=dict(DEFAULT_PERMISSIONS if permissions is None else permissions),
+            repositories=tuple(slug.lower() for slug in repositories),
+            role=role,
+            expires_at=expires_at,
+        )
+        with self._lock:
+            self._tokens[token.digest] = token
+            self._save()
+        return text, token
+
+    def change(self, token_id: str, **values: object) -> Token | None:
+        """Change a token's record and return it; None if there is no such token."""
+        with self._lock:
+            for digest, token in self._tokens.items():
+                if token.id == token_id:
+                    changed = dataclasses.replace(token, **values)  # pyright: ignore[reportArgumentType]
+                    self._tokens[digest] = changed
+                    self._save()
+                    return changed
+        return None
+
+    def revoke(self, token_id: str) -> bool:
+        """Forget a token; whether there was one."""
+        with self._lock:
+            kept = {d: t for d, t in self._tokens.items() if t.id != token_id}
+            found = len(kept) != len(self._tokens)
+            self._tokens = kept
+            self._save()
+        return found
+
+    def find(self, text: str) -> Token | None:
+        """Return the record of a token's text, expired or not."""
+        with self._lock:
+            return self._tokens.get(_digest(text))
+
+    def caller(self, authorization: str) -> Caller:
+        """Return who sent that ``Authorization`` header. Raises the 401 for a bad one."""
+        if not authorization:
+            return Caller()
+        scheme, _, text = authorization.partition(" ")
+        token = self.find(text.strip()) if scheme.lower() in ("token", "bearer") else None
+        expired = token is not None and 0 < token.expires_at <= journal.seconds()
+        if token is None or expired:
+            raise routing.ApiError(401, "Bad credentials")
+        return Caller(token=token, kind=token.kind, login=token.login)
+
+
+def accepted_headers(route: routing.Route, caller: Caller) -> dict[str, str]:
+    """Return the headers that say what the route accepts, for that kind of caller."""
+    token = caller.token
+    if token is None:
+        return {}
+    if token.kind == "classic":
+        return {"X-Accepted-OAuth-Scopes": ", ".join(route.scopes)}
+    return {"X-Accepted-GitHub-Permissions": route.permission} if route.permission else {}
+
+
+def _level(permission: str) -> tuple[str, int]:
+    name, _, level = permission.partition("=")
+    return name, _LEVELS[level]
+
+
+def check(route: routing.Route, caller: Caller, repository: Repository) -> None:
+    """Let the call through, or raise what GitHub would answer.
+
+    "Troubleshooting the REST API": a private repository that the token does not
+    reach, or a classic token without the scope, is a 404; a fine-grained token
+    that reaches it without the permission is a 403 that names the permission.
+    """
+    token = caller.token
+    name, level = _level(route.permission)
+    if token is None:
+        if repository.private or level > 1 or name in ("administration",):
+            raise routing.not_found(route.documentation)
+        return
+    if not token.reaches(repository):
+        raise routing.not_found(route.documentation)
+    needed = 3 if name == "administration" else level
+    if _LEVELS[token.role] < needed:
+        if needed == 3 and level > 1 and not repository.private:
+            raise routing.ApiError(
+                403, "Must have admin rights to Repository.", documentation=route.documentation
+            )
+        raise routing.not_found(route.documentation)
+    if token.kind == "classic":
+        writes = level > 1 or name == "administration"
+        if writes and not {"repo", "public_repo"} & set(token.scopes):
+            raise routing.not_found(route.documentation)
+        return
+    if _LEVELS[token.permissions.get(name, "none")] < level:
+        actor = "integration" if token.kind == "app" else "personal access token"
+        raise routing.ApiError(
+            403, f"Resource not accessible by {actor}", documentation=route.documentation
+        )

@@ -1,0 +1,225 @@
+"""HTTP: parsing, authentication, limits, faults, the answer and the call log.
+
+Standard library's threading server with HTTP/1.1 keep-alive and without
+Nagle's delay. Headers of every answer: "Getting started with the REST API"
+(``X-GitHub-Request-Id``, ``X-GitHub-Media-Type``), "API Versions", "Rate limits
+for the REST API", "Troubleshooting the REST API".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.server
+import json
+import socket
+import struct
+import sys
+import time
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from provision.sandbox.forge import access, admin, app, faults, routing
+from provision.sandbox.forge.routes import TABLE
+
+_VERSIONS = ("2022-11-28", "2026-03-10")
+_ENTERPRISE = "/api/v3"
+_LIMIT = 100 * 1024 * 1024
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """The listening server of one forge."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, forge: app.Forge) -> None:
+        self.forge = forge
+        host = forge.options.api_host
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        super().__init__((host, forge.options.api_port), Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore connections that the client broke; log the rest as calls."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError | TimeoutError | ValueError):
+            self.forge.calls.append(method="", path="", status=500, error=repr(error))
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server_version = "github.com"
+    sys_version = ""
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
+    _no_content: ClassVar[frozenset[int]] = frozenset({204, 304})
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the call log has it."""
+
+    def _handle(self) -> None:
+        started = time.monotonic()
+        split = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        data = self.rfile.read(min(length, _LIMIT)) if length else b""
+        if split.path.startswith(admin.PREFIX):
+            secret = self.headers.get("X-Forge-Admin", "")
+            answer = admin.handle(self.server.forge, self.command, split.path, secret, data)
+            self._send(answer, {})
+            return
+        prefix = _ENTERPRISE if split.path.startswith(_ENTERPRISE + "/") else ""
+        path = split.path.removeprefix(prefix)
+        shown = f"{path}?{split.query}" if split.query else path
+        call = _Call(self.server.forge, self.command, path, dict(parse_qsl(split.query)))
+        fault = self.server.forge.faults.match(self.command, shown)
+        answer: routing.Response | None = None
+        if fault is None or fault.when == "after" or fault.action == "delay":
+            if fault is not None and fault.action == "delay":
+                self.server.forge.stopping.wait(fault.seconds)
+            base = f"http://{self.headers.get('Host', 'localhost')}{prefix}"
+            answer = call.answer(base, self.headers, data)
+        if fault is not None and fault.action == "respond":
+            answer = routing.Response(
+                status=fault.status, body=fault.answer(), headers=fault.headers
+            )
+        broken = fault is not None and fault.action in ("hang", "reset", "close")
+        self.server.forge.calls.append(
+            method=self.command,
+            path=shown,
+            status=0 if broken or answer is None else answer.status,
+            seconds=round(time.monotonic() - started, 4),
+            token=call.kind,
+            **({"unknown": True} if call.unknown else {}),
+            **({"fault": fault.id, "action": fault.action} if fault else {}),
+        )
+        if fault is not None and broken:
+            self._break(fault)
+        elif answer is not None:
+            self._send(answer, call.headers)
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _handle  # noqa: N815
+
+    def _break(self, fault: faults.Fault) -> None:
+        if fault.action == "hang":
+            self.server.forge.stopping.wait(fault.seconds)
+        if fault.action == "reset":
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
+        self.close_connection = True
+
+    def _send(self, answer: routing.Response, extra: dict[str, str]) -> None:
+        data = b"" if answer.body is None else json.dumps(answer.body).encode()
+        status = answer.status
+        headers = {**extra, **answer.headers}
+        if status == 200 and data and self.command == "GET" and extra:
+            tag = f'W/"{hashlib.sha256(data).hexdigest()}"'
+            headers["ETag"] = tag
+            if self.headers.get("If-None-Match") == tag:
+                status, data = 304, b""
+        self.send_response(status)
+        for name, value in headers.items():
+            if value:
+                self.send_header(name, value)
+        if status not in self._no_content:
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+        with contextlib.suppress(ConnectionError):
+            self.wfile.flush()
+
+
+class _Call:
+    """One API call on its way to its answer; `kind` and `unknown` are for the log."""
+
+    def __init__(self, forge: app.Forge, method: str, path: str, query: dict[str, str]) -> None:
+        self._forge = forge
+        self._method = method
+        self._path = path
+        self._query = query
+        self.kind = "none"
+        self.unknown = False
+        self.headers = {"X-GitHub-Media-Type": "github.v3; format=json"}
+
+    def answer(self, base: str, headers: Any, data: bytes) -> routing.Response:
+        number = hashlib.sha256(f"{time.time_ns()}{id(self)}".encode()).hexdigest()[:16].upper()
+        self.headers["X-GitHub-Request-Id"] = number
+        try:
+            return self._answer(base, headers, data)
+        except routing.ApiError as error:
+            return routing.Response(status=error.status, body=error.body, headers=error.headers)
+        except Exception as error:  # noqa: BLE001  one bad call must not end the forge
+            self._forge.calls.append(method=self._method, path=self._path, error=repr(error))
+            return routing.Response(status=500, body={"message": "Server Error"})
+
+    def _answer(self, base: str, headers: Any, data: bytes) -> routing.Response:
+        forge = self._forge
+        version = headers.get("X-GitHub-Api-Version") or _VERSIONS[0]
+        if version not in _VERSIONS:
+            raise routing.ApiError(400, f"{version} is not a valid API version")
+        self.headers["X-GitHub-Api-Version-Selected"] = version
+        found = TABLE.find(self._method, self._path)
+        self.unknown = found is None
+        authorization = headers.get("Authorization") or ""
+        if found is not None and found[0].app:
+            caller, self.kind = access.Caller(), "jwt"
+        else:
+            self.kind = "bad"
+            caller = forge.tokens.caller(authorization)
+            self.kind = caller.kind
+        self.headers |= caller.headers()
+        identity = caller.token.id if caller.token else ""
+        if self._path != "/rate_limit":
+            try:
+                forge.limits.count(identity)
+            finally:
+                self.headers |= forge.limits.window(identity).headers()
+        if found is None:
+            raise routing.not_found()
+        route, names = found
+        self.headers |= access.accepted_headers(route, caller)
+        request = routing.Request(
+            method=self._method,
+            path=self._path,
+            base=base,
+            query=self._query,
+            body=_body(data, route),
+            caller=caller,
+            names={**names, **({"authorization": authorization} if route.app else {})},
+        )
+        if route.repository_handler is None:
+            if route.handler is None:
+                raise routing.not_found()
+            return route.handler(forge, request)
+        target = forge.target(names["owner"], names["repo"].removesuffix(".git"))
+        if target is None:
+            raise routing.not_found(route.documentation)
+        access.check(route, caller, target.record)
+        if target.record.archived and self._method != "GET":
+            raise routing.ApiError(
+                403, "Repository was archived so is read-only.", documentation=route.documentation
+            )
+        return route.repository_handler(forge, request, target)
+
+
+def _body(data: bytes, route: routing.Route) -> dict[str, Any]:
+    if not data:
+        return {}
+    try:
+        body = json.loads(data)
+    except ValueError as error:
+        raise routing.ApiError(
+            400, "Problems parsing JSON", documentation=route.documentation
+        ) from error
+    if not isinstance(body, dict):
+        raise routing.ApiError(
+            400, "Body should be a JSON object", documentation=route.documentation
+        )
+    return body

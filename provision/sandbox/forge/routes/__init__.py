@@ -1,0 +1,8 @@
+"""The REST calls, one module per page of GitHub's documentation, and nothing else."""
+
+from __future__ import annotations
+
+from provision.sandbox.forge import routing
+from provision.sandbox.forge.routes import gitdata, keys, meta, refs
+
+TABLE = routing.Table((*meta.ROUTES, *keys.ROUTES, *gitdata.ROUTES, *refs.ROUTES))
