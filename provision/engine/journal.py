@@ -64,11 +64,11 @@ def _recover(place: backend.FileBackend, document: checkpoint.Document | None) -
     entries = _read_journal(place)
     if document is None or not entries:
         return Loaded(document=document, journal="none")
-    digest = digest(place.path.read_bytes())
+    name = digest(place.path.read_bytes())
     matching = [
         index
         for index, entry in enumerate(entries)
-        if entry["do"] == "base" and entry["sha256"] == digest
+        if entry["do"] == "base" and entry["sha256"] == name
     ]
     if not matching:
         return Loaded(document=document, journal="stale")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from provision import errors
 from provision.engine import events, values
@@ -139,7 +139,7 @@ def at(value: Any, path: Path) -> Any:
                 return None
         elif not isinstance(value, dict) or step not in value:
             return None
-        value = value[step]
+        value = cast(Any, value)[step]
     return values.seal(value) if sealed else value
 
 
