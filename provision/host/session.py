@@ -1,0 +1,276 @@
+"""One node, as resources meet it: facts, commands, files; connected when first needed."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import logging
+import os
+import pathlib
+import platform
+import threading
+import time
+from typing import TYPE_CHECKING, BinaryIO
+
+from provision import config, errors, secret
+from provision.host import bundle as bundles
+from provision.host import channel, collect, elevate, lock, parse, scripts, staging, transport
+from provision.host import facts as host_facts
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_LOG = logging.getLogger("elysium.host")
+_FACTS_TIMEOUT = 90
+_FACTS_ATTEMPTS = 3
+
+Completed = channel.Completed
+
+
+class NodeSession:
+    """The SSH session of one node, shared by every resource of a run.
+
+    Nothing is contacted before the first fact, command or file. Everything
+    runs as root, through sudo where the login is another user. Whatever
+    changes the node first takes its lock, so that two operators do not work
+    on it at once. Safe to use from several threads.
+    """
+
+    def __init__(self, node: config.Node, *, connect_timeout: float = 15) -> None:
+        """Prepare a session for `node`; `connect_timeout` is in seconds."""
+        self.node = node
+        self.transport = transport.Transport(node, jump=node.jump, timeout=connect_timeout)
+        self._elevation = elevate.Elevation(
+            host=self.transport.host, user=node.user, password=node.sudo_password
+        )
+        self._guard = threading.RLock()
+        self._wanted = host_facts.FactRequest()
+        self._facts: host_facts.NodeFacts | None = None
+        self._held: lock.Held | None = None
+        self._secrets = [s for s in (node.password, node.sudo_password, node.passphrase) if s]
+
+    def __enter__(self) -> NodeSession:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """The node's configured name."""
+        return self.node.name
+
+    def prefetch(self, *requests: host_facts.FactRequest) -> None:
+        """Say what will be asked for, so that one collection answers it all.
+
+        Contacts nothing: the next `facts` collects the union.
+        """
+        with self._guard:
+            for request in requests:
+                self._wanted |= request
+
+    def facts(self, request: host_facts.FactRequest) -> host_facts.NodeFacts:
+        """Return facts that cover `request`, from the cache where it does.
+
+        Raises the errors of `run`.
+        """
+        with self._guard:
+            self._wanted |= request
+            if self._facts is None or not self._facts.request.covers(request):
+                self._facts = self._collect(self._wanted)
+            return self._facts
+
+    def invalidate(self) -> None:
+        """Forget the facts: something on the node changed."""
+        with self._guard:
+            self._facts = None
+
+    def run(
+        self,
+        script: str,
+        *,
+        stdin: bytes | BinaryIO = b"",
+        timeout: float,
+        what: str,
+        check: bool = True,
+        reads_only: bool = False,
+        on_output: channel.OnOutput | None = None,
+    ) -> Completed:
+        """Run `script` as root under ``/bin/sh``.
+
+        `script` is seen in the node's process list: secrets go to `stdin`.
+        `what` names it in errors ("installing fuse3"). Unless `reads_only`, the
+        node's lock is taken first and the facts are forgotten. `on_output` gets
+        standard output as it arrives. `timeout` is in seconds; the node itself
+        ends the script then.
+
+        Raises `errors.ConnectError`, `AuthError`, `HostKeyError`, `SudoError`,
+        `RemoteTimeoutError`, and `CommandError` for a status other than 0 if
+        `check`.
+        """
+        if not reads_only:
+            self.lock()
+            self.invalidate()
+        try:
+            return self._execute(
+                scripts.PRELUDE + script,
+                stdin=stdin,
+                timeout=timeout,
+                what=what,
+                check=check,
+                on_output=on_output,
+            )
+        finally:
+            if not reads_only:
+                self.invalidate()
+
+    def apply(
+        self, wanted: bundles.Bundle, *, timeout: float = 120, what: str = "writing files"
+    ) -> None:
+        """Apply a bundle in one command. Nothing is done for an empty one.
+
+        May be interrupted anywhere and run again. Raises the errors of `run`.
+        """
+        if not wanted.empty:
+            self.run(staging.render(wanted), stdin=staging.pack(wanted), timeout=timeout, what=what)
+
+    def stream(
+        self,
+        source: pathlib.Path | BinaryIO,
+        remote_path: str,
+        *,
+        mode: int,
+        sha256: str = "",
+        timeout: float = 900,
+    ) -> bool:
+        """Write a big file atomically, its bytes as they are read from `source`.
+
+        Nothing is sent, and False returned, when the facts at hand say that the
+        file is there with this `sha256` and `mode`. Raises the errors of `run`;
+        a file that came short is never renamed into place.
+        """
+        with self._guard:
+            known = self._facts.files.get(remote_path) if self._facts is not None else None
+        if known is not None and sha256 and (known.sha256, known.mode) == (sha256, mode):
+            return False
+        if isinstance(source, pathlib.Path):
+            with source.open("rb") as opened:
+                return self._stream(opened, remote_path, mode=mode, timeout=timeout)
+        return self._stream(source, remote_path, mode=mode, timeout=timeout)
+
+    def lock(self) -> None:
+        """Take the node's lock unless it is held: one operator changes a node at a time.
+
+        It is let go at `close`, or by the node when the connection ends. Raises
+        `errors.RemoteError` naming who holds it.
+        """
+        with self._guard:
+            if self._held is not None and self._held.alive:
+                return
+            holder = f"{getpass.getuser()}@{platform.node()} (process {os.getpid()})"
+            self._held = lock.take(self.transport, self._elevation, holder)
+
+    def close(self) -> None:
+        """Let go of the lock and close the connection. A later use connects again."""
+        with self._guard:
+            if self._held is not None:
+                self._held.release()
+                self._held = None
+            self._facts = None
+            self.transport.close()
+
+    def _stream(self, source: BinaryIO, remote_path: str, *, mode: int, timeout: float) -> bool:
+        start = source.tell()
+        size = source.seek(0, io.SEEK_END) - start
+        source.seek(start)
+        path, temporary = (scripts.quote([p]) for p in (remote_path, remote_path + staging.SUFFIX))
+        parent = scripts.quote([remote_path.rsplit("/", 1)[0] or "/"])
+        self.run(
+            f"set -eu\nmkdir -p {parent}\nrm -f {temporary}\n"
+            f"(umask 077; cat >{temporary})\n"
+            f'if [ "$(stat -c %s {temporary})" != {size} ]; then\n'
+            "echo 'it came short' >&2; exit 1; fi\n"
+            f"chown 0:0 {temporary}\nchmod {mode:o} {temporary}\n"
+            f"sync {temporary} 2>/dev/null || sync\nmv -fT {temporary} {path}\n"
+            f"sync {parent} 2>/dev/null || sync\n",
+            stdin=source,
+            timeout=timeout,
+            what=f"uploading {remote_path}",
+        )
+        return True
+
+    def _collect(self, request: host_facts.FactRequest) -> host_facts.NodeFacts:
+        script = collect.render(request)
+        reason = ""
+        for attempt in range(_FACTS_ATTEMPTS):
+            sent = time.time()
+            done = self._execute(
+                script, timeout=_FACTS_TIMEOUT, what="reading facts", check=attempt == 0
+            )
+            try:
+                return parse.parse(done.stdout, request, sent=sent, received=time.time())
+            except parse.UnreadableFacts as error:
+                # Files may change under the reader's eyes; not three times in a row.
+                _LOG.debug("facts of %s: %s", self.name, error)
+                reason = str(error)
+        raise errors.RemoteError(
+            f"the facts of node {self.name} cannot be read",
+            host=self.transport.host,
+            detail=reason,
+            hint="try again; the login shell must be a POSIX shell that prints nothing by itself",
+        )
+
+    def _execute(
+        self,
+        script: str,
+        *,
+        stdin: bytes | BinaryIO = b"",
+        timeout: float,
+        what: str,
+        check: bool,
+        on_output: channel.OnOutput | None = None,
+    ) -> Completed:
+        done = self.transport.execute(
+            self._elevation.command(script, timeout=timeout),
+            stdin=stdin,
+            # The node's own limit comes first; this one is for a node that is gone.
+            timeout=timeout + 15,
+            what=what,
+            gate=self._elevation.gate(),
+            on_output=on_output,
+        )
+        self._elevation.check(done.status, done.stderr)
+        done = Completed(
+            status=done.status,
+            stdout=done.stdout,
+            stderr=self._elevation.strip(done.stderr),
+            seconds=done.seconds,
+        )
+        if done.status in (124, 137) and done.seconds >= timeout - 1:
+            raise errors.RemoteTimeoutError(
+                f"{what} did not end within {timeout:.0f} s on {self.transport.host}",
+                host=self.transport.host,
+                detail=self._mask(done.error_text or done.text),
+                hint="look at the node's load and disk, then run the same command again",
+            )
+        if check and done.status != 0:
+            raise errors.CommandError(
+                f"{what} failed on {self.transport.host} with status {done.status}",
+                host=self.transport.host,
+                command=what,
+                status=done.status,
+                stdout=self._mask(done.text),
+                stderr=self._mask(done.error_text),
+                hint="what the node said is above; put it right, then run the same command again",
+            )
+        return done
+
+    def _mask(self, text: str) -> str:
+        return secret.mask(text, self._secrets)

@@ -1,0 +1,237 @@
+"""The SSH connection itself: made when first used, made again after it broke.
+
+Built from `handshake` (socket, host key), `auth` (who we are) and `channel`
+(one command). paramiko is imported when a node is contacted, never before.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from provision import config, errors
+from provision.host import auth, channel, handshake, hostkey
+
+if TYPE_CHECKING:
+    import paramiko
+
+_LOG = logging.getLogger("elysium.host")
+_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512")
+
+Completed = channel.Completed
+
+
+class Transport:
+    """One SSH connection, made when first used and made again after it broke.
+
+    Safe to use from several threads: each command has a channel of its own.
+    """
+
+    def __init__(
+        self,
+        login: config.SshLogin,
+        *,
+        jump: config.SshLogin | None = None,
+        timeout: float = 15,
+    ) -> None:
+        """Prepare; `timeout` in seconds bounds each step of connecting."""
+        self.login = login
+        self._timeout = timeout
+        self._jump = Transport(jump, timeout=timeout) if jump is not None else None
+        self._guard = threading.Lock()
+        self._connection: paramiko.Transport | None = None
+        self.connections = 0
+        self.commands = 0
+
+    @property
+    def host(self) -> str:
+        """The server as it is named in messages: ``host``, or ``host:port``."""
+        return handshake.label(self.login)
+
+    def execute(
+        self,
+        command: str,
+        *,
+        stdin: bytes | BinaryIO = b"",
+        timeout: float,
+        what: str,
+        gate: channel.Gate | None = None,
+        on_output: channel.OnOutput | None = None,
+    ) -> Completed:
+        """Run `command` in the login's shell; see `channel.execute`.
+
+        A standing connection that turns out to be dead before the command was
+        accepted is made again, once.
+        """
+        opened = self._open_channel(timeout)
+        self.commands += 1
+        try:
+            return channel.execute(
+                opened,
+                command,
+                host=self.host,
+                stdin=stdin,
+                timeout=timeout,
+                what=what,
+                gate=gate,
+                on_output=on_output,
+            )
+        except TimeoutError as error:
+            raise errors.RemoteTimeoutError(
+                f"{what} could not be started within {timeout:.0f} s on {self.host}",
+                host=self.host,
+                hint="look at the node's load, then run the same command again",
+            ) from error
+        except (handshake.library().SSHException, EOFError, OSError) as error:
+            raise errors.ConnectError(
+                f"the SSH connection to {self.host} broke during {what}",
+                host=self.host,
+                detail=str(error),
+                hint="check that the node is up, then run the same command again",
+            ) from error
+
+    def open_session(self, timeout: float) -> paramiko.Channel:
+        """Return a fresh session channel, for a caller that drives it itself."""
+        return self._open_channel(timeout)
+
+    def close(self) -> None:
+        """Close the connection; the next command makes a new one."""
+        with self._guard:
+            if self._connection is not None:
+                handshake.shut(self._connection)
+                self._connection = None
+        if self._jump is not None:
+            self._jump.close()
+
+    def _open_channel(self, timeout: float) -> paramiko.Channel:
+        limit = min(timeout, self._timeout)
+        fresh = self._connection is None
+        connection = self.connected()
+        try:
+            return connection.open_session(timeout=limit)
+        except (handshake.library().SSHException, EOFError, OSError) as error:
+            if fresh:
+                raise self._refused_channel(error) from error
+            _LOG.debug("the connection to %s is gone (%s): connecting again", self.host, error)
+        with self._guard:
+            if self._connection is connection:
+                handshake.shut(connection)
+                self._connection = None
+        try:
+            return self.connected().open_session(timeout=limit)
+        except (handshake.library().SSHException, EOFError, OSError) as error:
+            raise self._refused_channel(error) from error
+
+    def _refused_channel(self, error: Exception) -> errors.ConnectError:
+        return errors.ConnectError(
+            f"{self.host} accepted the login but no command",
+            host=self.host,
+            detail=str(error),
+            hint="look at MaxSessions and ForceCommand of its SSH server",
+        )
+
+    def connected(self) -> paramiko.Transport:
+        """Return the connection, made now if there is none that lives."""
+        with self._guard:
+            if self._connection is None or not self._connection.is_active():
+                self._connection = self._connect()
+            return self._connection
+
+    def _connect(self) -> paramiko.Transport:
+        pin = handshake.pinned(self.login)
+        began = time.monotonic()
+        sock = self.open_socket()
+        try:
+            connection = handshake.negotiate(
+                self.login, sock, timeout=self._timeout, types=(pin.type,) if pin.type else ()
+            )
+        except errors.ElysiumError:
+            sock.close()
+            raise
+        try:
+            connection = self._verify(connection, pin)
+            auth.authenticate(connection, self.login)
+        except BaseException:
+            handshake.shut(connection)
+            raise
+        self.connections += 1
+        _LOG.debug("connected to %s in %.3f s", self.host, time.monotonic() - began)
+        return connection
+
+    def _verify(self, connection: paramiko.Transport, pin: hostkey.Pin) -> paramiko.Transport:
+        """Return a connection whose host key is the pinned one.
+
+        A fingerprint does not tell the key's type: where the server showed a
+        key of another type first, it is asked for the others.
+        """
+        shown = handshake.shown_key(connection)
+        if pin.accepts(shown):
+            return connection
+        if not pin.type:
+            for key_type in _KEY_TYPES:
+                if key_type == shown.type or (key_type[:3] == shown.type[4:7] == "rsa"):
+                    continue
+                sock = self.open_socket()
+                try:
+                    other = handshake.negotiate(
+                        self.login, sock, timeout=self._timeout, only=key_type
+                    )
+                except errors.ConnectError:
+                    sock.close()
+                    continue
+                if pin.accepts(handshake.shown_key(other)):
+                    handshake.shut(connection)
+                    return other
+                handshake.shut(other)
+        raise errors.HostKeyError(
+            f"the host key of {self.host} is not the pinned one",
+            host=self.host,
+            expected=pin.fingerprint,
+            got=shown.fingerprint,
+            detail=f"pinned: {pin.fingerprint}\nshown:  {shown.fingerprint} ({shown.type})",
+            hint="someone may be in between; if the machine was really installed anew, "
+            "pin its new key: hostKey in the configuration",
+        )
+
+    def open_socket(self) -> Any:
+        """Return a fresh stream to the server: a TCP socket, or a channel of the jump host."""
+        if self._jump is None:
+            return handshake.open_socket(self.login, self._timeout)
+        jump = self._jump
+        jumped = jump.connected()
+        try:
+            return jumped.open_channel(
+                "direct-tcpip",
+                (self.login.host, self.login.port),
+                ("127.0.0.1", 0),
+                timeout=self._timeout,
+            )
+        except (handshake.library().SSHException, EOFError, OSError) as error:
+            raise errors.ConnectError(
+                f"the jump host {jump.host} cannot reach {self.host}",
+                host=self.host,
+                detail=str(error),
+                hint="check host and port as the jump host sees them, and AllowTcpForwarding there",
+            ) from error
+
+
+def scan_host_key(
+    host: str, port: int = 22, *, jump: config.SshLogin | None = None, timeout: float = 15
+) -> hostkey.HostKey:
+    """Return the host key that `host` shows now: `line` to pin, `fingerprint` to show.
+
+    Nobody is logged in. Whether it is the right one is for a person to say.
+    Raises `errors.ConnectError`.
+    """
+    login = config.SshLogin(host=host, port=port)
+    through = Transport(login, jump=jump, timeout=timeout)
+    try:
+        connection = handshake.negotiate(login, through.open_socket(), timeout=timeout)
+        try:
+            return handshake.shown_key(connection)
+        finally:
+            handshake.shut(connection)
+    finally:
+        through.close()
