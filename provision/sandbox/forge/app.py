@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import queue
 import threading
 from collections.abc import Callable
@@ -91,10 +90,7 @@ class Forge:
     def ssh_url(self, record: store.Repository) -> str:
         """Return the address for git over SSH, with the port where it is not 22."""
         host = self.options.public_host or self.options.ssh_host
-        try:
-            host = f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
-        except ValueError:
-            pass
+        host = f"[{host}]" if ":" in host else host
         if self.ssh.port == 22:
             return f"git@{host}:{record.slug}.git"
         return f"ssh://git@{host}:{self.ssh.port}/{record.slug}.git"

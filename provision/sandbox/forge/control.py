@@ -1,333 +1,29 @@
-"""Driving a forge from Python: starting it, seeding it, watching it, hurting it.
+"""Starting and stopping a forge as a process of its own.
 
-Used by the sandbox and by tests. `start_forge` runs the server as a process of
-its own; `Forge` talks to one that runs, wherever it was started from.
+Used by the sandbox and by tests: ``with control.start_forge(root) as forge``.
+What a running forge can be asked is in `provision.sandbox.forge.client`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import http.client
-import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from provision import errors
-from provision.secret import Secret
+from provision.sandbox.forge import client
 
+Forge = client.Forge
+Info = client.Info
+read_info = client.read_info
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Info:
-    """What ``ROOT/forge.json`` says of a running forge."""
-
-    root: Path
-    pid: int
-    api: str
-    owner: str
-    repository: str
-    ssh_host: str
-    ssh_address: str
-    ssh_port: int
-    git_host_keys: tuple[str, ...]
-    token_file: Path
-    admin_file: Path
-    call_log: Path
-    git_log: Path
-
-
-def read_info(root: Path) -> Info | None:
-    """Return what a running forge says of itself, or None when it does not run."""
-    try:
-        data = json.loads((root / "forge.json").read_text())
-        os.kill(int(data["pid"]), 0)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return Info(
-        root=root,
-        pid=data["pid"],
-        api=data["api"],
-        owner=data["owner"],
-        repository=data["repository"],
-        ssh_host=data["sshHost"],
-        ssh_address=data["sshAddress"],
-        ssh_port=data["sshPort"],
-        git_host_keys=tuple(data["gitHostKeys"]),
-        token_file=Path(data["tokenFile"]),
-        admin_file=Path(data["adminFile"]),
-        call_log=Path(data["callLog"]),
-        git_log=Path(data["gitLog"]),
-    )
-
-
-class Forge:
-    """A running forge. Every method is safe to call again.
-
-    Raises ElysiumError when the forge refuses or cannot be reached.
-    """
-
-    def __init__(self, info: Info) -> None:
-        self.info = info
-        self.slug = f"{info.owner}/{info.repository}"
-
-    # -- the two ways in ---------------------------------------------------------------
-
-    def _http(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-        host = self.info.api.removeprefix("http://")
-        connection = http.client.HTTPConnection(host, timeout=60)
-        try:
-            data = None if body is None else json.dumps(body)
-            connection.request(method, path, data, dict(headers))
-            answer = connection.getresponse()
-            text = answer.read()
-        except OSError as error:
-            raise errors.ElysiumError(f"The forge at {self.info.api} does not answer.") from error
-        finally:
-            connection.close()
-        if answer.status >= 400:
-            raise errors.ElysiumError(
-                f"The forge refused {method} {path}: {answer.status}.",
-                detail=text.decode(errors="replace"),
-            )
-        return json.loads(text) if text else None
-
-    def admin(self, action: str, **values: Any) -> Any:
-        """Carry out one of the forge's own controls (see `provision.sandbox.forge.admin`)."""
-        headers = {"X-Forge-Admin": self.info.admin_file.read_text().strip()}
-        return self._http("POST", f"/_forge/{action}", values, headers)["result"]
-
-    def api(self, method: str, path: str, body: Any = None) -> Any:
-        """Make one REST call with the forge's first token; `path` may begin with ``~`` for
-        the repository (``~/keys``).
-        """
-        path = path.replace("~", f"/repos/{self.slug}", 1) if path.startswith("~") else path
-        headers = {"Authorization": f"token {self.token().reveal()}"}
-        return self._http(method, path, body, headers)
-
-    def token(self) -> Secret:
-        """Return the token that the forge made at its first start (classic, scope repo)."""
-        return Secret(self.info.token_file.read_text().strip())
-
-    # -- the repository ------------------------------------------------------------------
-
-    @property
-    def path(self) -> Path:
-        """Where the bare repository lies."""
-        return self.info.root / "repositories" / f"{self.slug.lower()}.git"
-
-    @property
-    def ssh_url(self) -> str:
-        """The repository's address for git over SSH, as its body says."""
-        host = f"[{self.info.ssh_host}]" if ":" in self.info.ssh_host else self.info.ssh_host
-        return f"ssh://git@{host}:{self.info.ssh_port}/{self.slug}.git"
-
-    def known_hosts(self) -> str:
-        """Return ``known_hosts`` lines for the git sshd."""
-        host = self.info.ssh_host
-        name = host if self.info.ssh_port == 22 else f"[{host}]:{self.info.ssh_port}"
-        return "".join(f"{name} {key}\n" for key in self.info.git_host_keys)
-
-    def git(self, *arguments: str, stdin: bytes = b"") -> str:
-        """Run git on the bare repository and return its output."""
-        environment = {
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-            "GIT_DIR": str(self.path),
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_AUTHOR_NAME": "forge",
-            "GIT_AUTHOR_EMAIL": "forge@localhost",
-            "GIT_COMMITTER_NAME": "forge",
-            "GIT_COMMITTER_EMAIL": "forge@localhost",
-        }
-        done = subprocess.run(
-            ["git", *arguments], input=stdin, capture_output=True, env=environment, check=False
-        )
-        if done.returncode:
-            raise errors.ElysiumError(
-                f"git {arguments[0]} failed on the forge's repository.",
-                detail=done.stderr.decode(errors="replace"),
-            )
-        return done.stdout.decode(errors="replace")
-
-    def commit_files(
-        self,
-        files: Mapping[str, str | bytes | None],
-        *,
-        message: str = "Change files",
-        branch: str = "main",
-    ) -> str:
-        """Commit `files` (path -> content, None deletes) onto a branch and return the commit.
-
-        Works on an empty repository, and behind branch protection.
-        """
-        old = self.head(branch)
-        lines = [f"commit refs/heads/{branch}", "committer forge <forge@localhost> now"]
-        stream = "\n".join(lines).encode() + b"\n" + _data(message.encode())
-        stream += f"from {old}\n".encode() if old else b""
-        for path, content in files.items():
-            name = json.dumps(path)
-            if content is None:
-                stream += f"D {name}\n".encode()
-            else:
-                data = content.encode() if isinstance(content, str) else content
-                stream += f"M 100644 inline {name}\n".encode() + _data(data)
-        self.git("fast-import", "--quiet", "--date-format=now", stdin=stream + b"\n")
-        return self.head(branch)
-
-    def seed_repository(
-        self, files: Mapping[str, str | bytes], *, message: str = "Initial commit"
-    ) -> str:
-        """Commit `files` onto ``main`` if the repository is empty; return the head either way."""
-        return self.head() or self.commit_files(dict(files), message=message)
-
-    def head(self, branch: str = "main") -> str:
-        """Return a branch's commit, or nothing."""
-        return self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}").strip()
-
-    def read_file(self, path: str, *, branch: str = "main") -> str | None:
-        """Return a file's text at the head of a branch, or None."""
-        try:
-            return self.git("cat-file", "blob", f"refs/heads/{branch}:{path}")
-        except errors.ElysiumError:
-            return None
-
-    def files(self, branch: str = "main") -> list[str]:
-        """Return the paths of every file at the head of a branch."""
-        listed = self.git("ls-tree", "-r", "-z", "--name-only", f"refs/heads/{branch}")
-        return [name for name in listed.split("\0") if name]
-
-    def commits(self, branch: str = "main") -> list[str]:
-        """Return the subjects of a branch's commits, newest first."""
-        return self.git("log", "--format=%s", f"refs/heads/{branch}").splitlines()
-
-    def protect(self, branch: str = "main", *, pull_requests: bool = True) -> None:
-        """Protect a branch, for administrators too."""
-        reviews = {"required_approving_review_count": 0} if pull_requests else None
-        body = {
-            "required_status_checks": None,
-            "enforce_admins": True,
-            "required_pull_request_reviews": reviews,
-            "restrictions": None,
-        }
-        self.api("PUT", f"~/branches/{branch}/protection", body)
-
-    def unprotect(self, branch: str = "main") -> None:
-        """Remove a branch's protection."""
-        self.api("DELETE", f"~/branches/{branch}/protection")
-
-    def pulls(self, state: str = "open") -> list[dict[str, Any]]:
-        """Return pull requests as the API tells them."""
-        return self.api("GET", f"~/pulls?state={state}&per_page=100")
-
-    def merge(self, number: int) -> str:
-        """Merge a pull request and return the merge commit."""
-        return self.api("PUT", f"~/pulls/{number}/merge", {})["sha"]
-
-    # -- keys, tokens ---------------------------------------------------------------------
-
-    def keys(self) -> list[dict[str, Any]]:
-        """Return the registered deploy keys as the API tells them."""
-        return self.api("GET", "~/keys?per_page=100")
-
-    def register_key(
-        self, public_key: str, *, title: str = "test", read_only: bool = True
-    ) -> dict[str, Any]:
-        """Register a deploy key."""
-        body = {"title": title, "key": public_key, "read_only": read_only}
-        return self.api("POST", "~/keys", body)
-
-    def delete_key(self, key_id: int) -> None:
-        """Remove a deploy key."""
-        self.api("DELETE", f"~/keys/{key_id}")
-
-    def create_token(self, kind: str = "classic", **values: Any) -> tuple[Secret, str]:
-        """Make a token (``classic``, ``fine-grained``) and return it and its id.
-
-        `values`: login, scopes, permissions, repositories, role, expires_at (see
-        `provision.sandbox.forge.access.Token`).
-        """
-        made = self.admin("tokens/create", kind=kind, **values)
-        return Secret(made["token"]), made["id"]
-
-    def revoke_token(self, token_id: str) -> None:
-        """Delete a token, and with it the deploy keys that it registered, as GitHub does."""
-        self.admin("tokens/revoke", id=token_id)
-
-    def limit(self, token_id: str, remaining: int, reset_in: int = 3600) -> None:
-        """Leave a token so many requests for so many seconds."""
-        self.admin("limit", token=token_id, remaining=remaining, reset_in=reset_in)
-
-    # -- logs and faults --------------------------------------------------------------------
-
-    def calls(self, since: int = 0) -> list[dict[str, Any]]:
-        """Return the REST calls after the first `since`: method, path, status, token kind."""
-        return _records(self.info.call_log, since)
-
-    def git_events(self, since: int = 0) -> list[dict[str, Any]]:
-        """Return fetches, pushes and refused keys after the first `since`."""
-        return _records(self.info.git_log, since)
-
-    def fault(self, action: str, **values: Any) -> int:
-        """Add a fault (see `provision.sandbox.forge.faults.Fault`) and return its number."""
-        return int(self.admin("faults/add", action=action, **values)["id"])
-
-    @contextlib.contextmanager
-    def faults(self, action: str, **values: Any) -> Iterator[int]:
-        """Have a fault for the length of a ``with`` block."""
-        number = self.fault(action, **values)
-        try:
-            yield number
-        finally:
-            self.admin("faults/clear", id=number)
-
-    def clear_faults(self) -> None:
-        """Remove every fault, and make the sshd work again."""
-        self.admin("faults/clear")
-
-    def ssh(self, mode: str, **values: Any) -> None:
-        """Make the git sshd ``ok``, ``refuse`` keys, fail sessions (``error``), or be ``down``."""
-        self.admin("ssh", mode=mode, **values)
-
-    def await_git(
-        self,
-        condition: Callable[[list[dict[str, Any]]], bool],
-        *,
-        since: int = 0,
-        timeout: float = 10,
-    ) -> list[dict[str, Any]]:
-        """Return the git log once `condition` holds for it. Raises WaitError after `timeout`."""
-        deadline = time.monotonic() + timeout
-        while True:
-            records = self.git_events(since)
-            if condition(records):
-                return records
-            if time.monotonic() > deadline:
-                raise errors.WaitError(
-                    "The forge's git log does not show what was awaited.",
-                    what="git log",
-                    last_seen=json.dumps(records[-5:], indent=1),
-                )
-            time.sleep(0.02)
-
-
-def _records(path: Path, since: int) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().split("\n")[:-1][since:]]
-
-
-def _data(content: bytes) -> bytes:
-    return b"data %d\n" % len(content) + content + b"\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -399,7 +95,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def start_forge(root: Path, **values: str) -> Iterator[Forge]:
+def start_forge(root: Path, **values: str) -> Generator[Forge]:
     """Run a forge for the length of a ``with`` block; `values` as in `Start`."""
     process, forge = launch(dataclasses.replace(Start(root=root), **values))
     try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from provision.sandbox.forge import gitobjects
 
 ZERO = "0" * 40
+_STATUS = {"A": "added", "D": "removed", "M": "modified", "T": "changed"}
 _CONFIG = {
     "gc.auto": "0",
     "receive.autogc": "false",
@@ -251,13 +252,22 @@ class GitRepository:
         except GitError:
             return ""
 
-    def changes(self, old: str, new: str) -> list[tuple[int, int, str]]:
-        """Return (added lines, deleted lines, path) of every file that differs."""
-        rows = (
-            line.split("\t", 2)
-            for line in self._text(
-                "diff-tree", "-r", "--numstat", "--no-renames", "--root", old, new
-            ).splitlines()
-            if "\t" in line
-        )
-        return [(int(a) if a.isdigit() else 0, int(d) if d.isdigit() else 0, p) for a, d, p in rows]
+    def changes(self, old: str, new: str) -> list[tuple[int, int, str, str]]:
+        """Return (lines added, lines deleted, path, status) of every file that differs.
+
+        Without `old` everything in the commit `new` counts as added.
+        """
+        pair = [old, new] if old else ["--root", "--no-commit-id", new]
+        flags = ["-r", "-z", "--raw", "--numstat", "--no-renames"]
+        fields = iter(self.run("diff-tree", *flags, *pair).decode(errors="replace").split("\0"))
+        letters: dict[str, str] = {}
+        rows: list[tuple[int, int, str, str]] = []
+        for field in fields:
+            if field.startswith(":"):
+                letters[next(fields)] = field[-1]
+            elif field:
+                added, deleted, path = field.split("\t", 2)
+                status = _STATUS.get(letters.get(path, "M"), "modified")
+                lines = [int(n) if n.isdigit() else 0 for n in (added, deleted)]
+                rows.append((lines[0], lines[1], path, status))
+        return rows

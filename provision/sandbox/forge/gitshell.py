@@ -59,7 +59,8 @@ def _serve(program: str, repository: Path, session: Path) -> tuple[int, list[lis
     if "GIT_PROTOCOL" in os.environ:
         environment["GIT_PROTOCOL"] = os.environ["GIT_PROTOCOL"]
     arguments = ["git", program, str(repository)]
-    status = os.spawnve(os.P_WAIT, "/usr/bin/git", arguments, environment)
+    process = os.posix_spawn("/usr/bin/git", arguments, environment)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     asked = _updates(session.with_suffix(".asked"))
     done = _updates(session.with_suffix(".done"))
     for suffix in (".asked", ".done"):

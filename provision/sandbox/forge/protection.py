@@ -41,3 +41,9 @@ def refusal(
     if forced and not found.get("allow_force_pushes"):
         return NO_FORCE
     return ""
+
+
+def needed_reviews(repository: Repository, branch: str) -> int:
+    """Return how many approving reviews a pull request into the branch needs."""
+    reviews = (settings(repository, branch) or {}).get("required_pull_request_reviews") or {}
+    return int(reviews.get("required_approving_review_count", 1)) if reviews else 0

@@ -11,7 +11,7 @@ import dataclasses
 import datetime
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ class Store:
                 self._repositories[repository.slug.lower()] = repository
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
+    def changing(self) -> Generator[None]:
         """Hold the lock and save afterwards; nothing is saved when the block fails."""
         with self.lock:
             yield

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 from provision.sandbox.forge import routing
-from provision.sandbox.forge.routes import gitdata, keys, meta, refs
+from provision.sandbox.forge.routes import (
+    branches,
+    contents,
+    gitdata,
+    keys,
+    meta,
+    pulls,
+    refs,
+    repos,
+)
 
-TABLE = routing.Table((*meta.ROUTES, *keys.ROUTES, *gitdata.ROUTES, *refs.ROUTES))
+TABLE = routing.Table(
+    (
+        *meta.ROUTES,
+        *keys.ROUTES,
+        *gitdata.ROUTES,
+        *refs.ROUTES,
+        *repos.ROUTES,
+        *branches.ROUTES,
+        *contents.ROUTES,
+        *pulls.ROUTES,
+    )
+)
