@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from provision.sandbox.forge import hooks
 from provision.sandbox.forge.app import Forge
 from provision.sandbox.forge.routing import Response
 
@@ -112,6 +113,18 @@ def _add_repository(forge: Forge, values: Values) -> Any:
     return {"slug": record.slug, "path": str(forge.git(record).path)}
 
 
+def _rules(forge: Forge, values: Values) -> Any:
+    """Put ruleset rules (``pull_request``, ``non_fast_forward``) in force on a branch."""
+    owner, _, name = str(values["slug"]).partition("/")
+    record = forge.store.find(owner, name)
+    if record is None:
+        raise ValueError(f"no such repository: {values['slug']}")
+    with forge.store.changing():
+        record.rules[str(values["branch"])] = [str(rule) for rule in values["rules"]]
+        hooks.write_protection(forge.git(record).path, record)
+    return None
+
+
 def _calls(forge: Forge, values: Values) -> Any:
     return forge.calls.read(int(values.get("since", 0)))
 
@@ -130,6 +143,7 @@ _ACTIONS: dict[str, Callable[[Forge, Values], Any]] = {
     "tokens/change": _change_token,
     "limit": _limit,
     "repositories/add": _add_repository,
+    "rules": _rules,
     "calls": _calls,
     "git-log": _git_log,
 }

@@ -6,10 +6,10 @@ Used by the sandbox and by tests; `provision.sandbox.forge.control` starts one.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from provision import errors
+from provision.sandbox.forge import bare
 from provision.secret import Secret
 
 
@@ -63,7 +64,7 @@ def read_info(root: Path) -> Info | None:
     )
 
 
-class Forge:
+class Forge(bare.Bare):
     """A running forge. Every method is safe to call again.
 
     Raises ElysiumError when the forge refuses or cannot be reached.
@@ -72,6 +73,13 @@ class Forge:
     def __init__(self, info: Info) -> None:
         self.info = info
         self.slug = f"{info.owner}/{info.repository}"
+        super().__init__(info.root / "repositories" / f"{self.slug.lower()}.git")
+
+    def with_repository(self, name: str, *, owner: str = "", private: bool = True) -> Forge:
+        """Return this forge with another repository, which is made if there is none."""
+        owner = owner or self.info.owner
+        self.admin("repositories/add", owner=owner, name=name, private=private)
+        return Forge(dataclasses.replace(self.info, owner=owner, repository=name))
 
     # -- the two ways in ---------------------------------------------------------------
 
@@ -112,11 +120,6 @@ class Forge:
     # -- the repository ------------------------------------------------------------------
 
     @property
-    def path(self) -> Path:
-        """Where the bare repository lies."""
-        return self.info.root / "repositories" / f"{self.slug.lower()}.git"
-
-    @property
     def ssh_url(self) -> str:
         """The repository's address for git over SSH, as its body says."""
         host = f"[{self.info.ssh_host}]" if ":" in self.info.ssh_host else self.info.ssh_host
@@ -128,81 +131,13 @@ class Forge:
         name = host if self.info.ssh_port == 22 else f"[{host}]:{self.info.ssh_port}"
         return "".join(f"{name} {key}\n" for key in self.info.git_host_keys)
 
-    def git(self, *arguments: str, stdin: bytes = b"") -> str:
-        """Run git on the bare repository and return its output."""
-        environment = {
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-            "GIT_DIR": str(self.path),
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_AUTHOR_NAME": "forge",
-            "GIT_AUTHOR_EMAIL": "forge@localhost",
-            "GIT_COMMITTER_NAME": "forge",
-            "GIT_COMMITTER_EMAIL": "forge@localhost",
-        }
-        done = subprocess.run(
-            ["git", *arguments], input=stdin, capture_output=True, env=environment, check=False
-        )
-        if done.returncode:
-            raise errors.ElysiumError(
-                f"git {arguments[0]} failed on the forge's repository.",
-                detail=done.stderr.decode(errors="replace"),
-            )
-        return done.stdout.decode(errors="replace")
-
-    def commit_files(
-        self,
-        files: Mapping[str, str | bytes | None],
-        *,
-        message: str = "Change files",
-        branch: str = "main",
-    ) -> str:
-        """Commit `files` (path -> content, None deletes) onto a branch and return the commit.
-
-        Works on an empty repository, and behind branch protection.
-        """
-        old = self.head(branch)
-        lines = [f"commit refs/heads/{branch}", "committer forge <forge@localhost> now"]
-        stream = "\n".join(lines).encode() + b"\n" + _data(message.encode())
-        stream += f"from {old}\n".encode() if old else b""
-        for path, content in files.items():
-            name = json.dumps(path)
-            if content is None:
-                stream += f"D {name}\n".encode()
-            else:
-                data = content.encode() if isinstance(content, str) else content
-                stream += f"M 100644 inline {name}\n".encode() + _data(data)
-        self.git("fast-import", "--quiet", "--date-format=now", stdin=stream + b"\n")
-        return self.head(branch)
-
-    def seed_repository(
-        self, files: Mapping[str, str | bytes], *, message: str = "Initial commit"
-    ) -> str:
-        """Commit `files` onto ``main`` if the repository is empty; return the head either way."""
-        return self.head() or self.commit_files(dict(files), message=message)
-
-    def head(self, branch: str = "main") -> str:
-        """Return a branch's commit, or nothing."""
-        return self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}").strip()
-
-    def read_file(self, path: str, *, branch: str = "main") -> str | None:
-        """Return a file's text at the head of a branch, or None."""
-        try:
-            return self.git("cat-file", "blob", f"refs/heads/{branch}:{path}")
-        except errors.ElysiumError:
-            return None
-
-    def files(self, branch: str = "main") -> list[str]:
-        """Return the paths of every file at the head of a branch."""
-        listed = self.git("ls-tree", "-r", "-z", "--name-only", f"refs/heads/{branch}")
-        return [name for name in listed.split("\0") if name]
-
-    def commits(self, branch: str = "main") -> list[str]:
-        """Return the subjects of a branch's commits, newest first."""
-        return self.git("log", "--format=%s", f"refs/heads/{branch}").splitlines()
-
-    def protect(self, branch: str = "main", *, pull_requests: bool = True) -> None:
-        """Protect a branch, for administrators too."""
+    def protect(
+        self, branch: str = "main", *, pull_requests: bool = True, ruleset: bool = False
+    ) -> None:
+        """Protect a branch, for administrators too; by a ruleset, or in the classic way."""
+        if ruleset:
+            self.admin("rules", slug=self.slug, branch=branch, rules=["pull_request"])
+            return
         reviews = {"required_approving_review_count": 0} if pull_requests else None
         body = {
             "required_status_checks": None,
@@ -213,8 +148,10 @@ class Forge:
         self.api("PUT", f"~/branches/{branch}/protection", body)
 
     def unprotect(self, branch: str = "main") -> None:
-        """Remove a branch's protection."""
-        self.api("DELETE", f"~/branches/{branch}/protection")
+        """Remove a branch's protection, of either kind."""
+        self.admin("rules", slug=self.slug, branch=branch, rules=[])
+        with contextlib.suppress(errors.ElysiumError):
+            self.api("DELETE", f"~/branches/{branch}/protection")
 
     def pulls(self, state: str = "open") -> list[dict[str, Any]]:
         """Return pull requests as the API tells them."""
@@ -315,7 +252,3 @@ def _records(path: Path, since: int) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().split("\n")[:-1][since:]]
-
-
-def _data(content: bytes) -> bytes:
-    return b"data %d\n" % len(content) + content + b"\n"

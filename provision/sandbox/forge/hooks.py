@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.sandbox.forge import journal
+from provision.sandbox.forge import journal, protection
 from provision.sandbox.forge.store import Repository
 
 _ASKED = """#!/bin/sh
@@ -24,20 +24,23 @@ zero=0000000000000000000000000000000000000000
 branch=${1#refs/heads/}
 rule="protected/$branch"
 refuse() {
-    echo "error: GH006: Protected branch update failed for $1." >&2
+    what="Protected branch update failed"
+    [ "$code" = GH013 ] && what="Repository rule violations found"
+    echo "error: $code: $what for $1." >&2
     echo "" >&2
     echo "- $2" >&2
     exit 1
 }
 [ "$branch" = "$1" ] || [ ! -f "$rule" ] && exit 0
-[ "$3" = "$zero" ] && refuse "$1" "Cannot delete this branch"
-case $(cat "$rule") in
-*pull*) refuse "$1" "Changes must be made through a pull request." ;;
-*force*) exit 0 ;;
-esac
-[ "$2" = "$zero" ] || git merge-base --is-ancestor "$2" "$3" ||
-    refuse "$1" "Cannot force-push to this branch"
+while read -r code pull force; do
+    [ "$3" = "$zero" ] && refuse "$1" "Cannot delete this branch"
+    [ "$pull" = yes ] && refuse "$1" "Changes must be made through a pull request."
+    [ "$force" = yes ] || [ "$2" = "$zero" ] || git merge-base --is-ancestor "$2" "$3" ||
+        refuse "$1" "Cannot force-push to this branch"
+done < "$rule"
+exit 0
 """
+_WORDS = {True: "yes", False: "no"}
 HOOKS = {"pre-receive": _ASKED, "update": _UPDATE, "post-receive": _DONE}
 
 
@@ -45,10 +48,13 @@ def write_protection(path: Path, repository: Repository) -> None:
     """Make the files below ``protected/`` say what the record says."""
     folder = path / "protected"
     wanted: dict[Path, str] = {}
-    for branch, settings in repository.protection.items():
-        words = ["pull"] if settings.get("required_pull_request_reviews") is not None else []
-        words += ["force"] if settings.get("allow_force_pushes") else []
-        wanted[folder / branch] = " ".join(words) or "forward"
+    for branch in {*repository.protection, *repository.rules}:
+        lines = [
+            f"{guard.code} {_WORDS[guard.pull_request]} {_WORDS[guard.force]}\n"
+            for guard in protection.guards(repository, branch)
+        ]
+        if lines:
+            wanted[folder / branch] = "".join(lines)
     for file in [f for f in folder.rglob("*") if f.is_file()] if folder.exists() else []:
         if file not in wanted:
             file.unlink()

@@ -66,7 +66,11 @@ class Pull:
 
 @dataclass(kw_only=True)
 class Repository:
-    """A repository's record. `protection` maps a branch to its settings as they were sent."""
+    """A repository's record.
+
+    `protection` maps a branch to its settings as they were sent, `rules` to the
+    types of the ruleset rules that are in force on it.
+    """
 
     id: int
     owner: str
@@ -80,6 +84,7 @@ class Repository:
     archived: bool = False
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     protection: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    rules: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     keys: list[DeployKey] = field(default_factory=list[DeployKey])
     pulls: list[Pull] = field(default_factory=list[Pull])
 

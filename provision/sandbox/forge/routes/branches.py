@@ -56,7 +56,7 @@ def list_branches(forge: Forge, request: Request, target: Target) -> Response:
     rows: list[Any] = []
     for name, (sha, _) in target.git.refs("refs/heads/").items():
         branch = name.removeprefix("refs/heads/")
-        protected = branch in target.record.protection
+        protected = protection.is_protected(target.record, branch)
         if request.query.get("protected", str(protected).lower()) != str(protected).lower():
             continue
         commit = {"sha": sha, "url": f"{request.base}/repos/{target.record.slug}/commits/{sha}"}
@@ -78,7 +78,7 @@ def get_branch(forge: Forge, request: Request, target: Target) -> Response:
         "name": branch,
         "commit": gitbodies.commit(request.base, target.record, commit),
         "_links": {"self": url, "html": page},
-        "protected": branch in target.record.protection,
+        "protected": protection.is_protected(target.record, branch),
         "protection": _summary(target, branch),
         "protection_url": f"{url}/protection",
     }
@@ -154,9 +154,27 @@ def delete_protection(forge: Forge, request: Request, target: Target) -> Respons
 
 
 def get_rules(forge: Forge, request: Request, target: Target) -> Response:
-    """``GET …/rules/branches/{branch}``: rules of rulesets, of which there are none here."""
-    del forge, request, target
-    return Response(body=[])
+    """``GET …/rules/branches/{branch}``: active rules, schema ``repository-rule-detailed``.
+
+    Also for branches that do not exist, as the page says.
+    """
+    del forge
+    slug = target.record.slug
+    source = {"ruleset_source_type": "Repository", "ruleset_source": slug, "ruleset_id": 1}
+    rows: list[Any] = []
+    for rule in target.record.rules.get(request.names["branch"], []):
+        row: dict[str, Any] = {"type": rule, **source}
+        if rule == "pull_request":
+            row["parameters"] = {
+                "dismiss_stale_reviews_on_push": False,
+                "require_code_owner_review": False,
+                "require_last_push_approval": False,
+                "required_approving_review_count": 0,
+                "required_review_thread_resolution": False,
+            }
+        rows.append(row)
+    page, headers = paginate(request, rows)
+    return Response(body=page, headers=headers)
 
 
 def list_commits(forge: Forge, request: Request, target: Target) -> Response:

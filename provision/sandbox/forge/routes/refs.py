@@ -109,7 +109,7 @@ def delete_ref(forge: Forge, request: Request, target: Target) -> Response:
     found = target.git.ref(name)
     if found is None:
         raise invalid("Reference does not exist", page)
-    if name.startswith("refs/heads/") and name[11:] in target.record.protection:
+    if name.startswith("refs/heads/") and protection.is_protected(target.record, name[11:]):
         raise invalid("Cannot delete a protected branch", protection.DOCUMENTATION)
     if name == f"refs/heads/{target.record.default_branch}":
         raise invalid("Cannot delete the default branch", page)
