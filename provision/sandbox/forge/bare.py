@@ -59,7 +59,7 @@ class Bare:
         stream = "\n".join(lines).encode() + b"\n" + _data(message.encode())
         stream += f"from {old}\n".encode() if old else b""
         for path, content in files.items():
-            name = json.dumps(path)
+            name = json.dumps(path, ensure_ascii=False)  # as fast-import quotes
             if content is None:
                 stream += f"D {name}\n".encode()
             else:

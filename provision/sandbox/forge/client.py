@@ -163,7 +163,7 @@ class Forge(bare.Bare):
 
     # -- keys, tokens ---------------------------------------------------------------------
 
-    def keys(self) -> list[dict[str, Any]]:
+    def deploy_keys(self) -> list[dict[str, Any]]:
         """Return the registered deploy keys as the API tells them."""
         return self.api("GET", "~/keys?per_page=100")
 

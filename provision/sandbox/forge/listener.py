@@ -54,10 +54,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
-    server_version = "github.com"
-    sys_version = ""
     server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
     _no_content: ClassVar[frozenset[int]] = frozenset({204, 304})
+
+    def version_string(self) -> str:
+        """Return the ``Server`` header."""
+        return "github.com"
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the call log has it."""

@@ -86,5 +86,5 @@ def refusal(
 
 def needed_reviews(repository: Repository, branch: str) -> int:
     """Return how many approving reviews a pull request into the branch needs."""
-    reviews = (settings(repository, branch) or {}).get("required_pull_request_reviews") or {}
-    return int(reviews.get("required_approving_review_count", 1)) if reviews else 0
+    reviews = (settings(repository, branch) or {}).get("required_pull_request_reviews")
+    return 0 if reviews is None else int(reviews.get("required_approving_review_count", 1))

@@ -139,11 +139,11 @@ class Table:
     """All routes, in order of registration; the first match wins."""
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
-        self._routes = tuple((route, route.expression) for route in routes)
+        self.routes = tuple((route, route.expression) for route in routes)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """Return the route of a call and its path's parameters, unquoted."""
-        for route, expression in self._routes:
+        for route, expression in self.routes:
             found = expression.match(path) if route.method == method else None
             if found:
                 return route, {k: unquote(v) for k, v in found.groupdict().items()}

@@ -101,4 +101,4 @@ def test_deleting_a_personal_token_deletes_its_keys(
     other = forge.register_key(make_key().public)
     assert mine.status == 201
     forge.revoke_token(token_id)
-    assert [key["id"] for key in forge.keys()] == [other["id"]]
+    assert [key["id"] for key in forge.deploy_keys()] == [other["id"]]

@@ -30,7 +30,7 @@ def test_a_registered_key_clones(forge: Any, git: Any, make_key: Any, algorithm:
         assert (working.folder / "work" / "README.md").read_text() == "# home\n"
         assert working("rev-parse", "HEAD", where="work").stdout.strip() == forge.head()
         (event,) = events(lambda log: len(log) == 1)
-    (key,) = forge.keys()
+    (key,) = forge.deploy_keys()
     assert (event["operation"], event["result"]) == ("fetch", "ok")
     assert (event["repository"], event["key_id"]) == (forge.slug, key["id"])
     assert key["last_used"] is not None
@@ -81,7 +81,7 @@ def test_an_unregistered_key_is_refused(
 def test_a_removed_key_is_refused_at_once(forge: Any, git: Any) -> None:
     working = git()
     assert working("ls-remote", forge.ssh_url).returncode == 0
-    forge.delete_key(forge.keys()[0]["id"])
+    forge.delete_key(forge.deploy_keys()[0]["id"])
     done = working("ls-remote", forge.ssh_url)
     assert done.returncode != 0
     assert "Permission denied (publickey)" in done.stderr
