@@ -9,16 +9,12 @@ something is to be written.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from provision import errors
-from provision.kube import failures, kinds, kubeconfig
-
-if TYPE_CHECKING:
-    import httpx2
+from provision.kube import failures, kinds, kubeconfig, wire
 
 Object = dict[str, Any]
 PatchKind = Literal["merge", "json", "strategic", "apply"]
@@ -42,9 +38,7 @@ class KubeClient:
 
     def __init__(self, endpoint: kubeconfig.Endpoint, *, timeout: float = 30) -> None:
         self.endpoint = endpoint
-        self._timeout = timeout
-        self._lock = threading.Lock()
-        self._http: httpx2.Client | None = None
+        self._wire = wire.Wire(endpoint, timeout=timeout)
         self._kinds = kinds.Kinds(self._discover)
 
     @classmethod
@@ -69,10 +63,7 @@ class KubeClient:
 
     def close(self) -> None:
         """Close the connections. The client may be used again."""
-        with self._lock:
-            if self._http:
-                self._http.close()
-                self._http = None
+        self._wire.close()
 
     # -- reading ---------------------------------------------------------
 
@@ -84,7 +75,7 @@ class KubeClient:
         if not served:
             return None
         url = kinds.path(served, api_version, self._scope(served, namespace), name)
-        return self._ask("GET", url, f"reading {title(kind, name, namespace)}", absent=True)
+        return self._wire.ask("GET", url, f"reading {title(kind, name, namespace)}", absent=True)
 
     def list(
         self,
@@ -105,7 +96,9 @@ class KubeClient:
         url = kinds.path(served, api_version, namespace)
         found: list[Object] = []
         while True:
-            page = self._ask("GET", url, f"listing {served.plural}", params=params, absent=True)
+            page = self._wire.ask(
+                "GET", url, f"listing {served.plural}", params=params, absent=True
+            )
             found += [
                 {"apiVersion": api_version, "kind": kind} | item
                 for item in (page or {}).get("items") or ()
@@ -130,7 +123,7 @@ class KubeClient:
 
     def version(self) -> str:
         """Return the server's version, ``v1.34.4``."""
-        answer = self._ask("GET", "/version", "asking for the version") or {}
+        answer = self._wire.ask("GET", "/version", "asking for the version") or {}
         return str(answer.get("gitVersion", ""))
 
     def namespaced(self, api_version: str, kind: str) -> bool | None:
@@ -183,7 +176,7 @@ class KubeClient:
         url = kinds.path(served, api_version, scope, name, subresource or "")
         params = {"fieldManager": field_manager, "dryRun": "All" if dry_run else None}
         body = json.dumps(patch)
-        answer = self._ask(
+        answer = self._wire.ask(
             "PATCH", url, what, params=params, body=body, content_type=_PATCH[kind_of_patch]
         )
         return answer or {}
@@ -211,7 +204,9 @@ class KubeClient:
             options["preconditions"] = {"uid": uid}
         url = kinds.path(served, api_version, self._scope(served, namespace), name)
         what = f"deleting {title(kind, name, namespace)}"
-        return self._ask("DELETE", url, what, body=json.dumps(options), absent=True) is not None
+        return (
+            self._wire.ask("DELETE", url, what, body=json.dumps(options), absent=True) is not None
+        )
 
     def watch(
         self,
@@ -227,8 +222,6 @@ class KubeClient:
 
         Without `resource_version` the objects that are there come first, as ADDED.
         """
-        import httpx2
-
         what = f"watching {kind}"
         served = self._require(api_version, kind, what)
         params = {
@@ -238,25 +231,14 @@ class KubeClient:
             "resourceVersion": resource_version or None,
         }
         url = kinds.path(served, api_version, namespace)
-        try:
-            with self._client().stream(
-                "GET",
-                url,
-                params=_present(params),
-                timeout=httpx2.Timeout(self._timeout, read=timeout + 5),
-            ) as answer:
-                if answer.status_code >= 400:
-                    raise failures.refused(what, answer.status_code, answer.read().decode())
-                for line in answer.iter_lines():
-                    event = json.loads(line)
-                    if event["type"] == "ERROR":
-                        status = int(event["object"].get("code") or 500)
-                        raise failures.refused(what, status, json.dumps(event["object"]))
-                    yield event["type"], event["object"]
-        except httpx2.TransportError as error:
-            raise failures.unreachable(what, self.endpoint.server, str(error)) from error
+        for line in self._wire.lines(url, what, params=params, silence=timeout + 5):
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                status = int(event["object"].get("code") or 500)
+                raise failures.refused(what, status, json.dumps(event["object"]))
+            yield event["type"], event["object"]
 
-    # -- the wire --------------------------------------------------------
+    # -- helpers ---------------------------------------------------------
 
     def _scope(self, served: kinds.Served, namespace: str | None) -> str | None:
         return (namespace or self.endpoint.namespace) if served.namespaced else None
@@ -292,7 +274,7 @@ class KubeClient:
             self._scope(served, namespace),
             name if method == "PATCH" else "",
         )
-        answer = self._ask(
+        answer = self._wire.ask(
             method,
             url,
             what,
@@ -303,80 +285,10 @@ class KubeClient:
         )
         return answer or {}
 
-    def _ask(
-        self,
-        method: str,
-        url: str,
-        what: str,
-        *,
-        params: Mapping[str, str | None] | None = None,
-        body: str | None = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
-        absent: bool = False,
-        hide: tuple[str, ...] = (),
-    ) -> Any:
-        """Send one request; None for a 404 when `absent` is fine."""
-        import httpx2
-
-        headers = {"Accept": accept}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        try:
-            answer = self._client().request(
-                method, url, params=_present(params or {}), content=body, headers=headers
-            )
-        except httpx2.TransportError as error:
-            words = str(error) or type(error).__name__
-            tls = "CERTIFICATE_VERIFY_FAILED" in words
-            raise failures.unreachable(what, self.endpoint.server, words, tls=tls) from error
-        if answer.status_code == 404 and absent:
-            return None
-        if answer.status_code >= 400:
-            raise failures.refused(what, answer.status_code, answer.text, hide)
-        try:
-            return answer.json()
-        except ValueError as error:
-            raise errors.KubeError(
-                f"{what}: {self.endpoint.server} does not answer as a Kubernetes API",
-                status=answer.status_code,
-                reason="NotKubernetes",
-                detail=answer.text[:200],
-            ) from error
-
     def _discover(self, url: str, accept: str) -> Any:
-        return self._ask("GET", url, "asking which kinds there are", accept=accept, absent=True)
-
-    def _client(self) -> httpx2.Client:
-        with self._lock:
-            if self._http is None:
-                import httpx2
-
-                # A connection that the server closed while idle is opened again by the
-                # transport; retries concern connecting only, so nothing is sent twice.
-                tls: Any = self.endpoint.tls if self.endpoint.tls else False
-                self._http = httpx2.Client(
-                    base_url=self.endpoint.server,
-                    headers={**self.endpoint.headers, "User-Agent": "elysium"},
-                    verify=tls,
-                    timeout=self._timeout,
-                    proxy=self.endpoint.proxy or None,
-                    event_hooks={"request": [_sni(self.endpoint.tls_server_name)]}
-                    if self.endpoint.tls_server_name
-                    else None,
-                )
-            return self._http
-
-
-def _sni(name: str) -> Callable[[Any], None]:
-    def hook(request: Any) -> None:
-        request.extensions = {**request.extensions, "sni_hostname": name}
-
-    return hook
-
-
-def _present(params: Mapping[str, str | None]) -> dict[str, str]:
-    return {key: value for key, value in params.items() if value is not None}
+        return self._wire.ask(
+            "GET", url, "asking which kinds there are", accept=accept, absent=True
+        )
 
 
 def _values(obj: Mapping[str, Any]) -> tuple[str, ...]:

@@ -43,30 +43,32 @@ def bad(message: str, hint: str = "") -> errors.KubeError:
     )
 
 
-def parse(text: str) -> Endpoint:
+def parse(text: str, *, context: str = "", cluster: str = "") -> Endpoint:
     """Return the endpoint of the current context of the kubeconfig `text`.
 
-    Raises `errors.KubeError` (status 400) for what cannot be used: no YAML, a
+    `context` names another context, `cluster` another cluster than the
+    context's. Raises `errors.KubeError` (status 400) for what cannot be used: no YAML, a
     context that names nothing, credentials from an external command.
     """
     config = _document(text)
-    context_name = config.get("current-context") or ""
+    context_name = context or config.get("current-context") or ""
     if not context_name:
         raise bad("it has no current-context")
-    context = _entry(config, "contexts", "context", context_name)
-    cluster = _entry(config, "clusters", "cluster", str(context.get("cluster") or ""))
-    user_name = str(context.get("user") or "")
+    chosen = _entry(config, "contexts", "context", context_name)
+    cluster_name = cluster or str(chosen.get("cluster") or "")
+    target = _entry(config, "clusters", "cluster", cluster_name)
+    user_name = str(chosen.get("user") or "")
     user = _entry(config, "users", "user", user_name) if user_name else {}
-    server = str(cluster.get("server") or "")
+    server = str(target.get("server") or "")
     if not server.startswith(("https://", "http://")):
-        raise bad(f"cluster {context.get('cluster')!r} has no server URL")
+        raise bad(f"cluster {cluster_name!r} has no server URL")
     return Endpoint(
         server=server.rstrip("/"),
-        namespace=str(context.get("namespace") or "default"),
+        namespace=str(chosen.get("namespace") or "default"),
         headers=_headers(user, user_name),
-        tls=_tls(cluster, user) if server.startswith("https://") else None,
-        tls_server_name=str(cluster.get("tls-server-name") or ""),
-        proxy=str(cluster.get("proxy-url") or ""),
+        tls=_tls(target, user) if server.startswith("https://") else None,
+        tls_server_name=str(target.get("tls-server-name") or ""),
+        proxy=str(target.get("proxy-url") or ""),
     )
 
 
