@@ -23,7 +23,7 @@ from provision.sandbox.forge import journal, routing
 from provision.sandbox.forge.store import Repository
 
 PREFIXES = {"classic": "ghp_", "fine-grained": "github_pat_", "app": "ghs_"}
-_LEVELS = {"none": 0, "read": 1, "write": 2, "admin": 3}
+LEVELS = {"none": 0, "read": 1, "write": 2, "admin": 3}
 DEFAULT_PERMISSIONS = {
     "metadata": "read",
     "contents": "write",
@@ -184,7 +184,7 @@ def accepted_headers(route: routing.Route, caller: Caller) -> dict[str, str]:
 
 def _level(permission: str) -> tuple[str, int]:
     name, _, level = permission.partition("=")
-    return name, _LEVELS[level]
+    return name, LEVELS[level]
 
 
 def check(route: routing.Route, caller: Caller, repository: Repository) -> None:
@@ -203,7 +203,7 @@ def check(route: routing.Route, caller: Caller, repository: Repository) -> None:
     if not token.reaches(repository):
         raise routing.not_found(route.documentation)
     needed = 3 if name == "administration" else level
-    if _LEVELS[token.role] < needed:
+    if LEVELS[token.role] < needed:
         if needed == 3 and level > 1 and not repository.private:
             raise routing.ApiError(
                 403, "Must have admin rights to Repository.", documentation=route.documentation
@@ -214,7 +214,7 @@ def check(route: routing.Route, caller: Caller, repository: Repository) -> None:
         if writes and not {"repo", "public_repo"} & set(token.scopes):
             raise routing.not_found(route.documentation)
         return
-    if _LEVELS[token.permissions.get(name, "none")] < level:
+    if LEVELS[token.permissions.get(name, "none")] < level:
         actor = "integration" if token.kind == "app" else "personal access token"
         raise routing.ApiError(
             403, f"Resource not accessible by {actor}", documentation=route.documentation

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from provision.sandbox.forge import hooks
+from provision.sandbox.forge import access, hooks, store
 from provision.sandbox.forge.app import Forge
 from provision.sandbox.forge.routing import Response
 
@@ -97,6 +97,27 @@ def _change_token(forge: Forge, values: Values) -> Any:
     return {"changed": token is not None}
 
 
+def _create_app(forge: Forge, values: Values) -> Any:
+    """Make a GitHub App with one installation; its private key is told only here."""
+    with forge.store.changing():
+        number, installation_id = forge.store.new_id(), forge.store.new_id()
+    private, app = forge.apps.create(
+        number=number,
+        installation_id=installation_id,
+        slug=str(values.get("slug", "elysium")),
+        owner=str(values.get("owner", forge.options.owner)),
+        permissions=dict(values.get("permissions") or access.DEFAULT_PERMISSIONS),
+        repositories=tuple(values.get("repositories", ())),
+        created_at=store.timestamp(),
+    )
+    made = {"id": app.id, "client_id": app.client_id, "installation_id": app.installation_id}
+    return {**made, "private_key": private}
+
+
+def _suspend_app(forge: Forge, values: Values) -> Any:
+    forge.apps.suspend(int(values["id"]), bool(values.get("suspended", True)))
+
+
 def _limit(forge: Forge, values: Values) -> Any:
     forge.limits.set(
         str(values.get("token", "")),
@@ -141,6 +162,8 @@ _ACTIONS: dict[str, Callable[[Forge, Values], Any]] = {
     "tokens/create": _create_token,
     "tokens/revoke": _revoke_token,
     "tokens/change": _change_token,
+    "apps/create": _create_app,
+    "apps/suspend": _suspend_app,
     "limit": _limit,
     "repositories/add": _add_repository,
     "rules": _rules,

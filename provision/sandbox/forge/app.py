@@ -10,6 +10,7 @@ from pathlib import Path
 
 from provision.sandbox.forge import (
     access,
+    apps,
     faults,
     gitrepo,
     hooks,
@@ -45,6 +46,7 @@ class Forge:
         self.started_at = store.timestamp()
         self.store = store.Store(self.root / "state.json")
         self.tokens = access.Tokens(self.root / "tokens.json")
+        self.apps = apps.Apps(self.root / "apps.json")
         self.limits = limits.Limits()
         self.faults = faults.Faults()
         self.calls = journal.Journal(self.root / "calls.jsonl")
@@ -81,6 +83,11 @@ class Forge:
                 path = self.root / "repositories" / f"{slug}.git"
                 self._gits[slug] = gitrepo.GitRepository(path)
             return self._gits[slug]
+
+    def slugs_of(self, owner: str) -> tuple[str, ...]:
+        """Return the slugs of everything that belongs to `owner`."""
+        found = (r for r in self.store.repositories() if r.owner.lower() == owner.lower())
+        return tuple(record.slug for record in found)
 
     def target(self, owner: str, name: str) -> Target | None:
         """Return a repository for a route to work on, or None."""

@@ -191,6 +191,15 @@ class Forge(bare.Bare):
         """Delete a token, and with it the deploy keys that it registered, as GitHub does."""
         self.admin("tokens/revoke", id=token_id)
 
+    def create_app(self, **values: Any) -> tuple[dict[str, Any], Secret]:
+        """Make a GitHub App with an installation; its ids and its private key.
+
+        `values`: slug, owner, permissions, repositories (see `provision.sandbox.forge.apps.App`).
+        """
+        made = self.admin("apps/create", **values)
+        private = Secret(made.pop("private_key"))
+        return made, private
+
     def limit(self, token_id: str, remaining: int, reset_in: int = 3600) -> None:
         """Leave a token so many requests for so many seconds."""
         self.admin("limit", token=token_id, remaining=remaining, reset_in=reset_in)

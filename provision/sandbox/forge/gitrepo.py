@@ -9,6 +9,7 @@ and pushes over SSH serialise on git's own locks.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 from provision.sandbox.forge import gitobjects
 
 ZERO = "0" * 40
+_REF = re.compile(r"^refs/[^\x00-\x20~^:?*\[\\@{}]+$")
 _STATUS = {"A": "added", "D": "removed", "M": "modified", "T": "changed"}
 _CONFIG = {
     "gc.auto": "0",
@@ -37,6 +39,7 @@ class GitRepository:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._empty = True
         self._reader: subprocess.Popen[bytes] | None = None
         self._env = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -203,7 +206,10 @@ class GitRepository:
 
     def ref(self, name: str) -> tuple[str, str] | None:
         """Return (sha, kind) of the full reference `name`, or None."""
-        return self.refs(name).get(name)
+        if not _REF.match(name) or ".." in name:
+            return None  # such names mean something else to git: main~1, main@{1}
+        found = self._ask("info", name)
+        return (found[0], found[1]) if found else None
 
     def head(self, branch: str) -> str:
         """Return a branch's commit, or nothing."""
@@ -211,8 +217,10 @@ class GitRepository:
         return found[0] if found else ""
 
     def is_empty(self) -> bool:
-        """Whether there is no reference at all."""
-        return not self._text("for-each-ref", "--count=1", "--format=%(refname)")
+        """Whether there is no reference at all. Once there is one, one stays: the default."""
+        if self._empty:
+            self._empty = not self._text("for-each-ref", "--count=1", "--format=%(refname)")
+        return self._empty
 
     def update_ref(self, name: str, new: str, old: str) -> bool:
         """Move a reference from `old` (`ZERO`: must not exist) to `new` (`ZERO`: delete).

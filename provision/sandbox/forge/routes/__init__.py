@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provision.sandbox.forge import routing
 from provision.sandbox.forge.routes import (
+    apps,
     branches,
     contents,
     gitdata,
@@ -24,5 +25,6 @@ TABLE = routing.Table(
         *branches.ROUTES,
         *contents.ROUTES,
         *pulls.ROUTES,
+        *apps.ROUTES,
     )
 )
