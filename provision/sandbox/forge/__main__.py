@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import secrets
@@ -76,6 +77,17 @@ def main(arguments: list[str]) -> int:
     """Run a forge; returns the exit status."""
     options = _options(arguments)
     options.root.mkdir(parents=True, exist_ok=True)
+    lock = (options.root / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.stderr.write(f"error: another forge runs on {options.root}\n")
+        return 1
+    with lock:
+        return _run(options)
+
+
+def _run(options: app.Options) -> int:
     ready = options.root / "forge.json"
     ready.unlink(missing_ok=True)
     if not (options.root / "admin").exists():

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import http.client
 import json
-import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -44,9 +43,11 @@ def read_info(root: Path) -> Info | None:
     """Return what a running forge says of itself, or None when it does not run."""
     try:
         data = json.loads((root / "forge.json").read_text())
-        os.kill(int(data["pid"]), 0)
+        command = Path(f"/proc/{int(data['pid'])}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
+    if b"provision.sandbox.forge" not in command:
+        return None  # the number belongs to another process by now
     return Info(
         root=root,
         pid=data["pid"],

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -92,6 +94,37 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def stop_running(root: Path) -> bool:
+    """End the forge that runs on `root`, whoever started it; whether there was one.
+
+    Raises WaitError when it does not end.
+    """
+    info = read_info(root)
+    if info is None:
+        return False
+    deadline = time.monotonic() + _STOP_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(info.pid, signal.SIGTERM)
+    while read_info(root) is not None or _is_locked(root):
+        if time.monotonic() > deadline:
+            raise errors.WaitError(
+                "The forge does not end.",
+                what="forge",
+                hint=f"End process {info.pid}, then run it again.",
+            )
+        time.sleep(0.02)
+    return True
+
+
+def _is_locked(root: Path) -> bool:
+    with (root / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 @contextlib.contextmanager

@@ -124,7 +124,13 @@ def test_state_outlives_a_stop_and_a_kill(tmp_path: Path, helpers: Any, make_key
     working = helpers.Git(forge, tmp_path / "git", pair)
     assert working("ls-remote", forge.ssh_url).returncode == 0
     assert [k["title"] for k in forge.deploy_keys()] == ["kept"]
-    control.stop(process)
+    with pytest.raises(errors.WaitError, match="another forge runs"):
+        control.launch(start)
+    assert forge.token() == token
+    assert control.read_info(start.root) is not None
+    assert control.stop_running(start.root)
+    assert process.wait(timeout=5) == 0
+    assert not control.stop_running(start.root)
 
 
 def test_a_forge_that_cannot_start_says_why(server: Any, tmp_path: Path) -> None:
