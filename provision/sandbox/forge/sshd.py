@@ -108,7 +108,7 @@ class Sshd:
         """Write host keys (once), configuration, accounts and the session's program."""
         folder = self._root / "ssh"
         (folder / "etc").mkdir(parents=True, exist_ok=True)
-        self._root.chmod(0o755)
+        self._root.chmod(0o700)
         makers: list[subprocess.Popen[bytes]] = []
         for algorithm, bits in _ALGORITHMS.items():
             file = folder / f"ssh_host_{algorithm}_key"
