@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,6 +48,23 @@ def _silent(_urn: str, _level: str, _text: str) -> None:
     """Tell no one."""
 
 
+class _CancellableClock:
+    """Time in which a sleep ends at once when the run is cancelled."""
+
+    def __init__(self, cancelled: threading.Event) -> None:
+        self._cancelled = cancelled
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        if self._cancelled.wait(seconds):
+            raise errors.InterruptedByUser(
+                "waiting for the cluster was interrupted",
+                hint="run the same command again: it goes on from here",
+            )
+
+
 class KubernetesProvider(protocol.Provider):
     """All ``kubernetes:*`` objects of one provider resource, so of one cluster."""
 
@@ -56,6 +74,7 @@ class KubernetesProvider(protocol.Provider):
         self._settings = settings.Settings()
         self._client: KubeClient | None = None
         self._lock = threading.Lock()
+        self._cancelled = threading.Event()
 
     # -- the provider itself ----------------------------------------------
 
@@ -155,11 +174,8 @@ class KubernetesProvider(protocol.Provider):
         await asyncio.to_thread(self._delete, request)
 
     async def cancel(self) -> None:
-        """Close the connections."""
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+        """End every wait; what was sent to the API stays sent."""
+        self._cancelled.set()
 
     # -- in a thread ------------------------------------------------------
 
@@ -263,6 +279,7 @@ class KubernetesProvider(protocol.Provider):
             upsert=self._settings.upsert,
             timeout=objects.seconds(inputs, timeout),
             progress=lambda text: self._notify(urn, "info", text),
+            clock=_CancellableClock(self._cancelled),
         )
 
     def _connect(self) -> KubeClient:

@@ -33,6 +33,11 @@ class Wire:
                 self._http.close()
                 self._http = None
 
+    def __del__(self) -> None:
+        """Close what no one closed, so that no socket is left to the collector."""
+        if getattr(self, "_http", None) is not None:
+            self.close()
+
     def ask(
         self,
         method: str,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
-from collections.abc import Iterator
 
 import pytest
 from pulumi.provider.experimental import provider as protocol
@@ -86,20 +85,8 @@ class Driver:
         asyncio.run(self.provider.delete(request))
 
 
-_open: list[KubernetesProvider] = []
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _close_all() -> Iterator[None]:
-    yield
-    for provider in _open:
-        asyncio.run(provider.cancel())
-    _open.clear()
-
-
 def configured(kubeconfig: str | None, **settings: str) -> KubernetesProvider:
     provider = KubernetesProvider()
-    _open.append(provider)
     args = {
         "kubeconfig": PropertyValue.computed()
         if kubeconfig is None
@@ -445,6 +432,17 @@ def test_not_ready_in_time_keeps_the_state(provider, client, namespace: str) -> 
     assert error.resource_id == f"{namespace}/plugin"
     assert properties.from_state(error.properties).live["metadata"]["uid"]
     assert "its controller has not looked at it yet" in error.reasons[0]
+
+
+def test_cancelling_ends_the_wait(apiserver, namespace: str) -> None:
+    inputs = daemon_set(namespace)
+    del inputs["metadata"]["annotations"]
+    provider = configured(apiserver.kubeconfig)
+    timer = threading.Timer(0.3, lambda: asyncio.run(provider.cancel()))
+    timer.start()
+    with pytest.raises(errors.InterruptedByUser):
+        Driver(provider, DAEMON_SET).create(inputs, timeout=60)
+    timer.join()
 
 
 def test_a_ready_daemon_set_is_ready(provider, client, namespace: str) -> None:
