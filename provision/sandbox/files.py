@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
 
 import platformdirs
 
 from provision import errors, progress
+from provision.sandbox import jobs
 from provision.secret import Secret
 
 
@@ -23,6 +26,11 @@ def state_root() -> Path:
 def cache_root() -> Path:
     """Return the folder of everything that is built once and kept."""
     return Path(platformdirs.user_cache_dir("elysium")) / "sandbox"
+
+
+def lock_file(name: str) -> Path:
+    """Return the lock file of the sandbox `name`; names are unique on a machine."""
+    return Path("/run/lock/elysium-sandbox") / name
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
@@ -70,16 +78,34 @@ def locked(
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        told = False
+        while not _try_lock(handle):
             if not wait:
                 raise errors.ElysiumError(
                     f"Another elysium is at work on this: {what}.",
                     hint="Wait for it to end, then run this again.",
-                ) from None
-            say(f"waiting for another elysium: {what}")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+                )
+            if not told:
+                say(f"waiting for another elysium: {what}")
+                told = True
+            jobs.check()
+            time.sleep(0.2)
         yield
     finally:
         os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`, or a copy where links are not to be had."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)

@@ -12,6 +12,7 @@ the root file system is cached::
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -89,9 +90,9 @@ def down(name: str, say: progress.Progress = progress.silent) -> bool:
         return _clean(name)
 
 
-def _held(name: str, say: progress.Progress):
-    folder = folder_of(name)
-    return files.locked(folder.with_suffix(".lock"), what=f"sandbox {name}", say=say)
+def _held(name: str, say: progress.Progress) -> contextlib.AbstractContextManager[None]:
+    folder_of(name)  # a name that is none must not become a file
+    return files.locked(files.lock_file(name), what=f"sandbox {name}", say=say)
 
 
 def _clean(name: str) -> bool:
@@ -99,7 +100,7 @@ def _clean(name: str) -> bool:
     folder = folder_of(name)
     there = folder.exists() or network.namespace_path(name).exists()
     processes.Group.of(name).kill()
-    mounts.unmount_below(Path("/run/systemd/nspawn/propagate") / network.namespace_of(name))
+    mounts.remove_tree(Path("/run/systemd/nspawn/propagate") / network.namespace_of(name))
     network.remove(name)
     mounts.remove_tree(folder)
     return there

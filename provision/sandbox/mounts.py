@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from provision import errors
-from provision.sandbox import processes
+from provision.sandbox import jobs
 
 
 def below(path: Path) -> list[Path]:
@@ -26,9 +26,9 @@ def unmount_below(path: Path) -> None:
     """Unmount everything at and below `path`; what is busy goes when it no longer is."""
     for point in below(path.resolve()):
         try:
-            processes.run(("umount", str(point)), what="Unmounting")
+            jobs.run(("umount", str(point)), what="Unmounting")
         except errors.ElysiumError:
-            processes.run(("umount", "--lazy", str(point)), what="Unmounting")
+            jobs.run(("umount", "--lazy", str(point)), what="Unmounting")
 
 
 def remove_tree(path: Path) -> None:
@@ -57,12 +57,12 @@ def copy_on_write(lower: Path, folder: Path) -> Path:
         each.chmod(0o755)
     options = f"lowerdir={lower},upperdir={upper},workdir={work}"
     try:
-        processes.run(
+        jobs.run(
             ("mount", "-t", "overlay", "elysium-sandbox", "-o", options, str(root)),
             what="Mounting the node's root file system",
         )
     except errors.ElysiumError:
-        processes.run(
+        jobs.run(
             ("cp", "-a", f"{lower}/.", str(root)),
             what="Copying the node's root file system",
             timeout=600,

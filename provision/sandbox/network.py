@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision import errors
-from provision.sandbox import files, processes
+from provision.sandbox import files, jobs
 
-_LOCK = Path("/run/lock/elysium-sandbox.lock")
 _LINK = re.compile(r"^ely(\d{1,3})$")
 _PREFIX = "10.231"
 COUNT = 255
@@ -85,7 +84,7 @@ def create(name: str) -> Network:
     Raises:
         errors.ElysiumError: when ip(8) refuses.
     """
-    with files.locked(_LOCK, what="allocating a network"):
+    with files.locked(files.lock_file(".networks"), what="allocating a network"):
         interfaces = json.loads(_ip("-j", "-4", "address", "show"))
         addresses = [info["local"] for link in interfaces for info in link.get("addr_info", ())]
         links = [path.name for path in Path("/sys/class/net").iterdir()]
@@ -124,4 +123,4 @@ def remove(name: str) -> None:
 
 
 def _ip(*arguments: str) -> str:
-    return processes.run(("ip", *arguments), what="Setting up the sandbox's network")
+    return jobs.run(("ip", *arguments), what="Setting up the sandbox's network")

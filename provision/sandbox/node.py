@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from provision import errors, progress
-from provision.sandbox import files, gpu, model, mounts, network, processes, rootfs
+from provision.sandbox import files, gpu, jobs, model, mounts, network, processes, rootfs
 
 OPT = "/opt/elysium-sandbox"
 _REBOOT = 133
@@ -218,7 +218,7 @@ def _make_unique(root: Path, folder: Path, net: network.Network, hostname: str) 
         for path, mode in ((keys, 0o700), (keys / "authorized_keys", 0o600)):
             path.chmod(mode)
             os.chown(path, *owner)
-    processes.run(
+    jobs.run(
         ("chroot", str(root), "chpasswd"),
         stdin="".join(f"{user.name}:{password}\n" for user in rootfs.USERS),
         what="Setting the passwords of the node's users",

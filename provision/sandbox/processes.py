@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision import errors
+from provision.sandbox import jobs
 
 PARENT = "elysium-sandbox"
 
@@ -45,30 +46,6 @@ def start_time(pid: int) -> int | None:
         return None
     fields = text.rpartition(")")[2].split()  # proc(5): the name may hold spaces
     return None if fields[0] in "ZX" else int(fields[19])
-
-
-def run(argv: Sequence[str], *, stdin: str = "", what: str, timeout: float = 60) -> str:
-    """Run `argv` on this machine to its end and return its standard output.
-
-    Raises:
-        errors.ElysiumError: when it fails; `what` says what was meant to happen.
-    """
-    try:
-        done = subprocess.run(
-            list(argv), input=stdin, capture_output=True, text=True, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise errors.ElysiumError(
-            f"{what}: {argv[0]} did not end within {timeout:.0f} s."
-        ) from error
-    except OSError as error:
-        raise errors.ElysiumError(f"{what}: {argv[0]} cannot be run.", detail=str(error)) from error
-    if done.returncode != 0:
-        raise errors.ElysiumError(
-            f"{what}: {' '.join(argv[:3])} failed with status {done.returncode}.",
-            detail=done.stderr or done.stdout,
-        )
-    return done.stdout
 
 
 def cgroup_mounts() -> tuple[Path, ...]:
@@ -213,6 +190,7 @@ def wait_until(
     deadline = time.monotonic() + timeout
     pause = 0.02
     while not probe():
+        jobs.check()
         ended = process is not None and not process.alive()
         if ended or time.monotonic() > deadline:
             text = ""

@@ -11,11 +11,10 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 from pathlib import Path
 
 from provision import errors, progress
-from provision.sandbox import files, model, mounts, processes
+from provision.sandbox import files, jobs, model, mounts
 
 SUITE = "bookworm"
 # fuse3 is here because a node without a network cannot install it.
@@ -67,9 +66,7 @@ def ensure(say: progress.Progress = progress.silent, *, seed: Path | None = None
         building.mkdir(parents=True)
         building.chmod(0o755)
         if seed is not None:
-            processes.run(
-                ("cp", "-a", f"{seed}/.", str(building)), what="Copying the tree", timeout=600
-            )
+            jobs.run(("cp", "-a", f"{seed}/.", str(building)), what="Copying the tree", timeout=600)
         else:
             _debootstrap(building, say)
         _customise(building)
@@ -84,23 +81,25 @@ def _debootstrap(target: Path, say: progress.Progress) -> None:
         *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
         *(SUITE, str(target)),
     )
-    last = ""
-    output: list[str] = []
-    with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
-        for line in process.stdout or ():
-            output.append(line)
-            stage = line.removeprefix("I: ").split(" ", 1)[0].lower()
-            if line.startswith("I: ") and stage != last:
-                say(f"root file system: {stage} packages")
-                last = stage
-    if process.returncode != 0:
+    stage = ""
+
+    def show(line: str) -> None:
+        nonlocal stage
+        now = line.removeprefix("I: ").split(" ", 1)[0].lower()
+        if line.startswith("I: ") and now != stage:
+            stage = now
+            say(f"root file system: {stage}")
+
+    try:
+        jobs.run(argv, what=f"Making a Debian {SUITE}", timeout=1800, each_line=show)
+    except jobs.Cancelled:
+        raise
+    except errors.ElysiumError as error:
         raise errors.ElysiumError(
-            f"debootstrap could not make a Debian {SUITE}.",
-            detail="".join(output),
-            hint="It needs Debian's package mirror; behind a proxy set http_proxy.",
-        )
+            error.summary,
+            detail=error.detail,
+            hint="debootstrap needs Debian's package mirror; behind a proxy set http_proxy.",
+        ) from error
 
 
 def _customise(root: Path) -> None:
@@ -127,4 +126,4 @@ def _customise(root: Path) -> None:
 
 
 def _inside(root: Path, *argv: str) -> None:
-    processes.run(("chroot", str(root), *argv), what="Preparing the node's root file system")
+    jobs.run(("chroot", str(root), *argv), what="Preparing the node's root file system")

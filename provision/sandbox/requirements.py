@@ -1,0 +1,133 @@
+"""What a machine needs before a sandbox can run on it; missing packages are installed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from provision import errors, progress
+from provision.sandbox import jobs, processes
+
+# What is run on this machine, and the Debian package it is in.
+PROGRAMS: Mapping[str, str] = {
+    "systemd-nspawn": "systemd-container",
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "git": "git",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
+}
+DEVICES: Mapping[str, str] = {"/dev/fuse": "fuse", "/dev/autofs": "autofs4"}
+MACHINES = ("x86_64", "aarch64")
+_SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of the program `name`, also where only root's PATH has it."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_FOLDERS}")
+
+
+def missing_packages(present: Iterable[str]) -> tuple[str, ...]:
+    """Return the Debian packages of the programs that are not among `present`."""
+    there = set(present)
+    return tuple(sorted({package for name, package in PROGRAMS.items() if name not in there}))
+
+
+def ensure(say: progress.Progress = progress.silent) -> None:
+    """Check this machine, and install the Debian packages that are missing.
+
+    Raises:
+        errors.PreflightError: with everything that is in the way.
+    """
+    problems = _problems()
+    if problems:
+        raise errors.PreflightError("This machine cannot run a sandbox.", problems)
+    missing = missing_packages(name for name in PROGRAMS if find_program(name))
+    if missing:
+        _install(missing, say)
+
+
+def _problems() -> list[errors.Problem]:
+    if sys.platform != "linux":
+        message = f"a sandbox needs Linux, and this is {platform.system()}"
+        return [errors.Problem(message=message, hint="use a Linux machine or a virtual one")]
+    found: list[errors.Problem] = []
+    if os.geteuid() != 0:
+        found.append(
+            errors.Problem(
+                message="a sandbox needs root, for namespaces and mounts",
+                hint="run the same command with sudo",
+            )
+        )
+    if platform.machine() not in MACHINES:
+        message = f"no sandbox for {platform.machine()}: its parts exist for {', '.join(MACHINES)}"
+        found.append(errors.Problem(message=message))
+    mounts = processes.cgroup_mounts()
+    if not mounts or not (mounts[0] / "cgroup.procs").exists():
+        found.append(
+            errors.Problem(
+                message="no cgroup version 2 file system is mounted",
+                hint="systemd mounts one; a container must be given one that it can write",
+            )
+        )
+    found += [problem for device in DEVICES if (problem := _device_problem(device))]
+    return found
+
+
+def _device_problem(device: str) -> errors.Problem | None:
+    if not Path(device).exists() and os.geteuid() == 0:
+        modprobe = find_program("modprobe")
+        if modprobe:
+            with contextlib.suppress(errors.ElysiumError):  # what counts is the device
+                jobs.run((modprobe, DEVICES[device]), what=f"Loading {DEVICES[device]}")
+    if Path(device).exists():
+        return None
+    return errors.Problem(
+        message=f"{device} is missing", hint=f"modprobe {DEVICES[device]}, or another kernel"
+    )
+
+
+def _install(packages: tuple[str, ...], say: progress.Progress) -> None:
+    names = " ".join(packages)
+    hint = f"Install them by hand: {names}"
+    if not find_program("apt-get"):
+        raise errors.PreflightError(
+            "This machine cannot run a sandbox.",
+            [errors.Problem(message=f"programs of these Debian packages are missing: {names}")],
+            hint="Install your distribution's packages of the same programs: "
+            + ", ".join(sorted(name for name in PROGRAMS if not find_program(name))),
+        )
+    say(f"installing Debian packages: {names}")
+    if "openssh-server" in packages:
+        # The sandbox runs an sshd of its own; the machine must not get one by the way.
+        _mask("ssh.service")
+        _mask("ssh.socket")
+        say("the SSH service of this machine stays off (systemctl unmask ssh.service turns it on)")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        for arguments in (
+            ("update", "--quiet"),
+            ("install", "--quiet", "--yes", "--no-install-recommends", *packages),
+        ):
+            jobs.run(
+                ("apt-get", *arguments),
+                what="Installing Debian packages",
+                timeout=900,
+                environment=environment,
+            )
+    except jobs.Cancelled:
+        raise
+    except errors.ElysiumError as error:
+        raise errors.ElysiumError(error.summary, detail=error.detail, hint=hint) from error
+
+
+def _mask(unit: str) -> None:
+    link = Path("/etc/systemd/system") / unit
+    if link.parent.is_dir() and not link.exists() and not link.is_symlink():
+        link.symlink_to("/dev/null")
