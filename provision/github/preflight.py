@@ -35,11 +35,13 @@ def check(
     problems = _rights(rights, where, commit)
     try:
         head = repo.head()
-        problems += _path(repo, head, path, where)
+        files = repo.snapshot(head).entries
     except errors.CodeHostError as error:
         problems.append(_problem(error, where, "github.branch"))
     else:
-        problems += _branch(repo, where, commit)
+        problems += _path(path, where, is_file=path.strip("/") in files)
+        if commit == "push" and not all(name in files for name in flux_files(path)):
+            problems += _branch(repo, where)
     try:
         repo.deploy_keys()
     except errors.CodeHostError as error:
@@ -102,10 +104,19 @@ def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> l
     return problems
 
 
-def _path(repo: repository.Repository, head: str, path: str, where: str) -> list[errors.Problem]:
+def flux_files(path: str) -> tuple[str, str, str]:
+    """Return where Flux' own files are below the cluster's folder `path`."""
+    folder = f"{path.strip('/')}/flux-system"
+    return (
+        f"{folder}/gotk-components.yaml",
+        f"{folder}/gotk-sync.yaml",
+        f"{folder}/kustomization.yaml",
+    )
+
+
+def _path(path: str, where: str, *, is_file: bool) -> list[errors.Problem]:
     """A file where the cluster's folder should be; a folder that is not there is made."""
-    entry = repo.snapshot(head).entries.get(path.strip("/"))
-    if entry is None:
+    if not is_file:
         return []
     return [
         errors.Problem(
@@ -117,9 +128,7 @@ def _path(repo: repository.Repository, head: str, path: str, where: str) -> list
     ]
 
 
-def _branch(repo: repository.Repository, where: str, commit: CommitMode) -> list[errors.Problem]:
-    if commit != "push":
-        return []
+def _branch(repo: repository.Repository, where: str) -> list[errors.Problem]:
     try:
         found = repo.branch_protection(repo.cfg.branch)
     except errors.CodeHostError as error:
