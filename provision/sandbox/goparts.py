@@ -83,7 +83,7 @@ CRDS = Set(
         Program(name="controller-gen", package="sigs.k8s.io/controller-tools/cmd/controller-gen"),
     ),
 )
-SETS = (KUBERNETES, KINE, STANDIN, CRDS)
+SETS = (KUBERNETES, KINE, CRDS, STANDIN)
 
 
 def version_of(module: str, go_mod: str) -> str:
