@@ -8,17 +8,76 @@ the root file system is cached::
     node.run(box.node, "systemctl is-system-running").stdout
     node.reboot(box.node)
     lifecycle.down("mine")
+
+`up` starts a whole one: node, forge, object store, mirror of the releases.
+Every process of a sandbox is in its cgroup, everything else below its folder
+or named after it, so that `down` and the next `up` find all that a crash left.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from provision import errors, progress
-from provision.sandbox import files, model, mounts, network, node, processes
+from provision.sandbox import (
+    azure,
+    build,
+    files,
+    jobs,
+    model,
+    mounts,
+    network,
+    node,
+    parts,
+    processes,
+    requirements,
+    rootfs,
+    services,
+)
+
+_PROCESSES = "processes.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a sandbox is called inside, and what its node has."""
+
+    hostname: str = "kyrion"
+    owner: str = "homelab"
+    repository: str = "elysium"
+    gpu: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """One service of a sandbox, and whether it answers now."""
+
+    service: str
+    where: str
+    answers: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How a sandbox is. `sandbox` is None where its start never came to its end."""
+
+    name: str
+    sandbox: model.Sandbox | None
+    services: tuple[Running, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all of it answers."""
+        return self.sandbox is not None and all(each.answers for each in self.services)
 
 
 def folder_of(name: str) -> Path:
@@ -43,6 +102,13 @@ def file_of(name: str) -> Path:
     return folder_of(name) / "sandbox.json"
 
 
+def names() -> tuple[str, ...]:
+    """Return the names of all sandboxes of this user, whatever their state."""
+    root = files.state_root()
+    found = (path.name for path in root.iterdir() if path.is_dir()) if root.exists() else ()
+    return tuple(sorted(name for name in found if not name.startswith(".")))
+
+
 def load(name: str) -> model.Sandbox:
     """Return the sandbox `name`, which must be up.
 
@@ -50,6 +116,86 @@ def load(name: str) -> model.Sandbox:
         errors.ElysiumError: when it is not.
     """
     return model.load(file_of(name))
+
+
+def prepare(say: progress.Progress = progress.silent) -> dict[str, float]:
+    """Make whatever every sandbox needs and the cache lacks, all at once.
+
+    Returns the seconds each part took.
+
+    Raises:
+        errors.PreflightError: when this machine cannot run a sandbox.
+        errors.ElysiumError: when a part cannot be made.
+    """
+    requirements.ensure(say)
+    return _timed_together(
+        {
+            "root file system": lambda: rootfs.ensure(say),
+            "programs": lambda: build.ensure(say),
+            "object store": lambda: azure.ensure(say),
+        }
+    )[1]
+
+
+def up(
+    name: str,
+    options: Options | None = None,
+    say: progress.Progress = progress.silent,
+    *,
+    fresh: bool = False,
+) -> model.Sandbox:
+    """Start the sandbox `name`, or return it as it is when all of it answers.
+
+    What an earlier one left is removed first; with `fresh`, a healthy one too.
+
+    Raises:
+        errors.ElysiumError: when it does not come up; then nothing of it remains.
+    """
+    options = options or Options()
+    folder = folder_of(name)
+    with _held(name, say):
+        now = status(name)
+        if now is not None and now.healthy and now.sandbox and now.sandbox.forge and not fresh:
+            say(f"sandbox {name}: is up")
+            return now.sandbox
+        _clean(name)
+        seconds = prepare(say)
+        built = build.ensure(say)
+        with _cleaned_on_error(name):
+            net = network.create(name)
+            group = processes.Group.of(name)
+            binds = ((built.bin, f"{node.OPT}/bin"), (built.crds, f"{node.OPT}/crds"))
+            booted = node.Options(hostname=options.hostname, gpu=options.gpu, binds=binds)
+            started, more = _timed_together(
+                {
+                    "node": lambda: node.start(net, group, folder / "node", booted, say),
+                    "forge": lambda: services.start_forge(
+                        net,
+                        group,
+                        folder / "forge",
+                        owner=options.owner,
+                        repository=options.repository,
+                        say=say,
+                    ),
+                    "azure": lambda: services.start_azure(net, group, folder / "azure", say),
+                    "artifacts": lambda: (
+                        services.make_mirror(folder / "mirror", built, say),
+                        None,
+                    ),
+                }
+            )
+            _record(folder, {part: process for part, (_, process) in started.items()})
+            sandbox = model.Sandbox(
+                name=name,
+                number=net.number,
+                host_address=net.host_address,
+                real=parts.real(whole=True),
+                stood_in=parts.stood_in(whole=True),
+                seconds=seconds | more,
+                **{part: made for part, (made, _) in started.items()},
+            )
+            model.save(sandbox, file_of(name))
+    return sandbox
 
 
 def up_node(
@@ -65,22 +211,20 @@ def up_node(
     folder = folder_of(name)
     with _held(name, say):
         _clean(name)
-        try:
+        with _cleaned_on_error(name):
             net = network.create(name)
-            started, _ = node.start(
-                net,
-                processes.Group.of(name),
-                folder / "node",
-                options or node.Options(),
-                say,
-            )
+            group = processes.Group.of(name)
+            made, process = node.start(net, group, folder / "node", options or node.Options(), say)
+            _record(folder, {"node": process})
             sandbox = model.Sandbox(
-                name=name, number=net.number, host_address=net.host_address, node=started
+                name=name,
+                number=net.number,
+                host_address=net.host_address,
+                node=made,
+                real=parts.real(whole=False),
+                stood_in=parts.stood_in(whole=False),
             )
             model.save(sandbox, file_of(name))
-        except BaseException:
-            _clean(name)
-            raise
     return sandbox
 
 
@@ -90,9 +234,44 @@ def down(name: str, say: progress.Progress = progress.silent) -> bool:
         return _clean(name)
 
 
+def status(name: str) -> Status | None:
+    """Return how the sandbox `name` is; None when there is none."""
+    if not folder_of(name).exists():
+        return None
+    try:
+        sandbox = load(name)
+    except errors.ElysiumError:
+        return Status(name=name, sandbox=None)
+    running = {part: process.alive() for part, process in _recorded(folder_of(name)).items()}
+    found = [
+        Running(
+            service="node",
+            where=f"ssh {sandbox.node.user}@{sandbox.node.host}",
+            answers=running.get("node", False)
+            and node.answers_ssh(sandbox.node.host, sandbox.node.port),
+        )
+    ]
+    if sandbox.forge is not None:
+        answers = running.get("forge", False) and services.forge_answers(sandbox.forge)
+        found.append(Running(service="forge", where=sandbox.forge.api, answers=answers))
+    if sandbox.azure is not None:
+        answers = running.get("azure", False) and azure.answers(sandbox.azure)
+        found.append(Running(service="azure", where=sandbox.azure.endpoint, answers=answers))
+    return Status(name=name, sandbox=sandbox, services=tuple(found))
+
+
 def _held(name: str, say: progress.Progress) -> contextlib.AbstractContextManager[None]:
     folder_of(name)  # a name that is none must not become a file
     return files.locked(files.lock_file(name), what=f"sandbox {name}", say=say)
+
+
+@contextlib.contextmanager
+def _cleaned_on_error(name: str) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        _clean(name)
+        raise
 
 
 def _clean(name: str) -> bool:
@@ -104,3 +283,44 @@ def _clean(name: str) -> bool:
     network.remove(name)
     mounts.remove_tree(folder)
     return there
+
+
+def _timed_together(
+    tasks: Mapping[str, Callable[[], Any]],
+) -> tuple[dict[str, Any], dict[str, float]]:
+    seconds: dict[str, float] = {}
+
+    def timed(what: str, task: Callable[[], Any]) -> Any:
+        began = time.monotonic()
+        result = task()
+        seconds[what] = round(time.monotonic() - began, 2)
+        return result
+
+    def bind(what: str, task: Callable[[], Any]) -> Callable[[], Any]:
+        return lambda: timed(what, task)
+
+    results = jobs.together({what: bind(what, task) for what, task in tasks.items()})
+    return results, seconds
+
+
+def _record(folder: Path, found: Mapping[str, processes.Process | None]) -> None:
+    """Write down what was started, so that a later status knows it from another process."""
+    data = {
+        part: {**dataclasses.asdict(process), "log": str(process.log)}
+        for part, process in found.items()
+        if process is not None
+    }
+    files.write_atomically(folder / _PROCESSES, json.dumps(data, indent=2) + "\n")
+
+
+def _recorded(folder: Path) -> dict[str, processes.Process]:
+    try:
+        data = json.loads((folder / _PROCESSES).read_text())
+        return {
+            part: processes.Process(
+                pid=entry["pid"], started=entry["started"], log=Path(entry["log"])
+            )
+            for part, entry in data.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

@@ -112,6 +112,9 @@ class Sandbox(_Model):
     artifacts: Artifacts | None = None
     real: tuple[Part, ...] = ()
     stood_in: tuple[Part, ...] = ()
+    seconds: dict[str, float] = Field(
+        default_factory=dict, description="How long each step of starting it took."
+    )
 
 
 def load(path: Path) -> Sandbox:

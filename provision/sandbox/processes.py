@@ -191,12 +191,26 @@ def wait_until(
     pause = 0.02
     while not probe():
         jobs.check()
-        ended = process is not None and not process.alive()
-        if ended or time.monotonic() > deadline:
-            text = ""
-            if process is not None and process.log.exists():
-                text = process.log.read_text(errors="replace")
-            why = "its process ended" if ended else f"waited {timeout:.0f} s"
-            raise errors.WaitError(f"{what} did not come: {why}.", what=what, last_seen=text)
+        if process is not None and not process.alive():
+            raise ended(what, process)
+        if time.monotonic() > deadline:
+            raise errors.WaitError(
+                f"{what} did not come within {timeout:.0f} s.",
+                what=what,
+                last_seen=_log_of(process),
+            )
         time.sleep(pause)
         pause = min(pause * 1.3, 0.25)
+
+
+def ended(what: str, process: Process) -> errors.WaitError:
+    """Return the error for `process` having ended while `what` was awaited."""
+    return errors.WaitError(
+        f"{what} did not come: its process ended.", what=what, last_seen=_log_of(process)
+    )
+
+
+def _log_of(process: Process | None) -> str:
+    if process is None or not process.log.exists():
+        return ""
+    return process.log.read_text(errors="replace")

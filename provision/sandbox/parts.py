@@ -1,0 +1,63 @@
+"""What in a sandbox is real and what is stood in, in words for its user."""
+
+from __future__ import annotations
+
+from provision.sandbox import model
+
+_NODE = (
+    model.Part(
+        part="node",
+        what="Debian in systemd-nspawn: systemd as PID 1, OpenSSH, FUSE, autofs, its own network",
+    ),
+)
+_NODE_STOOD_IN = (
+    model.Part(
+        part="GPU",
+        what="device files and sysfs entries of an Intel GPU, with no driver behind them",
+    ),
+)
+_CLUSTER = (
+    model.Part(
+        part="Kubernetes API",
+        what="kube-apiserver and kube-controller-manager, on SQLite through kine as in k3s",
+    ),
+    model.Part(part="kustomize-controller", what="Flux's own, built from its Go module"),
+    model.Part(part="Sealed Secrets", what="the controller, built from its Go module"),
+    model.Part(part="kinds", what="the definitions of Flux and Sealed Secrets, from their modules"),
+)
+_CLUSTER_STOOD_IN = (
+    model.Part(part="k3s", what="a program with the command line, files and unit behaviour of k3s"),
+    model.Part(
+        part="scheduler, kubelet",
+        what="one small agent: binds pods, marks them Running; few images have a program to run",
+    ),
+    model.Part(
+        part="source-controller", what="clones over SSH with the cluster's key, serves the artifact"
+    ),
+    model.Part(
+        part="helm-controller",
+        what="makes namespaces, installs only Sealed Secrets, says so in each HelmRelease",
+    ),
+    model.Part(
+        part="image automation", what="pushes a commit through the deploy key at the interval"
+    ),
+    model.Part(part="notification-controller", what="accepts its objects, sends nothing"),
+)
+_SERVICES = (
+    model.Part(part="media library", what="rclone and a FUSE mount over Azure's Blob protocol"),
+    model.Part(part="git over SSH", what="git behind OpenSSH, whose keys are the deploy keys"),
+)
+_SERVICES_STOOD_IN = (
+    model.Part(part="Azure Blob storage", what="Azurite, the emulator"),
+    model.Part(part="GitHub", what="a server of the REST calls that elysium uses"),
+)
+
+
+def real(*, whole: bool) -> tuple[model.Part, ...]:
+    """Return what is real: of a whole sandbox, or of one with a node alone."""
+    return (*_NODE, *_CLUSTER, *_SERVICES) if whole else _NODE
+
+
+def stood_in(*, whole: bool) -> tuple[model.Part, ...]:
+    """Return what is stood in, likewise."""
+    return (*_NODE_STOOD_IN, *_CLUSTER_STOOD_IN, *_SERVICES_STOOD_IN) if whole else _NODE_STOOD_IN

