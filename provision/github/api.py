@@ -49,6 +49,16 @@ class Api:
         self.say = progress
         self._token = token
         self._local = threading.local()
+        self._lock = threading.Lock()
+        self._clients: list[github.Github] = []
+
+    def close(self) -> None:
+        """Close the connections of all threads. The next call opens new ones."""
+        with self._lock:
+            clients, self._clients = self._clients, []
+            self._local = threading.local()
+        for client in clients:
+            client.close()
 
     @property
     def host(self) -> str:
@@ -73,6 +83,8 @@ class Api:
                 lazy=True,
             )
             self._local.client = found
+            with self._lock:
+                self._clients.append(found)
         return found
 
     def repo(self) -> github.Repository.Repository:

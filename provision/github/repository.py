@@ -42,6 +42,10 @@ class Repository:
         """
         return cls(api.Api(cfg, token, deadline=deadline, progress=progress))
 
+    def close(self) -> None:
+        """Close the connections. It may be used again."""
+        self._link.close()
+
     @property
     def cfg(self) -> config.GitHub:
         """Where it is."""

@@ -8,7 +8,6 @@ the private key is never in a file.
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 import shlex
 import socket
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from provision import errors
-from provision.host import gitwire, hostkey
+from provision.host import gitkeys, gitwire, hostkey
 from provision.secret import Secret
 
 if TYPE_CHECKING:
@@ -183,9 +182,15 @@ def _connect(remote: Remote, known_hosts: str, deadline: float) -> paramiko.Tran
     import paramiko
     from paramiko import ssh_exception
 
-    pins = pinned(known_hosts, remote)
+    pins = gitkeys.pinned(known_hosts, remote.known_as)
     if not pins:
-        raise _mismatch(remote, pins, "not asked")
+        raise errors.HostKeyError(
+            f"no host key is pinned for the git server {remote.known_as}",
+            host=remote.host,
+            expected="",
+            got="",
+            hint="pin its keys with --git-host-key, as its administrator has them",
+        )
     sock = socket.create_connection((remote.host, remote.port), timeout=_left(deadline))
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -223,33 +228,6 @@ def _mismatch(remote: Remote, pins: dict[bytes, str], got: str) -> errors.HostKe
     )
 
 
-def pinned(known_hosts: str, remote: Remote) -> dict[bytes, str]:
-    """Return the pinned keys of `remote` in wire form, each with its type.
-
-    Hashed host names are understood; lines that are no host key are passed over.
-    """
-    from paramiko import hostkeys
-    from paramiko.ssh_exception import SSHException
-
-    found: dict[bytes, str] = {}
-    for line in known_hosts.splitlines():
-        words = line.split()
-        if len(words) < 3 or words[0].startswith(("#", "@")):
-            continue
-        try:
-            entry = hostkeys.HostKeyEntry.from_line(line)
-        except (hostkeys.InvalidHostKey, SSHException, ValueError):
-            continue
-        if not entry or not entry.key:
-            continue
-        for name in words[0].split(","):
-            book = hostkeys.HostKeys()
-            book.add(name, entry.key.get_name(), entry.key)
-            if book.lookup(remote.known_as):
-                found[entry.key.asbytes()] = entry.key.get_name()
-    return found
-
-
 def _prefer(transport: paramiko.Transport, pins: dict[bytes, str]) -> None:
     """Ask the server for a host key of a pinned type only."""
     options = transport.get_security_options()
@@ -266,7 +244,7 @@ def _log_in(
 ) -> None:
     import paramiko
 
-    key = load_key(private_key)
+    key = gitkeys.load(private_key)
     transport.auth_timeout = _left(deadline)
     try:
         transport.auth_publickey(remote.user, key)
@@ -277,42 +255,6 @@ def _log_in(
             detail=f"{key.get_name()} {hostkey.fingerprint(key.asbytes())}",
             hint="it is not registered on the repository (any more), or disabled",
         ) from error
-
-
-def load_key(private_key: Secret) -> paramiko.PKey:
-    """Return the key of an OpenSSH, PKCS#8 or PKCS#1 text.
-
-    Raises `errors.RemoteError`, without a word of the text, when it is none.
-    """
-    import paramiko
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-
-    text = private_key.reveal().strip() + "\n"
-    try:
-        if "OPENSSH PRIVATE KEY" in text:
-            loaded = serialization.load_ssh_private_key(text.encode(), password=None)
-        else:
-            loaded = serialization.load_pem_private_key(text.encode(), password=None)
-        kinds: dict[type, type[paramiko.PKey]] = {
-            ed25519.Ed25519PrivateKey: paramiko.Ed25519Key,
-            ec.EllipticCurvePrivateKey: paramiko.ECDSAKey,
-            rsa.RSAPrivateKey: paramiko.RSAKey,
-        }
-        kind = next(paramiko_kind for of, paramiko_kind in kinds.items() if isinstance(loaded, of))
-        as_openssh = loaded.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        )
-        return kind.from_private_key(io.StringIO(as_openssh.decode()))
-    except (ValueError, TypeError, StopIteration, paramiko.SSHException):
-        # The cause is left out: it may quote the key.
-        raise errors.RemoteError(
-            "the deploy key's private half cannot be read",
-            host="",
-            hint="it must be an Ed25519, ECDSA or RSA key without a passphrase",
-        ) from None
 
 
 def _wire_failure(

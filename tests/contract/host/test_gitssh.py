@@ -125,6 +125,14 @@ def test_the_right_key_among_several_lines_is_found(server, head, key):
     assert gitssh.fetch_head(server.url, key, book, "main", 20) == head
 
 
+def test_a_hashed_host_name_is_understood(server, head, key, tmp_path):
+    book = tmp_path / "known_hosts"
+    book.write_text(server.known_hosts)
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(book)], check=True, capture_output=True)
+    assert book.read_text().startswith("|1|")
+    assert gitssh.fetch_head(server.url, key, book.read_text(), "main", 20) == head
+
+
 def test_a_missing_repository_is_said(server, key):
     with pytest.raises(errors.CodeHostError) as caught:
         gitssh.fetch_head(
@@ -144,8 +152,9 @@ def test_nobody_listening_is_a_connect_error(server, key):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    known = f"[127.0.0.1]:{port} {server.host_key}\n"
     with pytest.raises(errors.ConnectError):
-        gitssh.fetch_head(f"ssh://git@127.0.0.1:{port}/r", key, server.known_hosts, "main", 5)
+        gitssh.fetch_head(f"ssh://git@127.0.0.1:{port}/r", key, known, "main", 5)
 
 
 def test_a_server_that_says_nothing_meets_the_deadline(key):
