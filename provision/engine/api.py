@@ -107,6 +107,14 @@ class Engine(Protocol):
         """Delete every resource of the state. Needs no program."""
         ...
 
+    def notify(self, urn: str, level: str, text: str) -> None:
+        """Report what a provider says of a resource while a run is on; safe from any thread.
+
+        `level` is ``info`` (progress) or ``warning``. Hand it to providers
+        that want to talk.
+        """
+        ...
+
     def outputs(self, show_secrets: bool = False) -> dict[str, Any]:
         """Return the stack's exports: secrets as `Secret`, or as they are if `show_secrets`."""
         ...
@@ -121,8 +129,8 @@ def open_engine(
 ) -> Engine:
     """Return the engine `kind` for the stack `ref`. Contacts and writes nothing yet.
 
-    `providers` makes the provider of a package name; each is made once a run,
-    when it is first needed. `salt` is ``encryptionsalt`` of the stack's
+    `providers` makes the provider of a package name: one for each provider
+    resource of a run, when it is first needed. `salt` is ``encryptionsalt`` of the stack's
     configuration (``v1:…``), used where the state has none; by default it is
     read from ``Pulumi.<stack>.yaml``.
     """
