@@ -122,7 +122,10 @@ class Api:
             errors.CodeHostError: GitHub refused, or did not answer in time.
         """
         import stamina
+        import stamina.instrumentation
 
+        # Its default hook logs every retry; `pause` below says it in our own words.
+        stamina.instrumentation.set_on_retry_hooks(())
         started = time.monotonic()
         tries = 0
 
