@@ -52,9 +52,9 @@ def ensure(say: progress.Progress = progress.silent) -> Parts:
     return _assemble(built)
 
 
-def is_cached() -> bool:
-    """Return whether `ensure` would find everything built."""
-    return all(_set_folder(part).exists() for part in goparts.SETS)
+def bin_dir() -> Path:
+    """Return where the built programs are, or will be; builds nothing."""
+    return _parts_folder({part.name: _set_folder(part) for part in goparts.SETS}) / "bin"
 
 
 def go_program() -> tuple[str, dict[str, str]]:
@@ -174,10 +174,14 @@ def _generate_crds(folder: Path, go: str, environment: dict[str, str]) -> None:
         raise errors.ElysiumError("controller-gen wrote no custom resource definition.")
 
 
+def _parts_folder(built: dict[str, Path]) -> Path:
+    key = hashlib.sha256("\n".join(sorted(path.name for path in built.values())).encode())
+    return files.cache_root() / f"parts-{key.hexdigest()[:16]}"
+
+
 def _assemble(built: dict[str, Path]) -> Parts:
     """Return the folders the node sees: hard links to what the sets hold."""
-    key = hashlib.sha256("\n".join(sorted(path.name for path in built.values())).encode())
-    done = files.cache_root() / f"parts-{key.hexdigest()[:16]}"
+    done = _parts_folder(built)
     parts = Parts(bin=done / "bin", crds=done / "crds")
     with files.locked(files.cache_root() / f"{done.name}.lock", what="collecting the parts"):
         if not done.exists():

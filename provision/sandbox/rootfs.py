@@ -32,6 +32,7 @@ _MASKED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service"),
     "fstrim.timer",
 )
+_STAGES = ("retrieving", "extracting", "unpacking", "configuring")  # in debootstrap's words
 _REVISION = 2  # raise when `_customise` changes
 
 
@@ -81,14 +82,14 @@ def _debootstrap(target: Path, say: progress.Progress) -> None:
         *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
         *(SUITE, str(target)),
     )
-    stage = ""
+    reached = -1
 
     def show(line: str) -> None:
-        nonlocal stage
-        now = line.removeprefix("I: ").split(" ", 1)[0].lower()
-        if line.startswith("I: ") and now != stage:
-            stage = now
-            say(f"root file system: {stage}")
+        nonlocal reached
+        word = line.removeprefix("I: ").split(" ", 1)[0].lower()
+        if line.startswith("I: ") and word in _STAGES and _STAGES.index(word) > reached:
+            reached = _STAGES.index(word)
+            say(f"root file system: {word} packages")
 
     try:
         jobs.run(argv, what=f"Making a Debian {SUITE}", timeout=1800, each_line=show)

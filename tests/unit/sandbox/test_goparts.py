@@ -1,0 +1,112 @@
+"""What is built, with which flags, under which key."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from provision.sandbox import goparts
+
+GO_MOD = """module example.invalid/box
+
+go 1.26.5
+
+require (
+	github.com/bitnami-labs/sealed-secrets v0.27.1
+	github.com/fluxcd/kustomize-controller v1.7.3
+	k8s.io/kubernetes v1.34.4 // indirect
+)
+require k8s.io/single v0.1.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "version"),
+    [
+        ("k8s.io/kubernetes/cmd/kube-apiserver", "v1.34.4"),
+        ("github.com/bitnami-labs/sealed-secrets/cmd/kubeseal", "v0.27.1"),
+        ("github.com/fluxcd/kustomize-controller", "v1.7.3"),
+        ("k8s.io/single", "v0.1.0"),
+        ("k8s.io/other", ""),
+        ("./cmd/standin", ""),
+    ],
+)
+def test_the_version_is_that_of_the_module_that_holds_the_package(
+    package: str, version: str
+) -> None:
+    assert goparts.version_of(package, GO_MOD) == version
+
+
+def test_the_go_version_is_read_as_numbers() -> None:
+    assert goparts.go_version_of(GO_MOD) == (1, 26, 5)
+    assert goparts.go_version_of("module x\n\ngo 1.9\n") < (1, 26)
+
+
+def test_kubernetes_is_told_its_version_and_others_theirs() -> None:
+    flags = goparts.linker_flags("k8s.io/kubernetes/cmd/kube-apiserver", GO_MOD)
+    assert "-X k8s.io/component-base/version.gitVersion=v1.34.4" in flags
+    assert "-X k8s.io/client-go/pkg/version.gitVersion=v1.34.4" in flags
+    assert "-X k8s.io/component-base/version.gitMinor=34" in flags
+    other = goparts.linker_flags("github.com/bitnami-labs/sealed-secrets/cmd/controller", GO_MOD)
+    assert other == "-s -w -X main.VERSION=v0.27.1"
+    assert goparts.linker_flags("./cmd/standin", GO_MOD) == "-s -w"
+
+
+def test_every_pinned_program_has_a_version() -> None:
+    for part in (goparts.KUBERNETES, goparts.KINE, goparts.CRDS):
+        go_mod = (part.folder / "go.mod").read_text()
+        for program in part.programs:
+            assert goparts.version_of(program.package, go_mod).startswith("v"), program.name
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(goparts, "GOLANG", tmp_path)
+    (tmp_path / "go.mod").write_text(GO_MOD)
+    (tmp_path / "go.sum").write_text("sum\n")
+    (tmp_path / "cmd/standin/internal").mkdir(parents=True)
+    (tmp_path / "cmd/standin/main.go").write_text("package main\n")
+    return tmp_path
+
+
+def test_a_change_of_the_stand_ins_changes_only_their_key(module: Path) -> None:
+    before = {part.name: goparts.key_of(part, "amd64") for part in _main_module()}
+    (module / "cmd/standin/internal/new.go").write_text("package internal\n")
+    after = {part.name: goparts.key_of(part, "amd64") for part in _main_module()}
+    assert after["kubernetes"] == before["kubernetes"]
+    assert after["standin"] != before["standin"]
+
+
+def test_a_test_of_the_stand_ins_changes_no_key(module: Path) -> None:
+    before = goparts.key_of(goparts.STANDIN, "amd64")
+    (module / "cmd/standin/main_test.go").write_text("package main\n")
+    assert goparts.key_of(goparts.STANDIN, "amd64") == before
+
+
+@pytest.mark.parametrize("name", ["go.mod", "go.sum"])
+def test_a_change_of_the_pins_changes_every_key_of_the_module(module: Path, name: str) -> None:
+    before = [goparts.key_of(part, "amd64") for part in _main_module()]
+    path = module / name
+    path.write_text(path.read_text() + "\n// changed\n")
+    after = [goparts.key_of(part, "amd64") for part in _main_module()]
+    assert not set(before) & set(after)
+
+
+def test_the_key_depends_on_programs_and_architecture(module: Path) -> None:
+    assert module.exists()
+    fewer = dataclasses.replace(goparts.KUBERNETES, programs=goparts.KUBERNETES.programs[1:])
+    keys = {
+        goparts.key_of(goparts.KUBERNETES, "amd64"),
+        goparts.key_of(goparts.KUBERNETES, "arm64"),
+        goparts.key_of(fewer, "amd64"),
+    }
+    assert len(keys) == 3
+
+
+def test_every_binary_has_a_name_of_its_own() -> None:
+    names = [program.name for part in goparts.SETS for program in part.programs]
+    assert len(names) == len(set(names))
+
+
+def _main_module() -> tuple[goparts.Set, ...]:
+    return (goparts.KUBERNETES, goparts.STANDIN)
