@@ -153,6 +153,7 @@ def up(
     """
     options = options or Options()
     folder = folder_of(name)
+    requirements.ensure(say)
     with _held(name, say):
         now = status(name)
         if now is not None and now.healthy and now.sandbox and now.sandbox.forge and not fresh:
@@ -209,6 +210,7 @@ def up_node(
         errors.ElysiumError: when it does not come up; then nothing of it remains.
     """
     folder = folder_of(name)
+    requirements.ensure(say)
     with _held(name, say):
         _clean(name)
         with _cleaned_on_error(name):
@@ -230,6 +232,7 @@ def up_node(
 
 def down(name: str, say: progress.Progress = progress.silent) -> bool:
     """Take the sandbox `name` down, in whatever state it is; return whether there was one."""
+    requirements.check()
     with _held(name, say):
         return _clean(name)
 

@@ -25,6 +25,7 @@ PROGRAMS: Mapping[str, str] = {
 }
 DEVICES: Mapping[str, str] = {"/dev/fuse": "fuse", "/dev/autofs": "autofs4"}
 MACHINES = ("x86_64", "aarch64")
+_CGROUP_HINT = "systemd mounts one; a container must be given one that it can write"
 _SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 
 
@@ -45,12 +46,20 @@ def ensure(say: progress.Progress = progress.silent) -> None:
     Raises:
         errors.PreflightError: with everything that is in the way.
     """
-    problems = _problems()
-    if problems:
-        raise errors.PreflightError("This machine cannot run a sandbox.", problems)
+    check()
     missing = missing_packages(name for name in PROGRAMS if find_program(name))
     if missing:
         _install(missing, say)
+
+
+def check() -> None:
+    """Check what no package brings: the system, root, cgroups, devices.
+
+    Raises:
+        errors.PreflightError: with everything that is in the way.
+    """
+    if problems := _problems():
+        raise errors.PreflightError("This machine cannot run a sandbox.", problems)
 
 
 def _problems() -> list[errors.Problem]:
@@ -70,12 +79,11 @@ def _problems() -> list[errors.Problem]:
         found.append(errors.Problem(message=message))
     mounts = processes.cgroup_mounts()
     if not mounts or not (mounts[0] / "cgroup.procs").exists():
-        found.append(
-            errors.Problem(
-                message="no cgroup version 2 file system is mounted",
-                hint="systemd mounts one; a container must be given one that it can write",
-            )
-        )
+        message = "no cgroup version 2 file system is mounted"
+        found.append(errors.Problem(message=message, hint=_CGROUP_HINT))
+    elif not os.access(mounts[0], os.W_OK) and os.geteuid() == 0:
+        message = f"the cgroup file system at {mounts[0]} cannot be written"
+        found.append(errors.Problem(message=message, hint=_CGROUP_HINT))
     found += [problem for device in DEVICES if (problem := _device_problem(device))]
     return found
 
