@@ -55,6 +55,5 @@ def destroy(
 
     `keep_data` spares local-path volumes on the node.
     """
-    on_event = stack.in_turn(on_event)
     stack.live.keep_data = keep_data
-    return stack.engine(on_event).destroy(None, options=options or api.Options(), on_event=on_event)
+    return stack.engine().destroy(None, options=options or api.Options(), on_event=on_event)

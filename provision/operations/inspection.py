@@ -54,7 +54,7 @@ def status(stack: Stack) -> Status:
 
 def outputs(stack: Stack, show_secrets: bool = False) -> dict[str, Any]:
     """Return the stack's outputs; secrets as `Secret` unless `show_secrets`."""
-    return stack.engine(lambda _event: None).outputs(show_secrets)
+    return stack.engine().outputs(show_secrets)
 
 
 def kubeconfig(stack: Stack) -> str:

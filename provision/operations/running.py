@@ -20,8 +20,7 @@ class UpResult:
 
 def preview(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> api.Result:
     """Show what `up` would do: plans, file diffs, commits, keys. Changes nothing."""
-    on_event = stack.in_turn(on_event)
-    return stack.engine(on_event).preview(
+    return stack.engine().preview(
         _program(stack), options=options or api.Options(), on_event=on_event
     )
 
@@ -41,17 +40,13 @@ def up(stack: Stack, *, on_event: Listener, options: api.Options | None = None) 
             steps.append((names.get(event.urn, event.urn), event.seconds))
         on_event(event)
 
-    listener = stack.in_turn(watch)
-    result = stack.engine(listener).up(
-        _program(stack), options=_always_refresh(options), on_event=listener
-    )
+    result = stack.engine().up(_program(stack), options=_always_refresh(options), on_event=watch)
     return UpResult(result=result, steps=tuple(steps))
 
 
 def refresh(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> api.Result:
     """Read every resource of the state; change nothing but the state."""
-    on_event = stack.in_turn(on_event)
-    return stack.engine(on_event).refresh(None, options=options or api.Options(), on_event=on_event)
+    return stack.engine().refresh(None, options=options or api.Options(), on_event=on_event)
 
 
 def _program(stack: Stack) -> api.Program:

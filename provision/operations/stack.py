@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision import config, config_file
-from provision.engine import api, events
+from provision import config, config_file, errors
+from provision.engine import api
 from provision.provider import live
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ class Stack:
     directory: Path
     ref: api.StackRef
     config: config.Config
+    warnings: tuple[errors.Problem, ...] = ()
     kind: api.Kind
     passphrase: Secret
     live: live.Live
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Stack:
         return self
@@ -41,28 +41,14 @@ class Stack:
         """Close every connection."""
         self.live.close()
 
-    def in_turn(self, on_event: Listener) -> Listener:
-        """Return `on_event` made safe to call from several threads, one at a time."""
-
-        def one_at_a_time(event: events.Event) -> None:
-            with self._lock:
-                on_event(event)
-
-        return one_at_a_time
-
-    def engine(self, on_event: Listener) -> api.Engine:
-        """Return the stack's engine. What providers say goes to `on_event`."""
+    def engine(self) -> api.Engine:
+        """Return the stack's engine. What providers say comes out as its events."""
+        engine: api.Engine
 
         def elysium() -> Provider:
             from provision.provider import elysium
 
-            def notify(urn: str, level: str, text: str) -> None:
-                if level == "warning":
-                    on_event(events.Diagnostic(severity="warning", message=text, urn=urn))
-                else:
-                    on_event(events.ResourceProgress(urn=urn, message=text))
-
-            return elysium.ElysiumProvider(self.live, notify)
+            return elysium.ElysiumProvider(self.live, engine.notify)
 
         def kubernetes() -> Provider:
             from provision.kube import provider
@@ -70,7 +56,8 @@ class Stack:
             return provider.KubernetesProvider()
 
         providers: api.Providers = {"elysium": elysium, "kubernetes": kubernetes}
-        return api.open_engine(self.kind, self.ref, self.passphrase, providers)
+        engine = api.open_engine(self.kind, self.ref, self.passphrase, providers)
+        return engine
 
 
 def open_stack(
@@ -81,17 +68,18 @@ def open_stack(
     Contacts nothing. Raises `errors.ConfigError` with every problem of the
     configuration, and `errors.StackError` for a passphrase that is missing or wrong.
     """
-    opened = config_file.open_stack(directory, stack)
+    project = config_file.find_project(directory)
+    name = project.choose(stack)
+    crypter = config_file.stack_crypter(project, name, os.environ)
+    loaded = config_file.read(project.stack_file(name), crypter)
     return Stack(
-        directory=opened.root,
+        directory=project.root,
         ref=api.StackRef(
-            root=opened.root,
-            project=opened.project,
-            stack=opened.config.cluster,
-            backend=opened.backend,
+            root=project.root, project=project.name, stack=name, backend=project.backend
         ),
-        config=opened.config,
+        config=loaded.config,
+        warnings=loaded.warnings,
         kind=engine,
-        passphrase=opened.passphrase,
-        live=live.Live(opened.config, pins=opened.root / "pins.yaml"),
+        passphrase=config_file.find_passphrase(project.root, name, os.environ),
+        live=live.Live(loaded.config, pins=project.root / "pins.yaml"),
     )

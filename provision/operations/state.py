@@ -1,0 +1,54 @@
+"""What the stack's state remembers, as plain values. Contacts nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from provision import crypter
+from provision.engine import record, values
+from provision.operations.stack import Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One resource of the state, secrets in clear: never print one."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+def resources(stack: Stack) -> tuple[Record, ...]:
+    """Return the custom resources of the stack's state, in its order.
+
+    Raises `errors.StackError` for a wrong passphrase or a broken file.
+    """
+    latest = _latest(stack)
+    salt = str(((latest.get("secrets_providers") or {}).get("state") or {}).get("salt", ""))
+    vault = values.Vault(lambda: crypter.PassphraseCrypter.from_salt(salt, stack.passphrase))
+    found: list[Record] = []
+    for raw in latest.get("resources") or []:
+        each = record.decode(raw, vault)
+        if each.custom and not each.is_provider and not each.delete:
+            found.append(
+                Record(
+                    type=each.type,
+                    name=each.urn.rpartition("::")[2],
+                    inputs=values.plain(each.inputs),
+                    outputs=values.plain(each.outputs),
+                )
+            )
+    return tuple(found)
+
+
+def last_update(stack: Stack) -> str:
+    """Return when the state was last written (RFC 3339), or an empty text."""
+    return str((_latest(stack).get("manifest") or {}).get("time", ""))
+
+
+def _latest(stack: Stack) -> dict[str, Any]:
+    document = stack.engine().state()
+    latest = (document.get("checkpoint") or {}).get("latest") or {}
+    return dict(latest)
