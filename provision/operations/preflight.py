@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent import futures
 
@@ -72,5 +73,13 @@ def _node(stack: Stack) -> list[errors.Problem]:
 
 def _github(stack: Stack) -> list[errors.Problem]:
     from provision.github import preflight as github
+    from provision.github import token
 
-    return github.check(stack.live.github(), stack.config.github, stack.config.flux_path)
+    cfg = stack.config.github
+    return github.check(
+        cfg,
+        token.find_token(cfg, os.environ),
+        stack.config.flux_path,
+        commit=stack.config.flux.commit,
+        repo=stack.live.github(),
+    )

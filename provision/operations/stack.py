@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provision import config, config_file, errors
 from provision.engine import api
 from provision.provider import live
 
 if TYPE_CHECKING:
-    from pulumi.provider.experimental.provider import Provider
-
     from provision.secret import Secret
 
 Listener = api.OnEvent
@@ -45,12 +43,12 @@ class Stack:
         """Return the stack's engine. What providers say comes out as its events."""
         engine: api.Engine
 
-        def elysium() -> Provider:
+        def elysium() -> Any:
             from provision.provider import elysium
 
             return elysium.ElysiumProvider(self.live, engine.notify)
 
-        def kubernetes() -> Provider:
+        def kubernetes() -> Any:
             from provision.kube import provider
 
             return provider.KubernetesProvider()

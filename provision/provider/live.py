@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision import config, errors
-from provision.provider import settings
+from provision.provider import settings as provider_settings
 
 if TYPE_CHECKING:
     from provision.artifacts.store import ArtifactStore
@@ -40,11 +40,11 @@ class Live:
         self._github: Repository | None = None
         self._artifacts: ArtifactStore | None = None
 
-    def configure(self, text: str) -> None:
-        """Take `text` (`settings.dump`), unless the caller already gave a configuration."""
+    def configure(self, settings: str) -> None:
+        """Take `settings` (`settings.dump`), unless the caller already gave a configuration."""
         with self._lock:
             if self._config is None:
-                self._config = settings.load(text)
+                self._config = provider_settings.load(settings)
 
     def bind(self, notify: Listener) -> Bound:
         """Return a context whose messages go to `notify`."""
