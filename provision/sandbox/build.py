@@ -22,6 +22,9 @@ from provision.sandbox import files, goparts, jobs
 
 _GOARCH = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _TIMEOUT = 3600
+_EVERY = 2.0  # seconds between two words on the same program
+_DOWNLOADING = "go: downloading "
+_PACKAGE = re.compile(r"[\w.~/-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,7 @@ def ensure(say: progress.Progress = progress.silent) -> Parts:
     """Return the built parts; build what is not in the cache.
 
     `say` hears what is being built, how far it is and for how long, for
-    example ``kube-apiserver 2/8, 143 s``.
+    example ``kube-apiserver 1/8, 612 packages compiled, 143 s``.
 
     Raises:
         errors.ElysiumError: when no Go is to be had, or a build fails, with the
@@ -110,20 +113,42 @@ def _set_folder(part: goparts.Set) -> Path:
 
 
 class _Counter:
-    """Says which of how many is being built, and since when the whole runs."""
+    """Says which program of how many is being built, how far it is, and since when."""
 
     def __init__(self, say: progress.Progress) -> None:
         self.say = say
         self.total = sum(len(part.programs) for part in goparts.SETS)
         self.number = 0
         self.began = time.monotonic()
+        self.spoke = 0.0
+        self.name = ""
+        self.compiled = 0
+        self.fetched = 0
 
     def start(self, name: str) -> None:
+        """Go on to the next program."""
         self.number += 1
-        self.say(f"{name} {self.number}/{self.total}, {time.monotonic() - self.began:.0f} s")
+        self.name, self.compiled, self.fetched = name, 0, 0
+        self._speak("")
 
     def skip(self, part: goparts.Set) -> None:
+        """Pass over what is in the cache."""
         self.number += len(part.programs)
+
+    def line(self, line: str) -> None:
+        """Take one line of ``go build -v``."""
+        if line.startswith(_DOWNLOADING):
+            self.fetched += 1
+        elif _PACKAGE.fullmatch(line):
+            self.compiled += 1
+        if time.monotonic() - self.spoke >= _EVERY:
+            fetched = f", {self.fetched} modules fetched" if self.fetched else ""
+            self._speak(f"{fetched}, {self.compiled} packages compiled")
+
+    def _speak(self, detail: str) -> None:
+        self.spoke = time.monotonic()
+        seconds = self.spoke - self.began
+        self.say(f"{self.name} {self.number}/{self.total}{detail}, {seconds:.0f} s")
 
 
 def _ensure_set(part: goparts.Set, counter: _Counter) -> Path:
@@ -143,17 +168,31 @@ def _ensure_set(part: goparts.Set, counter: _Counter) -> Path:
         go_mod = (part.folder / "go.mod").read_text()
         for program in part.programs:
             counter.start(program.name)
-            jobs.run(
-                (go, *goparts.build_arguments(program, go_mod, building)),
-                what=f"Building {program.name}",
-                timeout=_TIMEOUT,
-                folder=part.folder,
-                environment=environment,
-            )
+            command, *arguments = goparts.build_arguments(program, go_mod, building)
+            try:
+                jobs.run(
+                    (go, command, "-v", *arguments),
+                    what=f"Building {program.name}",
+                    timeout=_TIMEOUT,
+                    folder=part.folder,
+                    environment=environment,
+                    each_line=counter.line,
+                )
+            except errors.ElysiumError as error:
+                error.detail = _complaints(error.detail)
+                raise
         if part is goparts.CRDS:
             _generate_crds(building, go, environment)
         building.rename(done)
     return done
+
+
+def _complaints(output: str) -> str:
+    """Return what ``go build -v`` said that is not its progress."""
+    lines = output.splitlines()
+    return "\n".join(
+        line for line in lines if not line.startswith(_DOWNLOADING) and not _PACKAGE.fullmatch(line)
+    )
 
 
 def _generate_crds(folder: Path, go: str, environment: dict[str, str]) -> None:
