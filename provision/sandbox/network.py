@@ -98,7 +98,7 @@ def create(name: str) -> Network:
         _ip("link", "set", network.link, "alias", network.namespace)
     inside = ("-n", network.namespace)
     _ip("address", "add", f"{network.host_address}/24", "dev", network.link)
-    Path(f"/proc/sys/net/ipv4/conf/{network.link}/forwarding").write_text("0")
+    _forward_nothing(network.link)
     _ip("link", "set", network.link, "up")
     _ip(*inside, "address", "add", f"{network.node_address}/24", "dev", "host0")
     _ip(*inside, "link", "set", "lo", "up")
@@ -106,6 +106,20 @@ def create(name: str) -> Network:
     # Kubernetes looks for the interface of the default route.
     _ip(*inside, "route", "add", "default", "via", network.host_address)
     return network
+
+
+def _forward_nothing(link: str) -> None:
+    """Keep what comes in by `link` on this machine, also where it is a router."""
+    setting = Path(f"/proc/sys/net/ipv4/conf/{link}/forwarding")
+    try:
+        if setting.read_text().strip() != "0":
+            setting.write_text("0")
+    except OSError as error:
+        raise errors.ElysiumError(
+            "The sandbox's network cannot be closed off: this machine would forward its packets.",
+            detail=str(error),
+            hint="Make /proc/sys writable, or set net.ipv4.ip_forward to 0.",
+        ) from error
 
 
 def remove(name: str) -> None:

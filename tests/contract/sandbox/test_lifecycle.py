@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from provision import errors
-from provision.sandbox import files, lifecycle, network, node, processes
+from provision.sandbox import files, jobs, lifecycle, network, node, processes
 
 pytestmark = pytest.mark.sandbox
 Traces = Callable[[str], list[str]]
@@ -166,3 +167,21 @@ def _await(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.001)
+
+
+def test_where_no_overlay_can_be_mounted_the_tree_is_copied(
+    name: str, traces: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = jobs.run
+
+    def refuse(argv: Sequence[str], **values: Any) -> str:
+        if tuple(argv[:3]) == ("mount", "-t", "overlay"):
+            raise errors.ElysiumError("wrong fs type")
+        return really(argv, **values)
+
+    monkeypatch.setattr(jobs, "run", refuse)
+    box = lifecycle.up_node(name)
+    assert node.run(box.node, "stat -fc %T /").stdout.strip() != "overlayfs"
+    assert node.run(box.node, "systemctl is-system-running --wait").stdout.strip() == "running"
+    lifecycle.down(name)
+    assert traces(name) == []
