@@ -1,0 +1,160 @@
+"""YAML documents with the place they come from.
+
+Read as Kubernetes' own tools do: YAML 1.1 booleans and octal numbers, but no
+dates and no base-60 numbers, which stay texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import yaml
+
+from provision import errors
+
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BASE_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_ONE_LINE: Final = 2**31 - 1
+_SEPARATOR: Final = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
+_DROPPED: Final = (
+    "tag:yaml.org,2002:timestamp",
+    "tag:yaml.org,2002:value",
+    "tag:yaml.org,2002:int",
+)
+_INT: Final = re.compile(
+    r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+)$"
+)
+
+
+class Loader(_BASE):
+    """PyYAML's safe loader, told what Kubernetes means by plain scalars."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _DROPPED]
+    for first, resolvers in _BASE.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
+
+
+class _PlainDumper(_BASE_DUMPER):
+    """PyYAML's safe dumper with the styles of Go's YAML."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: Any, value: str) -> Any:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_PlainDumper.add_representer(str, _text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One object with its file and the line on which it begins (from 1)."""
+
+    obj: dict[str, Any]
+    file: str
+    line: int
+
+    @property
+    def where(self) -> str:
+        """Return ``file:line``."""
+        return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
+
+
+def load_all(text: str) -> list[Any]:
+    """Return every document of `text`. Raises `yaml.YAMLError`."""
+    return list(yaml.load_all(text, Loader=Loader))
+
+
+def dump(value: Any) -> str:
+    """Return `value` as YAML, keys in their order."""
+    return yaml.dump(
+        value, Dumper=_BASE_DUMPER, sort_keys=False, allow_unicode=True, width=_ONE_LINE
+    )
+
+
+def dump_plain(value: Any) -> str:
+    """Return `value` as the YAML in which Flux substitutes: sorted, long texts as blocks.
+
+    It matters where a value lands: inside a block a quote or a backslash means
+    nothing, in a plain scalar a number becomes a number.
+    """
+    return yaml.dump(
+        value, Dumper=_PlainDumper, sort_keys=True, allow_unicode=True, width=_ONE_LINE
+    )
+
+
+def split(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (first line, text) of each document of `text`."""
+    start = line = 0
+    for match in _SEPARATOR.finditer(text):
+        part = text[start : match.start()]
+        yield line + 1, part
+        line += part.count("\n") + 1
+        start = min(match.end() + 1, len(text))
+    yield line + 1, text[start:]
+
+
+def read_text(text: str, file: str, problems: list[errors.Problem]) -> list[Document]:
+    """Return the mappings in `text`; what is no YAML or no mapping goes to `problems`.
+
+    Values are never quoted in a problem.
+    """
+    found: list[Document] = []
+    for line, part in split(text):
+        try:
+            loaded = load_all(part)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            at = line + (mark.line if mark else 0)
+            words = str(getattr(error, "problem", "") or "it cannot be parsed")
+            problems.append(errors.Problem(message=f"not YAML: {words}", where=_place(file, at)))
+            continue
+        for value in loaded:
+            if value is None:
+                continue
+            begins = line + leading(part)
+            if isinstance(value, dict):
+                obj = cast("dict[str, Any]", value)
+                found.append(Document(obj=obj, file=file, line=begins))
+            else:
+                message = f"a {type(value).__name__} where a Kubernetes object is expected"
+                problems.append(errors.Problem(message=message, where=_place(file, begins)))
+    return found
+
+
+def _place(file: str, line: int) -> str:
+    return f"{file}:{line}" if file else f"line {line}"
+
+
+def leading(part: str) -> int:
+    """Return how many blank and comment lines come before the content of `part`."""
+    for number, line in enumerate(part.splitlines()):
+        if line.strip() and not line.lstrip().startswith("#"):
+            return number
+    return 0
+
+
+def line_of(text: str, needle: str, *, after: int = 1) -> int:
+    """Return the first line from `after` on that holds `needle`, else `after`."""
+    lines = text.splitlines()
+    for number in range(after, len(lines) + 1):
+        if needle in lines[number - 1]:
+            return number
+    return after
+
+
+def ref(obj: Mapping[str, Any]) -> str:
+    """Return ``Kind namespace/name`` of `obj`, as people name it."""
+    metadata = obj.get("metadata") or {}
+    name = metadata.get("name") or "?"
+    namespace = metadata.get("namespace")
+    return f"{obj.get('kind')} {namespace}/{name}" if namespace else f"{obj.get('kind')} {name}"
