@@ -96,9 +96,7 @@ def test_what_the_token_lacks(headers, words):
         (
             422,
             {},
-            {
-                "message": "Repository rule violations found\n\nChanges must be made through a pull request."
-            },
+            {"message": "Repository rule violations found\n\nRequired status check missing"},
             failures.ProtectedBranchError,
             "pull-request",
         ),

@@ -1,0 +1,121 @@
+"""Flux' objects in the cluster: which there are, and asking them to act now.
+
+Reads are plain; the only write is the annotation that Flux documents for a
+reconciliation on request (``reconcile.fluxcd.io/requestedAt``, answered in
+``.status.lastHandledReconcileAt``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from provision import errors, progress
+from provision.kube import wait
+from provision.kube.client import KubeClient
+
+SOURCE = "source.toolkit.fluxcd.io/v1"
+KUSTOMIZE = "kustomize.toolkit.fluxcd.io/v1"
+IMAGE = ("image.toolkit.fluxcd.io/v1", "image.toolkit.fluxcd.io/v1beta2")
+REQUESTED_AT = "reconcile.fluxcd.io/requestedAt"
+
+Ref = wait.Ref
+Object = Mapping[str, Any]
+
+_GRACE = 30.0
+"""Seconds that a requested reconciliation may fail before it counts: networks stutter."""
+
+
+def ensure_namespace(kube: KubeClient, name: str, *, field_manager: str) -> None:
+    """Create the namespace if it is not there."""
+    if kube.get("v1", "Namespace", name) is not None:
+        return
+    try:
+        kube.create(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+            field_manager=field_manager,
+        )
+    except errors.KubeError as error:
+        if error.status != 409:
+            raise
+
+
+def automations(kube: KubeClient, namespace: str) -> list[dict[str, Any]]:
+    """Return the ImageUpdateAutomations of a namespace, in whichever version is served."""
+    for version in IMAGE:
+        found = kube.list(version, "ImageUpdateAutomation", namespace)
+        if found:
+            return found
+    return []
+
+
+def users_of_secret(kube: KubeClient, namespace: str, secret: str, *, pushes: bool) -> list[Ref]:
+    """Return what must work after the Secret changed.
+
+    The GitRepositories that use it and, when the key `pushes`, the
+    ImageUpdateAutomations of those that work now. Suspended ones are left out.
+    """
+    sources = [
+        source
+        for source in kube.list(SOURCE, "GitRepository", namespace)
+        if (source["spec"].get("secretRef") or {}).get("name") == secret
+        and not source["spec"].get("suspend")
+    ]
+    refs = [Ref.of(source) for source in sources]
+    if pushes and refs:
+        names = {ref.name for ref in refs}
+        refs += [
+            Ref.of(automation)
+            for automation in automations(kube, namespace)
+            if (automation["spec"].get("sourceRef") or {}).get("name") in names
+            and wait.readiness(automation).ready
+        ]
+    return refs
+
+
+def in_levels(refs: Sequence[Ref]) -> list[list[Ref]]:
+    """Return sources first, then what uses them."""
+    sources = [ref for ref in refs if ref.kind == "GitRepository"]
+    others = [ref for ref in refs if ref.kind != "GitRepository"]
+    return [level for level in (sources, others) if level]
+
+
+def request(kube: KubeClient, ref: Ref, stamp: str) -> None:
+    """Ask for a reconciliation now. `stamp` is any text that was not used before."""
+    patch = {"metadata": {"annotations": {REQUESTED_AT: stamp}}}
+    kube.patch(ref.api_version, ref.kind, ref.name, ref.namespace, patch)
+
+
+def reconcile_now(
+    kube: KubeClient,
+    refs: Sequence[Ref],
+    stamp: str,
+    *,
+    timeout: float,
+    progress: progress.Progress,
+    now: Callable[[], float] = time.monotonic,
+) -> None:
+    """Have every object of `refs` reconciled and wait until each succeeded.
+
+    Raises `errors.WaitError` when one goes on failing, or does not act within
+    `timeout` seconds.
+    """
+    for ref in refs:
+        request(kube, ref, stamp)
+    failing: dict[str, float] = {}
+
+    def judge(obj: Object, revision: str) -> wait.Readiness:
+        name = f"{obj['kind']}/{obj['metadata']['name']}"
+        if (obj.get("status") or {}).get("lastHandledReconcileAt") != stamp:
+            return wait.Readiness(ready=False, reason="its controller has not acted yet")
+        found = wait.readiness(obj, revision)
+        if wait.condition(obj, "Ready").get("status") != "False":
+            failing.pop(name, None)
+            return found
+        since = failing.setdefault(name, now())
+        if now() - since > _GRACE:
+            return wait.Readiness(ready=False, failed=True, reason=found.reason)
+        return found
+
+    wait.wait_ready(kube, refs, timeout=timeout, progress=progress, judge=judge)
