@@ -1,0 +1,47 @@
+"""Reading and writing ``Pulumi.yaml`` and ``Pulumi.<cluster>.yaml``.
+
+What lives here: finding the project and its stacks, the YAML with its comments
+and line numbers, decryption of ``secure:`` values, the translation of every
+validation problem into words, edits that keep the user's comments, the files
+that ``init`` writes, and where the passphrase comes from. What must not: the
+models themselves (``provision.config``), contact with any host, printing.
+
+`load` is the way in; the functions re-exported here are the public ones.
+"""
+
+from provision.config_file.edit import set_value
+from provision.config_file.files import write_atomic
+from provision.config_file.opening import Opened, open_stack
+from provision.config_file.passphrase import (
+    create_passphrase,
+    find_passphrase,
+    passphrase_file,
+    stack_crypter,
+)
+from provision.config_file.project import Project, find_project, open_project, write_project
+from provision.config_file.reader import Crypter, Loaded, load, read
+from provision.config_file.scaffold import AzureMedia, NewStack, ignore_state, render_new, write_new
+
+__all__ = [
+    "AzureMedia",
+    "Crypter",
+    "Loaded",
+    "NewStack",
+    "Opened",
+    "Project",
+    "create_passphrase",
+    "find_passphrase",
+    "find_project",
+    "ignore_state",
+    "load",
+    "open_project",
+    "open_stack",
+    "passphrase_file",
+    "read",
+    "render_new",
+    "set_value",
+    "stack_crypter",
+    "write_atomic",
+    "write_new",
+    "write_project",
+]

@@ -1,0 +1,112 @@
+"""What the models' types cannot say: forms of texts, and what is merely odd."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from provision import config, errors
+from provision.config_file import paths, schema
+from provision.config_file.tree import Tree
+
+_COMPONENTS = (*config.DEFAULT_COMPONENTS, *config.IMAGE_COMPONENTS, "source-watcher")
+
+_HOST_KEY = re.compile(r"(SHA256:[A-Za-z0-9+/]{43}=?|[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( .*)?)")
+_DURATION = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
+_SIZE = re.compile(r"off|\d+(\.\d+)?([BKMGTP]i?)?", re.IGNORECASE)
+
+_FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    (
+        "nodes[].hostKey",
+        _HOST_KEY,
+        "a host key such as 'ssh-ed25519 AAAA…' or its 'SHA256:…' fingerprint is expected",
+    ),
+    (
+        "nodes[].jump.hostKey",
+        _HOST_KEY,
+        "a host key such as 'ssh-ed25519 AAAA…' or its 'SHA256:…' fingerprint is expected",
+    ),
+    ("flux.interval", _DURATION, "a duration such as '1m' or '1h30m' is expected"),
+    ("media.cacheSize", _SIZE, "a size such as '20G' or '500M' is expected"),
+)
+
+_SECRET_OPTION = re.compile(r"(^|_)(key|pass|password|token|secret|sas_url|.*_secret|.*_key)$")
+"""Names of rclone options that hold a credential."""
+
+
+def problems(tree: Tree) -> Iterator[errors.Problem]:
+    """Yield what is well typed and still cannot be right."""
+    for path, value in leaves(tree.values):
+        if not isinstance(value, str):
+            continue
+        generic = _generic(path)
+        for name, form, message in _FORMS:
+            if generic == name and value and not form.fullmatch(value):
+                yield tree.problem(path, message)
+        if generic in ("flux.components[]", "flux.componentsExtra[]") and value not in _COMPONENTS:
+            close = difflib.get_close_matches(value, _COMPONENTS, n=1)
+            known = "known: " + ", ".join(_COMPONENTS)
+            yield tree.problem(
+                path,
+                f"{value!r} is no component of Flux",
+                f"did you mean {close[0]!r}?" if close else known,
+            )
+
+
+def warnings(tree: Tree, loaded: config.Config) -> Iterator[errors.Problem]:
+    """Yield what works and should be looked at: plaintext secrets, files not there."""
+    folder = tree.document.path.parent
+    for path, value in leaves(tree.values):
+        if not isinstance(value, str) or not value or tree.is_secure(path):
+            continue
+        if _is_secret(path):
+            yield tree.problem(
+                path,
+                "a secret lies here as plain text",
+                f"encrypt it: elysium config set --secret {paths.text(path, namespace=False)}",
+            )
+        elif _names_file(path) and not (folder / Path(value).expanduser()).exists():
+            yield tree.problem(path, f"there is no file {value}")
+    for index, node in enumerate(loaded.nodes):
+        if not node.host_key:
+            yield tree.problem(
+                ("nodes", index),
+                "no hostKey: the node's identity is not pinned",
+                f"elysium init, or: elysium config set nodes[{index}].hostKey 'ssh-ed25519 AAAA…'",
+            )
+
+
+def leaves(value: Any, path: paths.Path = ()) -> Iterator[tuple[paths.Path, Any]]:
+    """Yield every value that is neither mapping nor list, with its path."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from leaves(item, (*path, str(name)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path, value
+
+
+def _is_secret(path: paths.Path) -> bool:
+    key = schema.find(path)
+    if key is not None and key.kind == "secret":
+        return True
+    in_remote = len(path) == 3 and path[:2] == ("media", "remote")
+    return in_remote and _SECRET_OPTION.search(str(path[2])) is not None
+
+
+def _names_file(path: paths.Path) -> bool:
+    return _generic(path) in (
+        "nodes[].identityFile",
+        "nodes[].jump.identityFile",
+        "github.tokenFile",
+        "flux.manifests",
+    )
+
+
+def _generic(path: paths.Path) -> str:
+    return ".".join(schema.ITEM if isinstance(p, int) else p for p in path).replace(".[]", "[]")
