@@ -1,0 +1,173 @@
+"""Where the releases that elysium uses keep their files and checksums.
+
+From each project's own release page or download site; the layout is what a
+mirror directory must have, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib import parse
+
+from provision import errors
+
+Archive = Literal["", "zip", "tar.gz"]
+ANY = "any"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """One file of a release.
+
+    `checksums` is the address of the release's checksum file. Where the
+    release has none for this file, `unlisted` is True: the first download is
+    then trusted as HTTPS brought it, and pinned. `member` is the file wanted
+    out of an archive.
+    """
+
+    url: str
+    checksums: str
+    archive: Archive = ""
+    member: str = ""
+    unlisted: bool = False
+
+    @property
+    def filename(self) -> str:
+        """The file's name, as the checksum file has it."""
+        return parse.unquote(self.url.rsplit("/", 1)[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A release of something: `assets` by architecture (``amd64``, ``arm64``, ``arm``, ``any``)."""
+
+    name: str
+    version: str
+    assets: Mapping[str, Asset]
+
+    def asset(self, arch: str) -> Asset:
+        """Return the file for `arch`. Raises `errors.ArtifactError` where there is none."""
+        found = self.assets.get(arch) or self.assets.get(ANY)
+        if found is None:
+            raise errors.ArtifactError(
+                f"{self.name} {self.version} has no file for {arch}",
+                hint=f"it is published for {', '.join(sorted(self.assets))}",
+            )
+        return found
+
+    def key(self, arch: str) -> str:
+        """Return the name of its pin: ``k3s/v1.36.3+k3s1/amd64``."""
+        return f"{self.name}/{self.version}/{arch if arch in self.assets else ANY}"
+
+
+def k3s(version: str) -> Artifact:
+    """Return the k3s binary of `version` (``v1.36.3+k3s1``)."""
+    base = _github("k3s-io/k3s", version)
+    names = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
+    return Artifact(
+        name="k3s",
+        version=version,
+        assets={
+            arch: Asset(url=base + name, checksums=f"{base}sha256sum-{arch}.txt")
+            for arch, name in names.items()
+        },
+    )
+
+
+def k3s_images(version: str) -> Artifact:
+    """Return the container images of k3s `version`, for a node without a registry."""
+    base = _github("k3s-io/k3s", version)
+    return Artifact(
+        name="k3s-images",
+        version=version,
+        assets={
+            arch: Asset(
+                url=f"{base}k3s-airgap-images-{arch}.tar.zst",
+                checksums=f"{base}sha256sum-{arch}.txt",
+            )
+            for arch in ("amd64", "arm64", "arm")
+        },
+    )
+
+
+def flux(version: str) -> Artifact:
+    """Return the Flux CLI of `version` (``v2.9.3``) for Linux."""
+    base, plain = _github("fluxcd/flux2", version), version.removeprefix("v")
+    return Artifact(
+        name="flux",
+        version=version,
+        assets={
+            arch: Asset(
+                url=f"{base}flux_{plain}_linux_{arch}.tar.gz",
+                checksums=f"{base}flux_{plain}_checksums.txt",
+                archive="tar.gz",
+                member="flux",
+            )
+            for arch in ("amd64", "arm64", "arm")
+        },
+    )
+
+
+def flux_manifests(version: str) -> Artifact:
+    """Return Flux's manifests of `version`, one file a component, as a tar.gz."""
+    base, plain = _github("fluxcd/flux2", version), version.removeprefix("v")
+    asset = Asset(url=f"{base}manifests.tar.gz", checksums=f"{base}flux_{plain}_checksums.txt")
+    return Artifact(name="flux-manifests", version=version, assets={ANY: asset})
+
+
+def rclone(version: str) -> Artifact:
+    """Return the rclone binary of `version` (``v1.75.2``) for Linux."""
+    base = f"https://downloads.rclone.org/{version}/"
+    names = {"amd64": "amd64", "arm64": "arm64", "arm": "arm-v7"}
+    return Artifact(
+        name="rclone",
+        version=version,
+        assets={
+            arch: Asset(
+                url=f"{base}rclone-{version}-linux-{name}.zip",
+                checksums=f"{base}SHA256SUMS",
+                archive="zip",
+                member=f"rclone-{version}-linux-{name}/rclone",
+            )
+            for arch, name in names.items()
+        },
+    )
+
+
+def sealed_secrets(version: str) -> Artifact:
+    """Return the Sealed Secrets controller's manifest (it holds the CRD) of `version`.
+
+    The release's checksum file covers its archives only (.goreleaser.yml of
+    the project adds the manifest as an extra file), hence `unlisted`.
+    """
+    plain = version.removeprefix("v")
+    base = _github("bitnami-labs/sealed-secrets", f"v{plain}")
+    asset = Asset(
+        url=f"{base}controller.yaml",
+        checksums=f"{base}sealed-secrets_{plain}_checksums.txt",
+        unlisted=True,
+    )
+    return Artifact(name="sealed-secrets", version=f"v{plain}", assets={ANY: asset})
+
+
+def pulumi(version: str) -> Artifact:
+    """Return the Pulumi CLI's archive of `version` (``v3.260.0``) for Linux."""
+    plain = version.removeprefix("v")
+    names = {"amd64": "x64", "arm64": "arm64"}
+    return Artifact(
+        name="pulumi",
+        version=f"v{plain}",
+        assets={
+            arch: Asset(
+                url=f"https://get.pulumi.com/releases/sdk/pulumi-v{plain}-linux-{name}.tar.gz",
+                checksums=_github("pulumi/pulumi", f"v{plain}") + f"pulumi-{plain}-checksums.txt",
+            )
+            for arch, name in names.items()
+        },
+    )
+
+
+def _github(repository: str, tag: str) -> str:
+    return f"https://github.com/{repository}/releases/download/{parse.quote(tag)}/"

@@ -1,0 +1,117 @@
+"""Where bytes come from: a mirror directory, a mirror's address, or the release's own host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib import parse
+
+from provision import errors
+
+_CHUNK = 1 << 20
+_ATTEMPTS = 4
+_TIMEOUT = 30  # seconds without a byte
+
+
+def local(mirror: str, url: str) -> Path | None:
+    """Return the path of `url` in a mirror that is a directory, None for another mirror.
+
+    ``https://HOST/PATH`` is ``MIRROR/HOST/PATH``, percent-decoded.
+    """
+    if not mirror or mirror.startswith(("http://", "https://")):
+        return None
+    parts = parse.urlsplit(url)
+    root = Path(mirror.removeprefix("file://")).expanduser()
+    return root / parts.netloc / parse.unquote(parts.path).lstrip("/")
+
+
+def read(mirror: str, url: str) -> bytes:
+    """Return a small file. Raises `errors.ArtifactError`."""
+    path = local(mirror, url)
+    if path is None:
+        return b"".join(_download(_address(mirror, url)))
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _missing(path, url, error) from error
+
+
+def copy(mirror: str, url: str, target: Path) -> None:
+    """Write a file's bytes to `target`. Raises `errors.ArtifactError`."""
+    path = local(mirror, url)
+    try:
+        with target.open("wb") as file:
+            if path is None:
+                for chunk in _download(_address(mirror, url)):
+                    file.write(chunk)
+                return
+            with path.open("rb") as source:
+                while chunk := source.read(_CHUNK):
+                    file.write(chunk)
+    except OSError as error:
+        if path is not None and not path.is_file():
+            raise _missing(path, url, error) from error
+        raise errors.ArtifactError(
+            f"{url} cannot be stored at {target}",
+            detail=str(error),
+            hint="check the space and the owner of the cache folder",
+        ) from error
+
+
+def _address(mirror: str, url: str) -> str:
+    if not mirror:
+        return url
+    parts = parse.urlsplit(url)
+    return f"{mirror.rstrip('/')}/{parts.netloc}{parts.path}"
+
+
+def _missing(path: Path, url: str, error: OSError) -> errors.ArtifactError:
+    return errors.ArtifactError(
+        f"the mirror does not have {url}",
+        detail=f"{path}: {error.strerror}",
+        hint="put the file there, or take artifacts.mirror out of the configuration",
+    )
+
+
+def _download(url: str) -> Iterator[bytes]:
+    """Yield the bytes of `url`; what broke off is continued where the server allows it."""
+    import httpx2
+
+    done = 0
+    for attempt in range(1, _ATTEMPTS + 1):
+        headers = {"Accept-Encoding": "identity"}
+        if done:
+            headers["Range"] = f"bytes={done}-"
+        try:
+            with httpx2.stream(
+                "GET", url, headers=headers, follow_redirects=True, timeout=_TIMEOUT
+            ) as answer:
+                if answer.status_code >= 500 or answer.status_code == 429:
+                    raise _Again(f"{answer.status_code} {answer.reason_phrase}")
+                if answer.status_code >= 400:
+                    raise errors.ArtifactError(
+                        f"{url} cannot be downloaded",
+                        detail=f"{answer.status_code} {answer.reason_phrase}",
+                        hint="check the version in the configuration; it may not be published",
+                    )
+                skip = done if done and answer.status_code != 206 else 0
+                for chunk in answer.iter_raw():
+                    part = chunk[skip:] if skip else chunk
+                    skip -= len(chunk) - len(part)
+                    done += len(part)
+                    if part:
+                        yield part
+                return
+        except (httpx2.TransportError, httpx2.StreamError, _Again) as error:
+            if attempt == _ATTEMPTS:
+                raise errors.ArtifactError(
+                    f"{url} cannot be downloaded",
+                    detail=str(error) or type(error).__name__,
+                    hint="check the way out to it (proxy, DNS), or set artifacts.mirror",
+                ) from error
+            time.sleep(2 ** (attempt - 1))
+
+
+class _Again(Exception):
+    """The server asks to be called again."""
