@@ -17,6 +17,7 @@ import binascii
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 
 from provision import errors
 from provision.secret import Secret
@@ -106,6 +107,36 @@ class PassphraseCrypter:
                 operation="decrypt",
                 hint=_WRONG,
             ) from error
+
+
+def derive(salt_state: str, passphrase: Secret) -> Callable[[], PassphraseCrypter]:
+    """Start deriving a key in the background; return what waits for the crypter.
+
+    An empty `salt_state` makes a new one. What is returned raises as
+    `PassphraseCrypter.from_salt` does.
+    """
+    found: list[PassphraseCrypter | Exception] = []
+
+    def work() -> None:
+        try:
+            if salt_state:
+                found.append(PassphraseCrypter.from_salt(salt_state, passphrase))
+            else:
+                found.append(PassphraseCrypter.new(passphrase))
+        except Exception as error:  # noqa: BLE001 - raised by whoever waits
+            found.append(error)
+
+    thread = threading.Thread(target=work, name="key", daemon=True)
+    thread.start()
+
+    def wait() -> PassphraseCrypter:
+        thread.join()
+        result = found[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return wait
 
 
 def _derive(passphrase: Secret, salt: bytes) -> bytes:

@@ -101,7 +101,7 @@ class CustomSteps:
         done = new.but(id=made.id, created=now, modified=now)
         done, complete = outcomes.settled(done, made.outputs)
         entries = [self._run.ended(number), *others]
-        if self._run.keeper.ledger.is_carried(new.urn):
+        if new.urn in self._run.keeper.ledger.carried():
             entries.append({"do": "settle", "urn": new.urn})
         result = self._run.put(done, asked, takes, *entries, replaced=replaced)
         if not complete:

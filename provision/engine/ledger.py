@@ -92,9 +92,9 @@ class Ledger:
         """Return what the cell holds."""
         return self._held[cell]
 
-    def is_carried(self, urn: str) -> bool:
-        """Return whether an interrupted creation of `urn` is carried along."""
-        return any(each["resource"]["urn"] == urn for each in self._carried)
+    def carried(self) -> list[str]:
+        """Return the URNs whose creation was interrupted in an earlier run."""
+        return [str(each["resource"]["urn"]) for each in self._carried]
 
     def document(self) -> checkpoint.Document:
         """Return the checkpoint as it is now. What it holds is not changed later."""

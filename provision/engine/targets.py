@@ -21,15 +21,18 @@ class Targets:
 
     def include(self, urn: str) -> bool:
         """Return whether `urn` takes part. Providers and the stack itself always do."""
-        if not self._patterns:
-            return True
+        type_ = urns.type_of(urn)
+        implicit = urns.is_provider(type_) or urns.qualified_type(urn) == urns.ROOT_TYPE
+        return not self._patterns or self.hit(urn) or implicit
+
+    def hit(self, urn: str) -> bool:
+        """Return whether a target names `urn` itself."""
         hit = False
         for text, pattern in self._patterns:
             if pattern.fullmatch(urn):
                 self._used.add(text)
                 hit = True
-        type_ = urns.type_of(urn)
-        return hit or urns.is_provider(type_) or urns.qualified_type(urn) == urns.ROOT_TYPE
+        return hit
 
     def require_used(self) -> None:
         """Raise `errors.StackError` naming targets that no resource matched."""

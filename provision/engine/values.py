@@ -117,6 +117,10 @@ class Vault:
         self._open = open_crypter
         self._known: dict[tuple[str, str], str] = {}
 
+    def salt(self) -> str:
+        """Return the salt state that belongs to the passphrase."""
+        return self._open().salt
+
     def seal_text(self, place: str, text: str) -> str:
         """Return the ciphertext of `text` for `place`."""
         key = (place, text)

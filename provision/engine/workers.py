@@ -7,6 +7,7 @@ keep the process from ending.
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable, Coroutine
@@ -26,12 +27,16 @@ class DaemonPool(futures.ThreadPoolExecutor):
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads_made: list[threading.Thread] = []
         self._idle = 0
+        self._process = os.getpid()
         self._guard = threading.Lock()
 
     def submit(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> futures.Future[T]:
         """Run `fn` on one of the threads."""
+        if os.getpid() != self._process:
+            # A child that the program forked has none of the threads.
+            os._exit(0)
         future: futures.Future[T] = futures.Future()
 
         def job() -> None:

@@ -1,0 +1,166 @@
+"""Deletes: planned when everything else is done, taken level by level.
+
+What depends on something is deleted before it; what does not depend on each
+other is deleted at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent import futures
+
+from provision import errors
+from provision.engine import crud, events, providers, record, replace, run, urns, workers
+
+
+def doomed(context: run.Run) -> list[run.Old]:
+    """Return what the state has and this run does not want, in the state's order."""
+    left = [old for old in context.olds.values() if not old.done]
+    if context.targets:
+        left = [old for old in left if context.targets.hit(old.record.urn)]
+        _require_no_dependents(context, left)
+    found = [*context.doomed, *left]
+    found.sort(key=lambda old: old.cell)
+    return found
+
+
+def _require_no_dependents(context: run.Run, left: list[run.Old]) -> None:
+    """Raise `errors.StackError` where a resource that stays needs one that would be deleted."""
+    going = {old.record.urn for old in left}
+    for old in context.olds.values():
+        each = old.record
+        if not old.done and each.urn not in going and each.needs() & going:
+            raise errors.StackError(
+                f"{each.urn} depends on a target that would be deleted, and is no target itself",
+                operation="target",
+                hint=f"add it: --target '{each.urn}'",
+            )
+
+
+def levels(found: Sequence[run.Old]) -> list[list[run.Old]]:
+    """Return `found` in the order of deletion: every level after what needs it.
+
+    Raises `errors.StackError` for a cycle, which only a file edited by hand has.
+    """
+    by_urn: dict[str, list[run.Old]] = {}
+    for old in found:
+        by_urn.setdefault(old.record.urn, []).append(old)
+    needed_by: dict[int, int] = {old.cell: 0 for old in found}
+    needs: dict[int, list[run.Old]] = {}
+    for old in found:
+        targets = [
+            each
+            for urn in old.record.needs()
+            for each in by_urn.get(urn, ())
+            if each is not old and _really_needs(old.record, each.record)
+        ]
+        needs[old.cell] = targets
+        for each in targets:
+            needed_by[each.cell] += 1
+    result: list[list[run.Old]] = []
+    level = [old for old in found if not needed_by[old.cell]]
+    while level:
+        result.append(level)
+        following: list[run.Old] = []
+        for old in level:
+            for each in needs[old.cell]:
+                needed_by[each.cell] -= 1
+                if not needed_by[each.cell]:
+                    following.append(each)
+        level = following
+    if sum(map(len, result)) != len(found):
+        stuck = ", ".join(old.record.urn for old in found if needed_by[old.cell])
+        raise errors.StackError(
+            f"resources of the state depend on each other in a circle: {stuck}",
+            operation="delete",
+            hint="`elysium stack repair` explains and mends such a state",
+        )
+    return result
+
+
+class Deleter:
+    """Takes the deletes of one run."""
+
+    def __init__(
+        self, context: run.Run, calls: providers.Providers, pool: workers.DaemonPool
+    ) -> None:
+        self._run = context
+        self._calls = calls
+        self._crud = crud.Crud(calls, dry_run=context.dry_run)
+        self._pool = pool
+
+    def run(self) -> None:
+        """Delete all that is doomed. Failures are noted in the run; later levels then wait."""
+        found = doomed(self._run)
+        blocked = [old.record.urn for old in found if old.record.protect and not old.record.delete]
+        if blocked:
+            raise replace.protected(", ".join(blocked), "deleted")
+        order = levels(found)
+        with self._run.lock:
+            self._run.deleted.update(old.record.urn for old in found if not old.record.delete)
+        if self._run.dry_run:
+            for level in order:
+                for old in level:
+                    self._plan(old)
+            return
+        for level in order:
+            jobs = [self._pool.submit(self._delete, old) for old in level]
+            futures.wait(jobs)
+            for job in jobs:
+                job.result()
+            self._run.open()
+
+    def _plan(self, old: run.Old) -> tuple[events.Op, bool]:
+        """Report the delete; return what it is and whether a provider has to be called."""
+        known = old.record
+        internal = known.is_provider and urns.name_of(known.urn).startswith("default")
+        touches = known.custom and not (
+            known.is_provider
+            or known.external
+            or known.retain_on_delete
+            or known.pending_replacement
+            or (known.deleted_with and known.deleted_with in self._run.deleted)
+        )
+        op: events.Op = "delete"
+        if known.delete or known.pending_replacement:
+            op = "delete-replaced"
+        elif known.custom and not touches and not known.is_provider:
+            op = "discard"
+        if not internal:
+            self._run.planned(known, op)
+        return op, touches
+
+    def _delete(self, old: run.Old) -> None:
+        try:
+            self._run.open()
+        except run.Stopped:
+            return
+        known = old.record
+        op, touches = self._plan(old)
+        drop = {"do": "drop", "cell": old.cell}
+        try:
+            if not touches:
+                old.done = True
+                self._run.keeper.commit(drop, durable=False)
+                return
+            number = self._run.begin("deleting", known)
+            try:
+                with self._run.timed(known, op):
+                    self._crud.delete(self._calls.get(known.provider), known)
+            except Exception:
+                self._run.end(number, durable=True)
+                raise
+            old.done = True
+            self._run.keeper.commit(drop, self._run.ended(number))
+        except Exception as error:  # noqa: BLE001 - noted, and raised at the end of the run
+            self._run.fail(known.urn, op, run.fault(f"deleting {known.urn}", error))
+
+
+def _really_needs(dependent: record.Record, needed: record.Record) -> bool:
+    """Return whether `dependent` needs this very record, not another one of the same URN."""
+    if dependent.urn == needed.urn:
+        return False
+    if not needed.is_provider:
+        return True
+    references = (dependent.parent, dependent.deleted_with, *dependent.dependencies)
+    return dependent.provider == needed.reference or needed.urn in references
