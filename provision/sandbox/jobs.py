@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,24 @@ def together(tasks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
             batch.cancel()
             raise
     return {name: future.result() for name, future in futures.items()}
+
+
+def timed_together(
+    tasks: Mapping[str, Callable[[], Any]],
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Do all `tasks` as `together` does; return their results and the seconds each took."""
+    seconds: dict[str, float] = {}
+
+    def timed(what: str, task: Callable[[], Any]) -> Callable[[], Any]:
+        def measured() -> Any:
+            began = time.monotonic()
+            result = task()
+            seconds[what] = round(time.monotonic() - began, 2)
+            return result
+
+        return measured
+
+    return together({what: timed(what, task) for what, task in tasks.items()}), seconds
 
 
 class _Batch:

@@ -17,13 +17,9 @@ or named after it, so that `down` and the next `up` find all that a crash left.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
-import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -128,7 +124,7 @@ def prepare(say: progress.Progress = progress.silent) -> dict[str, float]:
         errors.ElysiumError: when a part cannot be made.
     """
     requirements.ensure(say)
-    return _timed_together(
+    return jobs.timed_together(
         {
             "root file system": lambda: rootfs.ensure(say),
             "programs": lambda: build.ensure(say),
@@ -167,7 +163,7 @@ def up(
             group = processes.Group.of(name)
             binds = ((built.bin, f"{node.OPT}/bin"), (built.crds, f"{node.OPT}/crds"))
             booted = node.Options(hostname=options.hostname, gpu=options.gpu, binds=binds)
-            started, more = _timed_together(
+            started, more = jobs.timed_together(
                 {
                     "node": lambda: node.start(net, group, folder / "node", booted, say),
                     "forge": lambda: services.start_forge(
@@ -185,7 +181,9 @@ def up(
                     ),
                 }
             )
-            _record(folder, {part: process for part, (_, process) in started.items()})
+            processes.save(
+                folder / _PROCESSES, {part: process for part, (_, process) in started.items()}
+            )
             sandbox = model.Sandbox(
                 name=name,
                 number=net.number,
@@ -217,7 +215,7 @@ def up_node(
             net = network.create(name)
             group = processes.Group.of(name)
             made, process = node.start(net, group, folder / "node", options or node.Options(), say)
-            _record(folder, {"node": process})
+            processes.save(folder / _PROCESSES, {"node": process})
             sandbox = model.Sandbox(
                 name=name,
                 number=net.number,
@@ -245,7 +243,10 @@ def status(name: str) -> Status | None:
         sandbox = load(name)
     except errors.ElysiumError:
         return Status(name=name, sandbox=None)
-    running = {part: process.alive() for part, process in _recorded(folder_of(name)).items()}
+    running = {
+        part: process.alive()
+        for part, process in processes.load(folder_of(name) / _PROCESSES).items()
+    }
     found = [
         Running(
             service="node",
@@ -286,44 +287,3 @@ def _clean(name: str) -> bool:
     network.remove(name)
     mounts.remove_tree(folder)
     return there
-
-
-def _timed_together(
-    tasks: Mapping[str, Callable[[], Any]],
-) -> tuple[dict[str, Any], dict[str, float]]:
-    seconds: dict[str, float] = {}
-
-    def timed(what: str, task: Callable[[], Any]) -> Any:
-        began = time.monotonic()
-        result = task()
-        seconds[what] = round(time.monotonic() - began, 2)
-        return result
-
-    def bind(what: str, task: Callable[[], Any]) -> Callable[[], Any]:
-        return lambda: timed(what, task)
-
-    results = jobs.together({what: bind(what, task) for what, task in tasks.items()})
-    return results, seconds
-
-
-def _record(folder: Path, found: Mapping[str, processes.Process | None]) -> None:
-    """Write down what was started, so that a later status knows it from another process."""
-    data = {
-        part: {**dataclasses.asdict(process), "log": str(process.log)}
-        for part, process in found.items()
-        if process is not None
-    }
-    files.write_atomically(folder / _PROCESSES, json.dumps(data, indent=2) + "\n")
-
-
-def _recorded(folder: Path) -> dict[str, processes.Process]:
-    try:
-        data = json.loads((folder / _PROCESSES).read_text())
-        return {
-            part: processes.Process(
-                pid=entry["pid"], started=entry["started"], log=Path(entry["log"])
-            )
-            for part, entry in data.items()
-        }
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}

@@ -8,6 +8,7 @@ that crashed had just started and never wrote down.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision import errors
-from provision.sandbox import jobs
+from provision.sandbox import files, jobs
 
 PARENT = "elysium-sandbox"
 
@@ -46,6 +47,28 @@ def start_time(pid: int) -> int | None:
         return None
     fields = text.rpartition(")")[2].split()  # proc(5): the name may hold spaces
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def save(path: Path, found: Mapping[str, Process | None]) -> None:
+    """Write down what was started, for a later elysium to recognise it."""
+    data = {
+        part: {"pid": process.pid, "started": process.started, "log": str(process.log)}
+        for part, process in found.items()
+        if process is not None
+    }
+    files.write_atomically(path, json.dumps(data, indent=2) + "\n")
+
+
+def load(path: Path) -> dict[str, Process]:
+    """Return what `save` wrote; nothing where that cannot be read."""
+    try:
+        data = json.loads(path.read_text())
+        return {
+            part: Process(pid=entry["pid"], started=entry["started"], log=Path(entry["log"]))
+            for part, entry in data.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def cgroup_mounts() -> tuple[Path, ...]:

@@ -104,6 +104,16 @@ def test_a_process_is_told_from_a_later_one_of_the_same_number(tmp_path: Path) -
     assert not processes.Process(pid=os.getpid(), started=started - 1, log=tmp_path).alive()
 
 
+def test_processes_are_recognised_from_their_file(tmp_path: Path) -> None:
+    one = processes.Process(pid=12, started=34, log=tmp_path / "log")
+    path = tmp_path / "processes.json"
+    processes.save(path, {"node": one, "nothing": None})
+    assert processes.load(path) == {"node": one}
+    path.write_text("[1")
+    assert processes.load(path) == {}
+    assert processes.load(tmp_path / "none") == {}
+
+
 def _gone(pid: int) -> None:
     deadline = time.monotonic() + 5
     while processes.start_time(pid) is not None:
