@@ -93,15 +93,17 @@ def _flux(obj: Object, revision: str) -> Readiness:
         if str(obj.get("kind")) in ("Alert", "Provider"):
             return READY
         return _not("its controller has not looked at it yet")
+    ready = condition(obj, "Ready")
+    # Until its first success Flux leaves observedGeneration at -1 and says why in Ready.
+    about_this = ready.get("observedGeneration") == (obj.get("metadata") or {}).get("generation")
+    if about_this and ready.get("status") == "False" and not _is(obj, "Stalled"):
+        return _not(_words(ready, "it is not ready"))
     late = _unobserved(obj)
     if late:
         return late
-    if int(status.get("observedGeneration") or 0) < 0:
-        return _not("its controller has not finished a first run")
     stalled = condition(obj, "Stalled")
     if stalled.get("status") == "True":
         return _failed(_words(stalled, "it is stalled"))
-    ready = condition(obj, "Ready")
     if not ready:
         return _not(_words(condition(obj, "Reconciling"), "it has no Ready condition yet"))
     generation = (obj.get("metadata") or {}).get("generation")

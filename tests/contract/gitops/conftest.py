@@ -1,18 +1,17 @@
-"""Helpers shared by the tests of this folder."""
+"""Helpers shared by the contract tests of this folder."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from provision.gitops import sealing
 
-
-def support(name: str) -> ModuleType:
+def _support(name: str) -> ModuleType:
     full = f"elysium_tests_support_{name}"
     if full not in sys.modules:
         path = Path(__file__).parents[2] / "support" / f"{name}.py"
@@ -24,22 +23,6 @@ def support(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def repo() -> ModuleType:
-    """Makers of repositories."""
-    return support("elysiumrepo")
-
-
-@pytest.fixture(scope="session")
-def sealing_key(session_keys) -> sealing.SealingKey:
-    return session_keys[0]
-
-
-@pytest.fixture(scope="session")
-def session_keys() -> list[sealing.SealingKey]:
-    """Two keys, short ones: what is tested does not depend on their length."""
-    original = sealing.KEY_BITS
-    sealing.KEY_BITS = 2048
-    try:
-        return [sealing.make_key(), sealing.make_key()]
-    finally:
-        sealing.KEY_BITS = original
+def support() -> Callable[[str], ModuleType]:
+    """Loads a module of tests/support by its name."""
+    return _support

@@ -230,6 +230,12 @@ def test_revision_of_a_source() -> None:
     assert not readiness(source, "main@sha1:b").ready
 
 
+def test_before_the_first_success_the_reason_is_told() -> None:
+    waiting = cond("Ready", "False", "DependencyNotReady", "a is not", observedGeneration=1)
+    first = flux({"observedGeneration": -1, "conditions": [waiting]})
+    assert readiness(first).reason == "DependencyNotReady: a is not"
+
+
 def test_a_ready_condition_about_an_older_generation_does_not_count() -> None:
     old = cond("Ready", "True", observedGeneration=1)
     stale = obj(
