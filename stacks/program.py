@@ -34,14 +34,14 @@ def make_program(cfg: config.Config, decided: decisions.Decisions) -> Callable[[
             upsert_existing_objects=True,
             skip_update_unreachable=True,
         )
-        in_cluster = pulumi.ResourceOptions(
-            providers=[elysium, kubernetes], deleted_with=server.k3s
-        )
+        in_cluster = pulumi.ResourceOptions(providers=[elysium, kubernetes])
         if cfg.gpu is not None and not decided.flux_brings_gpu_plugin:
             gpu.GpuPlugin(
                 "gpu",
                 gpu.GpuPluginArgs(
-                    image=cfg.gpu.plugin_image, shared_dev_num=cfg.gpu.shared_dev_num
+                    image=cfg.gpu.plugin_image,
+                    shared_dev_num=cfg.gpu.shared_dev_num,
+                    node=server.k3s,
                 ),
                 in_cluster,
             )
@@ -53,6 +53,7 @@ def make_program(cfg: config.Config, decided: decisions.Decisions) -> Callable[[
                 github=cfg.github,
                 flux=cfg.flux,
                 path=cfg.flux_path,
+                node=server.k3s,
             ),
             in_cluster,
         )

@@ -31,13 +31,13 @@ def types() -> tuple[str, ...]:
 
 @functools.cache
 def find(type_token: str) -> Resource[Any]:
-    """Return the resource of `type_token`.
+    """Return the resource of `type_token`, with or without its parents' types before it.
 
     Raises `errors.StackError` for a type this version does not know, as in a
     state file that a newer elysium wrote.
     """
     try:
-        module, name = _TYPES[type_token]
+        module, name = _TYPES[type_token.rpartition("$")[2]]
     except KeyError:
         raise errors.StackError(
             f"{type_token} is not a resource type of this elysium",

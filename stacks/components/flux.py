@@ -22,6 +22,8 @@ class FluxArgs:
     github: config.GitHub
     flux: config.Flux
     path: str
+    node: pulumi.Resource
+    """What everything in the cluster goes with."""
 
 
 class Flux(pulumi.ComponentResource):
@@ -35,9 +37,7 @@ class Flux(pulumi.ComponentResource):
         self, name: str, args: FluxArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("elysium:components:Flux", name, None, opts)
-        child = pulumi.ResourceOptions(
-            parent=self, deleted_with=opts.deleted_with if opts is not None else None
-        )
+        child = pulumi.ResourceOptions(parent=self, deleted_with=args.node)
         flux, github = args.flux, args.github
         self.components = resources.Components(
             f"{name}-components",
@@ -54,7 +54,7 @@ class Flux(pulumi.ComponentResource):
             },
             child,
         )
-        # The deploy key outlives the node: its removal from GitHub is never skipped.
+        # Not deleted with the node: the key is on GitHub, and must go from there.
         self.access = resources.GitAccess(
             f"{name}-access",
             {

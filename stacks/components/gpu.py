@@ -27,6 +27,8 @@ class GpuPluginArgs:
 
     image: str
     shared_dev_num: int
+    node: pulumi.Resource
+    """What everything in the cluster goes with."""
 
 
 class GpuPlugin(pulumi.ComponentResource):
@@ -38,9 +40,7 @@ class GpuPlugin(pulumi.ComponentResource):
         self, name: str, args: GpuPluginArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("elysium:components:GpuPlugin", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        if opts is not None and opts.deleted_with is not None:
-            child = pulumi.ResourceOptions(parent=self, deleted_with=opts.deleted_with)
+        child = pulumi.ResourceOptions(parent=self, deleted_with=args.node)
         namespace = core.Namespace(
             f"{name}-namespace", metadata=meta.ObjectMetaArgs(name=NAMESPACE), opts=child
         )
