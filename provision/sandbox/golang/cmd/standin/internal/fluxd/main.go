@@ -1,0 +1,5 @@
+package fluxd
+
+import "errors"
+
+func Main(name string, args []string) error { return errors.New("not yet") }

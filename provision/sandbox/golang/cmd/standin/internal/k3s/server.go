@@ -1,0 +1,203 @@
+package k3s
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"elysium.invalid/sandbox/cmd/standin/internal/agent"
+	"elysium.invalid/sandbox/cmd/standin/internal/spawn"
+)
+
+// grace is how long a component may take to end. The components of k3s end
+// with its process, so a short one is true to it; SQLite's log keeps what was
+// committed.
+const grace = 2 * time.Second
+
+// serve runs a server until it is told to stop or a component ends.
+func serve(args []string, version string) error {
+	found, err := readSettings(args, os.Getenv)
+	if err != nil {
+		return err
+	}
+	for _, warning := range found.warnings {
+		logf("%s", warning)
+	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	o, err := resolve(found, hostname, hostIP)
+	if err != nil {
+		return err
+	}
+	logf("Starting k3s %s: the elysium sandbox stand-in, %s", version, madeOf())
+	if err := prepare(o); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	server := &server{options: o, spawner: spawn.New(), ended: make(chan *spawn.Child, 8)}
+	defer server.stop()
+	err = server.run(ctx, version)
+	if ctx.Err() != nil {
+		logf("Stopping")
+		return nil
+	}
+	return err
+}
+
+// server holds the running components.
+type server struct {
+	options  *options
+	spawner  *spawn.Spawner
+	children []*spawn.Child
+	ended    chan *spawn.Child
+}
+
+// run starts the components in order and returns when one of them ends, the
+// agent fails, or ctx is done.
+func (s *server) run(ctx context.Context, version string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case child := <-s.ended:
+			cancel(fmt.Errorf("%s ended: %v", child.Name, child.Err))
+		case <-ctx.Done():
+		}
+	}()
+	begun := time.Now()
+	if err := s.start("kine", kineArgs()); err != nil {
+		return err
+	}
+	if err := awaitSocket(ctx, s.options.at("kine.sock")); err != nil {
+		return cause(ctx, err)
+	}
+	if err := s.start("kube-apiserver", apiserverArgs(s.options)); err != nil {
+		return err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", s.options.at("cred", "admin.kubeconfig"))
+	if err != nil {
+		return err
+	}
+	if err := awaitReady(ctx, config); err != nil {
+		return cause(ctx, err)
+	}
+	logf("The API server is ready after %.1f s", time.Since(begun).Seconds())
+	if err := s.start("kube-controller-manager", controllerManagerArgs(s.options)); err != nil {
+		return err
+	}
+	if err := addBuiltins(ctx, config, s.options.disable); err != nil {
+		return cause(ctx, err)
+	}
+	if err := notify("READY=1"); err != nil {
+		return err
+	}
+	logf("k3s is up and running")
+	if !s.options.agent {
+		<-ctx.Done()
+		return cause(ctx, nil)
+	}
+	err = agent.Run(ctx, config, s.spawner, agent.Node{
+		Name:       s.options.nodeName,
+		IP:         s.options.nodeIP,
+		Version:    version,
+		Labels:     s.options.labels,
+		Taints:     s.options.taints,
+		APIPort:    s.options.port,
+		CAFile:     s.options.tls("server-ca.crt"),
+		StorageDir: storageDir(s.options),
+	})
+	return cause(ctx, err)
+}
+
+func storageDir(o *options) string {
+	for _, name := range o.disable {
+		if name == "local-storage" {
+			return ""
+		}
+	}
+	return o.dataDir + "/storage"
+}
+
+func (s *server) start(name string, args []string) error {
+	child, err := component(s.spawner, s.options, name, args)
+	if err != nil {
+		return err
+	}
+	s.children = append(s.children, child)
+	go func() {
+		<-child.Ended
+		s.ended <- child
+	}()
+	return nil
+}
+
+// stop ends the components, the datastore last.
+func (s *server) stop() {
+	var rest sync.WaitGroup
+	for i := len(s.children) - 1; i >= 0; i-- {
+		if i == 0 {
+			rest.Wait()
+		}
+		rest.Add(1)
+		go func(child *spawn.Child) {
+			defer rest.Done()
+			child.Stop(grace)
+		}(s.children[i])
+	}
+	rest.Wait()
+}
+
+// cause is what ended ctx, when something did, else err.
+func cause(ctx context.Context, err error) error {
+	if why := context.Cause(ctx); why != nil && !errors.Is(why, context.Canceled) {
+		return why
+	}
+	return err
+}
+
+func awaitSocket(ctx context.Context, path string) error {
+	for {
+		if connection, err := net.Dial("unix", path); err == nil {
+			return connection.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// notify tells systemd the state of a unit of type notify (sd_notify(3)).
+func notify(state string) error {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return nil
+	}
+	if strings.HasPrefix(path, "@") {
+		path = "\x00" + path[1:]
+	}
+	connection, err := net.Dial("unixgram", path)
+	if err != nil {
+		return fmt.Errorf("tell systemd: %w", err)
+	}
+	defer connection.Close()
+	_, err = connection.Write([]byte(state))
+	return err
+}
+
+func logf(format string, values ...any) {
+	fmt.Fprintf(os.Stderr, "k3s: "+format+"\n", values...)
+}

@@ -1,0 +1,215 @@
+package k3s
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// prepare makes what a server finds on its disk before anything starts:
+// authorities, certificates, tokens, kubeconfigs, the encryption key.
+func prepare(o *options) error {
+	for _, directory := range []string{"tls", "cred", "db", "logs", "manifests"} {
+		if err := os.MkdirAll(o.at(directory), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := certificates(o); err != nil {
+		return err
+	}
+	if err := tokens(o); err != nil {
+		return err
+	}
+	if o.encrypt {
+		if err := encryptionKey(o); err != nil {
+			return err
+		}
+	}
+	nodePassword := "/etc/rancher/node/password"
+	if _, err := os.Stat(nodePassword); os.IsNotExist(err) {
+		if err := writeFile(nodePassword, []byte(randomHex(16)+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	if err := kubeconfig(o, o.at("cred", "controller.kubeconfig"), "client-controller", 0o600); err != nil {
+		return err
+	}
+	if err := kubeconfig(o, o.at("cred", "admin.kubeconfig"), "client-admin", 0o600); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(o.kubeconfig), 0o755); err != nil {
+		return err
+	}
+	return kubeconfig(o, o.kubeconfig, "client-admin", o.kubeconfigMode)
+}
+
+func certificates(o *options) error {
+	directory := o.at("tls")
+	server, err := openAuthority(directory, "server-ca")
+	if err != nil {
+		return err
+	}
+	client, err := openAuthority(directory, "client-ca")
+	if err != nil {
+		return err
+	}
+	proxy, err := openAuthority(directory, "request-header-ca")
+	if err != nil {
+		return err
+	}
+	_, services, err := net.ParseCIDR(strings.Split(o.serviceCIDR, ",")[0])
+	if err != nil {
+		return err
+	}
+	first := append(net.IP(nil), services.IP...)
+	first[len(first)-1]++
+	serving := leaf{
+		name:  "kube-apiserver",
+		names: []string{"kubernetes.default.svc", "kubernetes.default", "kubernetes", "localhost", o.nodeName},
+	}
+	serving.names = append(serving.names, "kubernetes.default.svc.cluster.local")
+	for _, address := range append([]string{"127.0.0.1", "::1", first.String(), o.nodeIP}, o.tlsSAN...) {
+		if ip := net.ParseIP(address); ip != nil {
+			serving.addresses = append(serving.addresses, ip)
+		} else {
+			serving.names = append(serving.names, address)
+		}
+	}
+	for _, step := range []struct {
+		by   *authority
+		name string
+		what leaf
+	}{
+		{server, "serving-kube-apiserver", serving},
+		{client, "client-admin", leaf{name: "system:admin", organization: "system:masters"}},
+		{client, "client-controller", leaf{name: "system:kube-controller-manager"}},
+		{client, "client-kube-apiserver", leaf{name: "system:apiserver", organization: "system:masters"}},
+		{proxy, "client-auth-proxy", leaf{name: "system:auth-proxy"}},
+	} {
+		if err := step.by.issue(directory, step.name, step.what); err != nil {
+			return err
+		}
+	}
+	return serviceKey(o.tls("service.key"))
+}
+
+// tokens writes the join token in the form that names the server's authority.
+// A token other than the one the datastore was made with is refused, as k3s
+// refuses it.
+func tokens(o *options) error {
+	path := o.at("token")
+	password := o.token
+	if _, after, full := strings.Cut(password, "::server:"); full {
+		password = after
+	}
+	if have, err := os.ReadFile(path); err == nil {
+		_, kept, _ := strings.Cut(strings.TrimSpace(string(have)), "::server:")
+		if password == "" {
+			password = kept
+		} else if password != kept && kept != "" {
+			return fmt.Errorf("bootstrap data already found and encrypted with different token")
+		}
+	}
+	if password == "" {
+		password = randomHex(16)
+	}
+	authority, err := os.ReadFile(o.tls("server-ca.crt"))
+	if err != nil {
+		return err
+	}
+	token := fmt.Sprintf("K10%x::server:%s\n", sha256.Sum256(authority), password)
+	if err := writeFile(path, []byte(token), 0o600); err != nil {
+		return err
+	}
+	for _, link := range []string{"node-token", "agent-token"} {
+		if _, err := os.Lstat(o.at(link)); os.IsNotExist(err) {
+			if err := os.Symlink(path, o.at(link)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// encryptionKey writes the API server's encryption configuration once.
+func encryptionKey(o *options) error {
+	path := encryptionConfig(o)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if _, err := os.Stat(o.at("db", "state.db")); err == nil {
+		return fmt.Errorf("secrets-encryption cannot be turned on for a server that ran without it")
+	}
+	secret := make([]byte, 32)
+	if _, err := rand.Read(secret); err != nil {
+		return err
+	}
+	key := map[string]string{"name": "aescbckey", "secret": base64.StdEncoding.EncodeToString(secret)}
+	content, err := json.Marshal(map[string]any{
+		"kind":       "EncryptionConfiguration",
+		"apiVersion": "apiserver.config.k8s.io/v1",
+		"resources": []any{map[string]any{
+			"resources": []string{"secrets"},
+			"providers": []any{
+				map[string]any{"aescbc": map[string]any{"keys": []any{key}}},
+				map[string]any{"identity": map[string]any{}},
+			},
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	return writeFile(path, content, 0o600)
+}
+
+func encryptionConfig(o *options) string { return o.at("cred", "encryption-config.json") }
+
+// kubeconfig writes a kubeconfig for the client certificate of that name, with
+// everything inline.
+func kubeconfig(o *options, path, client string, mode os.FileMode) error {
+	read := func(name string) []byte {
+		content, err := os.ReadFile(o.tls(name))
+		if err != nil {
+			return nil // an empty certificate is refused by whoever reads the file
+		}
+		return content
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["default"] = &clientcmdapi.Cluster{
+		Server:                   o.url(),
+		CertificateAuthorityData: read("server-ca.crt"),
+	}
+	config.AuthInfos["default"] = &clientcmdapi.AuthInfo{
+		ClientCertificateData: read(client + ".crt"),
+		ClientKeyData:         read(client + ".key"),
+	}
+	config.Contexts["default"] = &clientcmdapi.Context{Cluster: "default", AuthInfo: "default"}
+	config.CurrentContext = "default"
+	content, err := clientcmd.Write(*config)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, content, mode)
+}
+
+// url is where this node reaches its own API server.
+func (o *options) url() string { return fmt.Sprintf("https://127.0.0.1:%d", o.port) }
+
+func randomHex(bytes int) string {
+	content := make([]byte, bytes)
+	if _, err := rand.Read(content); err != nil {
+		panic(err) // there is no machine left to run on without random numbers
+	}
+	return hex.EncodeToString(content)
+}
