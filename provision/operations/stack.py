@@ -79,5 +79,5 @@ def open_stack(
         warnings=loaded.warnings,
         kind=engine,
         passphrase=config_file.find_passphrase(project.root, name, os.environ),
-        live=live.Live(loaded.config, pins=project.root / "pins.yaml"),
+        live=live.Live(loaded.config, pins=project.root / "pins.json"),
     )

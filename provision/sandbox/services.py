@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from pathlib import Path
-from typing import Protocol, cast
 
 from provision import progress
-from provision.sandbox import azure, build, model, network, node, processes
+from provision.sandbox import azure, build, mirror, model, network, node, processes
 from provision.sandbox.forge import client, control
 
 API_PORT = 8080
@@ -84,27 +81,16 @@ def forge_answers(forge: model.Forge) -> bool:
     return info is not None and node.answers_ssh(forge.ssh_host, forge.ssh_port)
 
 
-class _Mirror(Protocol):
-    """What is called of `provision.sandbox.mirror`."""
-
-    def build(self, target: Path, bin_dir: Path) -> None:
-        """Lay out below `target` the releases, made from the programs in `bin_dir`."""
-        ...
-
-
 def make_mirror(
     folder: Path, built: build.Parts, say: progress.Progress = progress.silent
-) -> model.Artifacts | None:
+) -> model.Artifacts:
     """Lay out the releases below `folder` as their own hosts do; return where they are.
 
     The pins beside it are filled at the first fetch, from the releases' own
     checksum files, so that they never mix with those of the real releases.
     """
-    if importlib.util.find_spec("provision.sandbox.mirror") is None:
-        return None
-    mirror = cast(_Mirror, importlib.import_module("provision.sandbox.mirror"))
     say("releases: laying out the mirror")
     target = folder / "releases"
     target.mkdir(parents=True, exist_ok=True)
-    mirror.build(target, built.bin)
+    mirror.build_into(target, built.bin)
     return model.Artifacts(mirror=target, pins=folder / "pins.json")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import pathlib
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pulumi.provider.experimental import provider as protocol
@@ -26,7 +26,7 @@ CANARY = "canary-azure-key-3f9c"
 class Remembering(protocol.Provider):
     """Creates anything, with its inputs as outputs and some made-up ones."""
 
-    extra: dict[str, dict[str, Any]] = {
+    extra: ClassVar[dict[str, dict[str, Any]]] = {
         "elysium:node:K3sServer": {
             "kubeconfig": "kubeconfig-canary",
             "token": "t",
