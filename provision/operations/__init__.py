@@ -4,9 +4,9 @@ Between the CLI, which asks and prints, and the engine, the program and the
 providers, which know nothing of commands. Nothing here prints or asks.
 """
 
+from provision.operations.checks import preflight
 from provision.operations.destruction import destroy, losses
 from provision.operations.inspection import Section, Status, kubeconfig, outputs, status
-from provision.operations.preflight import preflight
 from provision.operations.running import UpResult, preview, refresh, up
 from provision.operations.stack import Stack, open_stack
 

@@ -42,10 +42,10 @@ class Status:
 
 def status(stack: Stack) -> Status:
     """Compare everything the stack made with how it is now."""
-    from provision.operations import preflight
+    from provision.operations import checks
 
     known = state.resources(stack)
-    preflight.prefetch(stack)
+    checks.prefetch(stack)
     ours = [record for record in known if record.type in registry.types()]
     with futures.ThreadPoolExecutor(max_workers=8) as pool:
         sections = tuple(pool.map(lambda record: _section(stack, record), ours))
