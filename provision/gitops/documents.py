@@ -114,7 +114,7 @@ def read_text(text: str, file: str, problems: list[errors.Problem]) -> list[Docu
             loaded = load_all(part)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            at = line + (mark.line if mark else 0)
+            at = line + min(mark.line if mark else 0, part.rstrip().count("\n"))
             words = str(getattr(error, "problem", "") or "it cannot be parsed")
             problems.append(errors.Problem(message=f"not YAML: {words}", where=_place(file, at)))
             continue

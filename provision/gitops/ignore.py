@@ -9,6 +9,7 @@ matches decides (fluxcd/pkg, sourceignore).
 from __future__ import annotations
 
 import fnmatch
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -84,12 +85,13 @@ class Pattern:
 
 
 def _match(pattern: str, name: str) -> bool:
-    return re.fullmatch(_translated(pattern), name) is not None
+    return _compiled(pattern).match(name) is not None
 
 
-def _translated(pattern: str) -> str:
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
     # Go's [^a] is fnmatch's [!a].
-    return fnmatch.translate(pattern.replace("[^", "[!"))
+    return re.compile(fnmatch.translate(pattern.replace("[^", "[!")))
 
 
 def parse(text: str, domain: tuple[str, ...] = ()) -> list[Pattern]:

@@ -76,10 +76,12 @@ class Builder:
         todo = [i for i, result in enumerate(results) if result is None]
         if todo:
             prepared = [self._workspace.prepare(overlays[i]) for i in todo]
+            runs = [one for folders in prepared for one in folders]
             with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
-                outputs = list(pool.map(_run, prepared))
-            for i, folder, output in zip(todo, prepared, outputs, strict=True):
-                built = self._finish(overlays[i], folder, output)
+                outputs = dict(zip(map(id, runs), pool.map(_run, runs), strict=True))
+            for i, folders in zip(todo, prepared, strict=True):
+                parts = [(one, outputs[id(one)]) for one in folders]
+                built = self._finish(overlays[i], parts)
                 self._keep(overlays[i], built)
                 results[i] = built
         return [result for result in results if result is not None]
@@ -87,22 +89,22 @@ class Builder:
     def _finish(
         self,
         overlay: workspace.Overlay,
-        prepared: workspace.Prepared | None,
-        output: subprocess.CompletedProcess[str] | None,
+        parts: list[tuple[workspace.Prepared, subprocess.CompletedProcess[str]]],
     ) -> Built:
-        if output is None or prepared is None:
-            return Built(problems=tuple(layout.walk(self.tree, overlay.path).problems))
-        failed = output.returncode != 0
-        walked = layout.walk(self.tree, overlay.path, check=failed)
-        if failed:
-            problems = walked.problems or [self._refusal(overlay, prepared, output.stderr)]
+        failed = [part for part in parts if part[1].returncode != 0]
+        walked = layout.walk(self.tree, overlay.path, check=bool(failed) or not parts)
+        if failed or not parts:
+            problems = walked.problems or [self._refusal(overlay, *part) for part in failed]
             return Built(problems=tuple(problems), remote=tuple(walked.remote))
         docs = [
-            self._origins.located(obj, overlay.path, keep=prepared.keeps_origin)
+            self._origins.located(obj, prepared)
+            for prepared, output in parts
             for obj in documents.load_all(output.stdout)
             if isinstance(obj, dict)
         ]
         problems = [problem for doc in docs for problem in layout.lacking(doc)]
+        if len(parts) > 1:
+            problems += _twice(docs)
         return Built(
             objects=() if problems else tuple(docs),
             problems=tuple(problems),
@@ -110,17 +112,19 @@ class Builder:
         )
 
     def _refusal(
-        self, overlay: workspace.Overlay, prepared: workspace.Prepared, words: str
+        self,
+        overlay: workspace.Overlay,
+        prepared: workspace.Prepared,
+        output: subprocess.CompletedProcess[str],
     ) -> errors.Problem:
         """Return kustomize's own words, with paths as they are in the repository."""
-        folder = prepared.folder
-        text = words.strip().removeprefix("error: ")
-        text = text.replace(str(folder), overlay.path or ".")
+        text = output.stderr.strip().removeprefix("error: ")
+        text = text.replace(str(prepared.folder), overlay.path or ".")
         text = text.replace(f"{self._workspace.root}/", "").replace(str(self._workspace.root), ".")
-        text = text.replace(folder.name, posixpath.basename(overlay.path))
+        text = text.replace(prepared.folder.name, posixpath.basename(overlay.path))
         path = self.tree.kustomization(overlay.path) or overlay.path or "."
         for quoted in re.findall(r"'([^']+)'", text):
-            name = posixpath.normpath(posixpath.join(overlay.path, quoted))
+            name = prepared.original(quoted)
             if name in self.tree.files:
                 path = name
         return errors.Problem(where=path, message=f"kustomize cannot build it: {text}")
@@ -158,9 +162,22 @@ class Builder:
             old.unlink(missing_ok=True)
 
 
-def _run(prepared: workspace.Prepared | None) -> subprocess.CompletedProcess[str] | None:
-    if prepared is None:
-        return None
+def _twice(docs: Sequence[documents.Document]) -> list[errors.Problem]:
+    """Return what kustomize itself finds within one build: the same object in two places."""
+    seen: dict[tuple[str, ...], str] = {}
+    found: list[errors.Problem] = []
+    for doc in docs:
+        metadata = doc.obj.get("metadata") or {}
+        group = str(doc.obj.get("apiVersion")).rpartition("/")[0]
+        key = (group, str(doc.obj.get("kind")), str(metadata.get("namespace")), metadata["name"])
+        if key in seen:
+            message = f"{documents.ref(doc.obj)} is also at {seen[key]}"
+            found.append(errors.Problem(where=doc.where, message=message))
+        seen.setdefault(key, doc.where)
+    return found
+
+
+def _run(prepared: workspace.Prepared) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [kubectl(), "kustomize", "--load-restrictor=LoadRestrictionsNone", str(prepared.folder)],
         capture_output=True,

@@ -6,18 +6,17 @@ by kind and name in that file.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from provision.gitops import documents
+from provision.gitops import documents, workspace
 from provision.gitops.tree import Tree
 
 _ORIGIN: Final = "config.kubernetes.io/origin"
 _PATH: Final = re.compile(r"^(?:path|configuredIn):[ ]*(\S.*)$", re.MULTILINE)
 _KIND: Final = re.compile(r"^kind:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
-_NAME: Final = re.compile(r"^[ \t]+name:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
+_NAME: Final = re.compile(r"(?:^[ \t]+|[{,][ \t]*)name:[ \t]*[\"']?([^\s\"'#,}]+)", re.MULTILINE)
 
 
 @dataclass(kw_only=True)
@@ -35,20 +34,20 @@ class Origins:
         self._tree = tree
         self._places: dict[str, _Places] = {}
 
-    def located(self, obj: dict[str, Any], folder: str, *, keep: bool) -> documents.Document:
-        """Return `obj`, built from `folder`, with its place.
+    def located(self, obj: dict[str, Any], built: workspace.Prepared) -> documents.Document:
+        """Return `obj`, out of the build `built`, with its place.
 
-        The annotation is taken off again unless `keep`.
+        The annotation is taken off again unless the controller would leave it.
         """
         metadata = obj.get("metadata") or {}
         annotations = metadata.get("annotations") or {}
         origin = str(annotations.get(_ORIGIN) or "")
-        if origin and not keep:
+        if origin and not built.keeps_origin:
             del annotations[_ORIGIN]
             if not annotations:
                 del metadata["annotations"]
         told = _PATH.search(origin)
-        path = posixpath.normpath(posixpath.join(folder, told.group(1))) if told else folder
+        path = built.original(told.group(1)) if told else built.path
         line = self._line(path, str(obj.get("kind")), str(metadata.get("name")))
         return documents.Document(obj=obj, file=path, line=line)
 

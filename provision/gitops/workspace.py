@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provision import errors
-from provision.gitops import documents, layout
+from provision.gitops import documents, layout, pieces
 from provision.gitops.tree import Tree
 
 
@@ -37,13 +37,22 @@ class Overlay:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A folder to give to kustomize.
+    """A folder to give to kustomize, in place of `path`; `name` is its own path in the copy.
 
     `keeps_origin`: the controller's own build would leave origin annotations.
     """
 
     folder: Path
+    name: str
+    path: str
     keeps_origin: bool
+
+    def original(self, path: str) -> str:
+        """Return where a file that this build names by `path` lies in the repository."""
+        whole = posixpath.normpath(posixpath.join(self.name, path))
+        if whole == self.name or whole.startswith(f"{self.name}/"):
+            whole = posixpath.join(self.path, posixpath.relpath(whole, self.name))
+        return posixpath.normpath(whole)
 
 
 class Workspace:
@@ -74,34 +83,61 @@ class Workspace:
                 (self._root / path).write_bytes(content.encode())
         return self._root
 
-    def prepare(self, overlay: Overlay) -> Prepared | None:
-        """Return a folder for `overlay`, or None when there is nothing that could be built."""
+    def prepare(self, overlay: Overlay) -> list[Prepared]:
+        """Return the folders to build for `overlay`; none when nothing could be built.
+
+        The objects of all of them together are those of the overlay.
+        """
         tree = self._tree
         if overlay.path not in tree.folders:
-            return None
+            return []
         name = tree.kustomization(overlay.path)
         problems: list[errors.Problem] = []
         content = layout.read(tree, name, problems) if name else _generated(tree, overlay.path)
         if problems:
-            return None
+            return []
         if name:
             clean = layout.without_remote(tree.files[name])
             content = documents.load_all(clean)[0] if clean else content
-        self._count += 1
-        # A sibling of the same depth: relative references keep their meaning, and
-        # another build that uses the folder as a base does not see our changes.
-        folder = self.root / posixpath.dirname(overlay.path) / f".build-{self._count}"
+        made, keeps_origin = _overridden(tree, content, overlay, existing=bool(name))
+        groups = pieces.cut(tree, overlay.path, made)
+        if len(groups) > 1:
+            return [self._piece(overlay, made, group, keeps_origin) for group in groups]
+        folder = self._sibling(overlay.path)
         prefix = f"{overlay.path}/" if overlay.path else ""
         for path in tree.below(overlay.path):
             target = folder / path.removeprefix(prefix)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(self.root / path, target)
         target = folder / (posixpath.basename(name) if name else "kustomization.yaml")
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)  # never write through a link
-        made, keeps_origin = _overridden(tree, content, overlay, existing=bool(name))
         target.write_text(documents.dump(made))
-        return Prepared(folder=folder, keeps_origin=keeps_origin)
+        return [self._prepared(folder, overlay, keeps_origin)]
+
+    def _sibling(self, path: str) -> Path:
+        """Make a folder beside `path`.
+
+        Of the same depth, so that relative references keep their meaning; of
+        its own, so that another build with `path` as a base sees no override.
+        """
+        self._count += 1
+        folder = self.root / posixpath.dirname(path) / f".build-{self._count}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def _piece(
+        self, overlay: Overlay, content: Mapping[str, Any], entries: list[str], keeps_origin: bool
+    ) -> Prepared:
+        folder = self._sibling(overlay.path)
+        back = posixpath.relpath(overlay.path or ".", folder.relative_to(self.root).as_posix())
+        part = {key: value for key, value in content.items() if key != "bases"}
+        part["resources"] = [posixpath.normpath(posixpath.join(back, entry)) for entry in entries]
+        (folder / "kustomization.yaml").write_text(documents.dump(part))
+        return self._prepared(folder, overlay, keeps_origin)
+
+    def _prepared(self, folder: Path, overlay: Overlay, keeps_origin: bool) -> Prepared:
+        name = folder.relative_to(self.root).as_posix()
+        return Prepared(folder=folder, name=name, path=overlay.path, keeps_origin=keeps_origin)
 
 
 def _generated(tree: Tree, folder: str) -> dict[str, Any]:
