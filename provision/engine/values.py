@@ -91,8 +91,13 @@ def render(value: Any, limit: int = 120) -> str:
 
 
 def exposed(value: Any, show_secrets: bool) -> Any:
-    """Return `value` for a caller: secrets as `Secret` (of their JSON), or as they are."""
+    """Return `value` for a caller: secrets as `Secret` (of their JSON), or as they are.
+
+    An unknown, and a secret with one inside, is None.
+    """
     if isinstance(value, Sealed):
+        if has_unknown(value):
+            return None
         inner = plain(value.value)
         if show_secrets:
             return inner

@@ -213,7 +213,7 @@ def _preview_create(
     change them; with nothing left to change they are what was found (adoption).
     """
     if resource.has_unknown(inputs):
-        return (), kind.unknown_outputs(inputs)
+        return kind.foresee(ctx, inputs), kind.unknown_outputs(inputs)
     observed = kind.observe(ctx, inputs, {})
     planned = kind.plan(observed.facts, inputs, {})
     if observed.exists and not planned:

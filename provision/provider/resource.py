@@ -94,6 +94,14 @@ class Resource(abc.ABC, Generic[F]):
     def plan(self, facts: F, inputs: Values, state: Values) -> tuple[Change, ...]:
         """Decide what to change. Pure. Empty means up to date."""
 
+    def foresee(self, ctx: Context, inputs: Values) -> tuple[Change, ...]:
+        """Say what a creation will do as far as it is known while inputs are `UNKNOWN`.
+
+        For the preview of a cluster that is not there yet: the commits and keys
+        that will be made outside of it. Changes nothing.
+        """
+        return ()
+
     @abc.abstractmethod
     def apply(
         self, ctx: Context, inputs: Values, facts: F, changes: tuple[Change, ...], state: Values
