@@ -270,3 +270,14 @@ def test_delete_with_uid_spares_another_life(client: KubeClient, namespace: str)
         client.delete("v1", "ConfigMap", "one", namespace, uid="another")
     assert caught.value.status == 409
     assert client.get("v1", "ConfigMap", "one", namespace)
+
+
+def test_a_restarted_server_is_met_again(apiserver, namespace: str) -> None:
+    with KubeClient.from_kubeconfig(apiserver.kubeconfig) as client:
+        client.apply(config_map(namespace, a="1"), field_manager="t")
+        apiserver.stop()
+        apiserver.start()
+        assert client.get("v1", "ConfigMap", "one", namespace)
+        apiserver.stop()
+        apiserver.start()
+        assert client.apply(config_map(namespace, a="2"), field_manager="t")
