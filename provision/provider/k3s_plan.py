@@ -1,0 +1,206 @@
+"""Deciding what a k3s server needs. Pure: facts and inputs in, changes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provision.change import Change
+from provision.host import facts
+from provision.provider import k3s_files, node_files
+
+_VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-[\w.]+)?\+k3s(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class K3sFacts:
+    """What was found. `pinned` is the sha256 of the wanted version's binary."""
+
+    node: facts.NodeFacts
+    pinned: str
+    kubeconfig: str = ""
+
+    @property
+    def installed(self) -> str:
+        """The version that the binary on the node names, empty where it names none."""
+        return parse_version(self.node.snippet("k3s-version"))
+
+
+def parse_version(text: str) -> str:
+    """Return the version in the output of ``k3s --version``, empty if there is none."""
+    match = re.search(r"k3s version (v\S+)", text)
+    return match.group(1) if match else ""
+
+
+def order(version: str) -> tuple[int, ...]:
+    """Return a version as numbers to compare; () for one that is no release of k3s."""
+    match = _VERSION.match(version)
+    return tuple(int(part) for part in match.groups()) if match else ()
+
+
+def encrypts(found: facts.NodeFacts, inputs: Mapping[str, Any]) -> bool:
+    """Return whether Secrets are encrypted: an existing datastore has decided it.
+
+    k3s cannot turn it on for a datastore that began without, and could not
+    read its own Secrets if it were turned off.
+    """
+    at = k3s_files.places(inputs)
+    if any(found.file(path) is not None for path in at.databases):
+        return found.file(at.encryption) is not None
+    return bool(inputs.get("secretsEncryption", True))
+
+
+def keeps_binary(found: K3sFacts, inputs: Mapping[str, Any]) -> bool:
+    """Return whether the binary on the node is left alone although it is not the pinned one."""
+    installed = found.installed
+    if not installed:
+        return False
+    if inputs.get("managedBy") == "plan":
+        return True
+    return bool(order(installed)) and order(installed) > order(str(inputs["version"]))
+
+
+def plan(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return every change, the (re)start last."""
+    wanted = wanted_files(found, inputs)
+    changes = [*_binary(found, inputs), *node_files.plan_files(found.node, wanted)]
+    if not inputs.get("registries"):
+        changes += node_files.plan_removals(found.node, ours(found.node, k3s_files.REGISTRIES))
+    foreign = foreign_config(found.node)
+    if foreign:
+        changes.append(
+            Change(
+                property=f"files.{k3s_files.CONFIG_BACKUP}",
+                action="create",
+                summary=f"keep the {k3s_files.CONFIG} that was there as {k3s_files.CONFIG_BACKUP}",
+            )
+        )
+    changes += [
+        Change(
+            property=f"files./usr/local/bin/{name}",
+            action="create",
+            summary=f"link /usr/local/bin/{name} to k3s",
+        )
+        for name in missing_links(found.node)
+    ]
+    changes += _unit(found, inputs, wanted)
+    return tuple(changes)
+
+
+def wanted_files(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[node_files.WantedFile, ...]:
+    """Return the files the node should have."""
+    return k3s_files.wanted_files(inputs, encrypt=encrypts(found.node, inputs))
+
+
+def ours(found: facts.NodeFacts, path: str) -> tuple[str, ...]:
+    """Return `path` if a file of ours is there: what others wrote is left alone."""
+    there = found.file(path)
+    return (path,) if there is not None and there.text.startswith(k3s_files.HEADER) else ()
+
+
+def foreign_config(found: facts.NodeFacts) -> bool:
+    """Return whether there is a ``config.yaml`` that elysium did not write."""
+    there = found.file(k3s_files.CONFIG)
+    return (
+        there is not None
+        and there.kind == "file"
+        and not there.text.startswith(k3s_files.HEADER)
+        and found.file(k3s_files.CONFIG_BACKUP) is None
+    )
+
+
+def missing_links(found: facts.NodeFacts) -> tuple[str, ...]:
+    """Return the links to make: a command of that name elsewhere in PATH is respected."""
+    return tuple(
+        name
+        for name in k3s_files.LINKS
+        if found.command(name) is None and found.file(f"/usr/local/bin/{name}") is None
+    )
+
+
+def stale(
+    found: K3sFacts, inputs: Mapping[str, Any], wanted: tuple[node_files.WantedFile, ...]
+) -> tuple[str, ...]:
+    """Return the files that the running process did not start with, as they will be.
+
+    The unit writes what it starts with to a file in /run; so a run that was
+    interrupted between a change and the restart is made up for by the next.
+    """
+    there = found.node.file(k3s_files.STARTED)
+    started: dict[str, str] = {}
+    for line in (there.text if there is not None else "").splitlines():
+        digest, _, path = line.partition("  ")
+        started[path] = digest
+    expected = {one.path: one.sha256 for one in wanted if one.path in _WATCHED}
+    expected[k3s_files.BINARY] = _binary_sha256(found, inputs)
+    for name in found.node.listing(k3s_files.DROP_INS) or ():
+        path = f"{k3s_files.DROP_INS}/{name}"
+        entry = found.node.files.get(path)
+        # The unit's globs follow links and pass over hidden files.
+        if entry is not None and name.endswith((".yaml", ".yml")) and not name.startswith("."):
+            expected[path] = entry.sha256 or started.get(path, "")
+    paths = sorted(expected.keys() | started.keys())
+    return tuple(path for path in paths if expected.get(path) != started.get(path))
+
+
+_WATCHED = frozenset(
+    {k3s_files.CONFIG, k3s_files.REGISTRIES, k3s_files.UNIT, k3s_files.ENV},
+)
+
+
+def _binary_sha256(found: K3sFacts, inputs: Mapping[str, Any]) -> str:
+    if keeps_binary(found, inputs):
+        return found.node.sha256(k3s_files.BINARY) or ""
+    return found.pinned
+
+
+def _binary(found: K3sFacts, inputs: Mapping[str, Any]) -> list[Change]:
+    version, installed = str(inputs["version"]), found.installed
+    there = found.node.file(k3s_files.BINARY)
+    key = f"files.{k3s_files.BINARY}"
+    if there is None:
+        return [Change(property=key, action="create", summary=f"install k3s {version}")]
+    if keeps_binary(found, inputs):
+        return []
+    if there.sha256 != found.pinned:
+        if not installed:
+            summary = f"install k3s {version} over a {k3s_files.BINARY} that names no version"
+        elif installed == version:
+            summary = f"put back the k3s {version} binary: the one there has another sha256"
+        else:
+            summary = f"upgrade k3s from {installed} to {version}"
+        return [Change(property=key, action="update", summary=summary)]
+    if (there.mode, there.uid, there.gid) != (0o755, 0, 0):
+        return [Change(property=key, action="update", summary="make the k3s binary root's, 0755")]
+    return []
+
+
+def _unit(
+    found: K3sFacts, inputs: Mapping[str, Any], wanted: tuple[node_files.WantedFile, ...]
+) -> list[Change]:
+    unit = found.node.unit(k3s_files.UNIT_NAME)
+    key = f"units.{k3s_files.UNIT_NAME}"
+    changes: list[Change] = []
+    if unit.enabled != "enabled":
+        changes.append(Change(property=key, action="update", summary="enable k3s.service at boot"))
+    if unit.active != "active":
+        was = f" (it is {unit.active})" if unit.exists else ""
+        changes.append(Change(property=key, action="start", summary=f"start k3s.service{was}"))
+        return changes
+    old = stale(found, inputs, wanted)
+    if old:
+        names = ", ".join(path.rsplit("/", 1)[1] for path in old)
+        changes.append(
+            Change(
+                property=key,
+                action="restart",
+                summary=f"restart k3s.service, which runs with another {names}",
+            )
+        )
+    elif unit.needs_reload:
+        changes.append(
+            Change(property=key, action="update", summary="let systemd read k3s.service again")
+        )
+    return changes

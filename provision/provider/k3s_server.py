@@ -1,0 +1,257 @@
+"""``elysium:node:K3sServer``: a k3s server, from its binary to a Ready node.
+
+What it does better than k3s' install script: the configuration counts for
+the decision to restart, also when an earlier run was interrupted; the start
+has a deadline; a kubeconfig is parsed, not string-replaced; nothing is
+downgraded; uninstalling leaves the node as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from provision import errors
+from provision.artifacts import catalog
+from provision.change import Change
+from provision.host import bundle, facts
+from provision.provider import (
+    k3s_files,
+    k3s_plan,
+    k3s_service,
+    node_files,
+    node_templates,
+    resource,
+)
+from provision.provider.context import Context
+
+K3sFacts = k3s_plan.K3sFacts
+Values = resource.Values
+
+
+def fact_request(inputs: Values) -> facts.FactRequest:
+    """Return what is asked of the node."""
+    at = k3s_files.places(inputs)
+    contents = {
+        k3s_files.CONFIG,
+        k3s_files.REGISTRIES,
+        k3s_files.UNIT,
+        k3s_files.KILLALL,
+        k3s_files.UNINSTALL,
+        k3s_files.STARTED,
+        at.kubeconfig,
+        at.token,
+    }
+    return facts.FactRequest(
+        files=frozenset(
+            {
+                k3s_files.BINARY,
+                k3s_files.ENV,
+                k3s_files.CONFIG_BACKUP,
+                at.encryption,
+                *at.databases,
+                *(f"/usr/local/bin/{name}" for name in k3s_files.LINKS),
+            }
+            | contents
+        ),
+        contents=frozenset(contents),
+        listings=frozenset({k3s_files.DROP_INS}),
+        units=frozenset({k3s_files.UNIT_NAME}),
+        commands=frozenset(k3s_files.LINKS),
+        snippets=frozenset({k3s_service.version_snippet()}),
+    )
+
+
+class K3sServer(resource.Resource[K3sFacts]):
+    """One k3s server on one node."""
+
+    type = "elysium:node:K3sServer"
+    secret_outputs = frozenset({"kubeconfig", "token"})
+    secret_inputs = frozenset({"registries", "proxy", "options"})
+
+    def check(self, inputs: Values) -> tuple[dict[str, Any], list[errors.Problem]]:
+        """Fill in defaults; refuse options that have a place of their own."""
+        filled: dict[str, Any] = {
+            "managedBy": "elysium",
+            "datastore": "sqlite",
+            "secretsEncryption": True,
+            "tlsSan": [],
+            "disable": [],
+            "registries": {},
+            "proxy": {},
+            "options": {},
+            "startTimeout": 300,
+        } | dict(inputs)
+        problems: list[errors.Problem] = []
+        options = filled["options"] if isinstance(filled["options"], Mapping) else {}
+        for name, place in k3s_files.OWN_OPTIONS.items():
+            if name in options:
+                problems.append(
+                    errors.Problem(
+                        message=f"'{name}' is set with {place}, not among the options",
+                        key="options",
+                    )
+                )
+        proxy = filled["proxy"] if isinstance(filled["proxy"], Mapping) else {}
+        if any("\n" in str(value) for value in proxy.values()):
+            problems.append(errors.Problem(message="a proxy has no line breaks", key="proxy"))
+        return filled, problems
+
+    def identity(self, inputs: Values) -> str:
+        """Return the node's name."""
+        return str(inputs["node"])
+
+    def observe(self, ctx: Context, inputs: Values, state: Values) -> resource.Observed[K3sFacts]:
+        """Read the node, and which binary is pinned."""
+        node_templates.warm()
+        session = ctx.node(str(inputs["node"]))
+        found = session.facts(fact_request(inputs))
+        artifact = catalog.k3s(str(inputs["version"]))
+        pinned = ctx.artifacts().content_sha256(artifact, found.system.arch)
+        observed = K3sFacts(node=found, pinned=pinned)
+        if session.first_time(f"k3s {observed.installed} {inputs['version']}"):
+            _warn(ctx, observed, inputs)
+        exists = found.file(k3s_files.BINARY) is not None or found.file(k3s_files.UNIT) is not None
+        return resource.Observed(exists=exists, facts=observed)
+
+    def plan(self, facts: K3sFacts, inputs: Values, state: Values) -> tuple[Change, ...]:
+        """Decide what to change."""
+        return k3s_plan.plan(facts, inputs)
+
+    def apply(
+        self,
+        ctx: Context,
+        inputs: Values,
+        facts: K3sFacts,
+        changes: tuple[Change, ...],
+        state: Values,
+    ) -> dict[str, Any]:
+        """Upload, write, and (re)start if that is among the changes."""
+        node = ctx.node(str(inputs["node"]))
+        if any(change.property == f"files.{k3s_files.BINARY}" for change in changes):
+            version, arch = str(inputs["version"]), facts.node.system.arch
+            path = ctx.artifacts().fetch(catalog.k3s(version), arch, progress=ctx.progress)
+            ctx.progress(f"uploading k3s {version} to {node.name}")
+            node.lock()
+            node.stream(path, k3s_files.BINARY, mode=0o755, sha256=facts.pinned)
+        wanted = k3s_plan.wanted_files(facts, inputs)
+        if k3s_plan.foreign_config(facts.node):
+            node.run(
+                f"cp -p {k3s_files.CONFIG} {k3s_files.CONFIG_BACKUP}",
+                timeout=30,
+                what="keeping the config.yaml that was there",
+            )
+        unit = facts.node.unit(k3s_files.UNIT_NAME)
+        unit_written = any(c.property == f"files.{k3s_files.UNIT}" for c in changes)
+        node.apply(
+            bundle.Bundle(
+                files=node_files.needed(facts.node, wanted),
+                links=tuple(
+                    bundle.Link(path=f"/usr/local/bin/{name}", target="k3s")
+                    for name in k3s_plan.missing_links(facts.node)
+                ),
+                removals=()
+                if inputs.get("registries")
+                else k3s_plan.ours(facts.node, k3s_files.REGISTRIES),
+                reload=unit_written or unit.needs_reload,
+                enable=() if unit.enabled == "enabled" else (k3s_files.UNIT_NAME,),
+            ),
+            what="configuring k3s",
+        )
+        actions = {change.action for change in changes}
+        if actions & {"start", "restart"}:
+            k3s_service.start(
+                node,
+                inputs,
+                restart="restart" in actions,
+                name=node_name(facts, inputs),
+                progress=ctx.progress,
+            )
+        return {}
+
+    def outputs(self, facts: K3sFacts, inputs: Values, state: Values) -> dict[str, Any]:
+        """Return kubeconfig, token, and what runs."""
+        at = k3s_files.places(inputs)
+        config, token = facts.node.file(at.kubeconfig), facts.node.file(at.token)
+        kubeconfig = str(state.get("kubeconfig", ""))
+        if config is not None and config.content:
+            kubeconfig = k3s_service.kubeconfig(
+                config.text, cluster=str(inputs["cluster"]), address=str(inputs["address"])
+            )
+        return {
+            "kubeconfig": kubeconfig,
+            "token": token.text.strip() if token is not None else str(state.get("token", "")),
+            "nodeName": node_name(facts, inputs),
+            "version": facts.installed or str(inputs["version"]),
+            "contentHash": content_hash(facts, inputs),
+        }
+
+    def unknown_outputs(self, inputs: Values) -> dict[str, Any]:
+        """Return what is not known before k3s runs."""
+        return {
+            "kubeconfig": resource.UNKNOWN,
+            "token": resource.UNKNOWN,
+            "nodeName": resource.UNKNOWN,
+            "version": inputs.get("version"),
+            "contentHash": resource.UNKNOWN,
+        }
+
+    def preview_outputs(self, facts: K3sFacts, inputs: Values, state: Values) -> dict[str, Any]:
+        """Return the outputs as they will be: an update keeps credentials and name."""
+        outputs = self.outputs(facts, inputs, state)
+        if not k3s_plan.keeps_binary(facts, inputs):
+            outputs["version"] = str(inputs["version"])
+        return {key: value if value else resource.UNKNOWN for key, value in outputs.items()}
+
+    def delete(self, ctx: Context, inputs: Values, state: Values) -> None:
+        """Uninstall; volumes of workloads stay when the user asked for that."""
+        node = ctx.node(str(inputs["node"]))
+        ctx.progress(f"uninstalling k3s from {node.name}")
+        k3s_service.remove(node, inputs, keep_data=ctx.keep_data)
+
+
+def node_name(found: K3sFacts, inputs: Values) -> str:
+    """Return the name of the Kubernetes node: k3s takes the host's, in small letters."""
+    options = inputs.get("options") or {}
+    return str(options.get("node-name") or found.node.system.hostname).lower()
+
+
+def content_hash(found: K3sFacts, inputs: Values) -> str:
+    """Return one hash over all that k3s is to run with."""
+    digest = hashlib.sha256()
+    for one in k3s_plan.wanted_files(found, inputs):
+        digest.update(f"{one.path} {one.mode:o} {one.sha256}\n".encode())
+    kept = k3s_plan.keeps_binary(found, inputs)
+    digest.update((found.node.sha256(k3s_files.BINARY) or "" if kept else found.pinned).encode())
+    return digest.hexdigest()
+
+
+def _warn(ctx: Context, found: K3sFacts, inputs: Values) -> None:
+    """Say what is different from the configuration and stays so."""
+    installed, version = found.installed, str(inputs["version"])
+    newer = k3s_plan.order(installed) > k3s_plan.order(version)
+    if installed and newer and inputs.get("managedBy") != "plan":
+        ctx.warn(
+            f"k3s {installed} on {inputs['node']} is newer than {version} of the configuration; "
+            "nothing is downgraded: set k3s.version to what runs, or k3s.managedBy to plan"
+        )
+    older, wanted = k3s_plan.order(installed)[:2], k3s_plan.order(version)[:2]
+    skips = older and older[:1] == wanted[:1] and wanted[1] - older[1] > 1
+    if skips and not k3s_plan.keeps_binary(found, inputs):
+        ctx.warn(
+            f"going from k3s {installed} to {version} skips minor versions, "
+            "which Kubernetes does not support: go through each of them"
+        )
+    if k3s_plan.encrypts(found.node, inputs) != bool(inputs.get("secretsEncryption", True)):
+        have = "encrypted" if not inputs.get("secretsEncryption", True) else "not encrypted"
+        ctx.warn(
+            f"Secrets of the cluster on {inputs['node']} are {have} in its datastore, "
+            "and that cannot be changed afterwards: k3s.secretsEncryption is not followed"
+        )
+    etcd = found.node.file(k3s_files.places(inputs).databases[1]) is not None
+    if etcd and inputs.get("datastore") != "etcd":
+        ctx.warn(
+            f"the cluster on {inputs['node']} keeps its data in etcd and goes on doing so: "
+            "set k3s.datastore to etcd"
+        )
