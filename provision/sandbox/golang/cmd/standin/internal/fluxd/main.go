@@ -1,5 +1,185 @@
+// Package fluxd stands in for the Flux controllers whose module trees cannot be
+// built from published modules alone: source, helm, notification and the two
+// image controllers.
+//
+// source-controller really fetches and serves Git repositories, and
+// image-automation-controller really commits and pushes. What is not done for
+// real is said in the status of the object concerned.
 package fluxd
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
 
-func Main(name string, args []string) error { return errors.New("not yet") }
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+)
+
+// Retries of a failed object wait as long as with Flux at first, and not as
+// long in the end: in a sandbox someone watches.
+const (
+	firstRetry = 750 * time.Millisecond
+	lastRetry  = time.Minute
+)
+
+// kind is a kind of object a controller takes care of.
+type kind struct {
+	group string
+	name  string
+	actor actor
+	// essential is the kind without which the controller cannot run.
+	essential bool
+}
+
+// Main runs the controller of that name. Of the flags only --storage-path is
+// heeded: the rest concern what the sandbox does not have.
+func Main(name string, args []string) error {
+	flags := pflag.NewFlagSet(name, pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	ctrl.SetLogger(klog.Background())
+	config, err := rest.InClusterConfig()
+	if err != nil {
+		return err
+	}
+	config.QPS, config.Burst = 50, 300
+	config.UserAgent = name + "-sandbox"
+	manage, err := ctrl.NewManager(config, ctrl.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
+	if err != nil {
+		return err
+	}
+	work := os.Getenv("ELYSIUM_SANDBOX_DATA")
+	if work == "" {
+		if work, err = os.MkdirTemp("", name+"-"); err != nil {
+			return err
+		}
+	}
+	kinds, runnables, err := parts(name, manage, work)
+	if err != nil {
+		return err
+	}
+	for _, run := range runnables {
+		if err := manage.Add(run); err != nil {
+			return err
+		}
+	}
+	for _, one := range kinds {
+		if err := watch(manage, name, one); err != nil {
+			return err
+		}
+	}
+	return manage.Start(ctrl.SetupSignalHandler())
+}
+
+// parts are what the controller of that name consists of.
+func parts(name string, manage manager.Manager, work string) ([]kind, []manager.Runnable, error) {
+	reader := manage.GetAPIReader()
+	switch name {
+	case "source-controller":
+		source := &gitSource{reader: reader, work: work, store: store{root: work, address: "127.0.0.1:9090"}}
+		const group = "source.toolkit.fluxcd.io"
+		return []kind{
+			{group: group, name: "GitRepository", actor: source, essential: true},
+			{group: group, name: "HelmRepository", actor: helmRepository},
+			{group: group, name: "OCIRepository", actor: saying("nothing is pulled")},
+			{group: group, name: "Bucket", actor: saying("nothing is downloaded")},
+			{group: group, name: "HelmChart", actor: saying("no chart is packaged")},
+		}, []manager.Runnable{manager.RunnableFunc(source.store.serve)}, nil
+	case "helm-controller":
+		release := &helmRelease{api: manage.GetClient(), reader: reader, mapper: manage.GetRESTMapper()}
+		return []kind{
+			{group: "helm.toolkit.fluxcd.io", name: "HelmRelease", actor: release, essential: true},
+		}, nil, nil
+	case "notification-controller":
+		// Alerts and Providers have no status.
+		return []kind{
+			{group: "notification.toolkit.fluxcd.io", name: "Receiver", actor: saying("nothing listens for it")},
+		}, nil, nil
+	case "image-reflector-controller":
+		const group = "image.toolkit.fluxcd.io"
+		return []kind{
+			{group: group, name: "ImageRepository", actor: saying("no registry is scanned"), essential: true},
+			{group: group, name: "ImagePolicy", actor: imagePolicy{reader: reader, mapper: manage.GetRESTMapper()}},
+		}, nil, nil
+	case "image-automation-controller":
+		automation := &imageAutomation{reader: reader, mapper: manage.GetRESTMapper(), work: work}
+		return []kind{
+			{group: "image.toolkit.fluxcd.io", name: "ImageUpdateAutomation", actor: automation, essential: true},
+		}, nil, nil
+	}
+	return nil, nil, fmt.Errorf("no controller is called %s", name)
+}
+
+// watch has the actor called for each object of the kind that changes.
+func watch(manage manager.Manager, name string, what kind) error {
+	version, err := versionOf(manage.GetRESTMapper(), what.group, what.name)
+	if meta.IsNoMatchError(err) && !what.essential {
+		klog.Infof("%s is not installed here", what.name)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(version)
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](firstRetry, lastRetry)
+	asked := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	return ctrl.NewControllerManagedBy(manage).
+		Named(what.name).
+		For(object, builder.WithPredicates(asked)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4, RateLimiter: limiter}).
+		Complete(&reconciler{
+			api:    manage.GetClient(),
+			events: manage.GetEventRecorderFor(name),
+			kind:   version,
+			actor:  what.actor,
+		})
+}
+
+// versionOf is the version in which the API server prefers a kind.
+func versionOf(mapper meta.RESTMapper, group, kind string) (schema.GroupVersionKind, error) {
+	mapping, err := mapper.RESTMapping(schema.GroupKind{Group: group, Kind: kind})
+	if err != nil {
+		return schema.GroupVersionKind{}, err
+	}
+	return mapping.GroupVersionKind, nil
+}
+
+// within runs do, and returns early when ctx ends: not everything that speaks
+// over the network heeds it.
+func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := do()
+		answers <- answer{value, err}
+	}()
+	select {
+	case got := <-answers:
+		return got.value, got.err
+	case <-ctx.Done():
+		var none T
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return none, errors.New("context deadline exceeded")
+		}
+		return none, ctx.Err()
+	}
+}

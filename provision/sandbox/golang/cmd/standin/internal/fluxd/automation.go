@@ -1,0 +1,201 @@
+package fluxd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/go-git/go-git/v5"
+	gitconfig "github.com/go-git/go-git/v5/config"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// pushTries is how often a run starts over when someone else pushed meanwhile.
+const pushTries = 3
+
+// imageAutomation commits new tags to the marked lines of a repository and
+// pushes them with the repository's own credentials.
+type imageAutomation struct {
+	reader client.Reader
+	mapper meta.RESTMapper
+	work   string
+}
+
+func (a *imageAutomation) act(ctx context.Context, automation *unstructured.Unstructured) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	origin, err := a.origin(ctx, automation)
+	if err != nil {
+		return outcome{}, err
+	}
+	tags, err := a.policies(ctx, automation.GetNamespace())
+	if err != nil {
+		return outcome{}, err
+	}
+	for try := 1; ; try++ {
+		done, err := a.run(ctx, automation, origin, tags)
+		if err == nil {
+			set(automation, time.Now().UTC().Format(time.RFC3339), "status", "lastAutomationRunTime")
+			return done, nil
+		}
+		if !errors.Is(err, git.ErrNonFastForwardUpdate) || try == pushTries {
+			var known *failure
+			if errors.As(err, &known) {
+				return outcome{}, err
+			}
+			return outcome{}, &failure{reason: "GitOperationFailed", message: remoteWords(err)}
+		}
+	}
+}
+
+// origin is the repository an automation works on, at the branch it checks out.
+func (a *imageAutomation) origin(ctx context.Context, automation *unstructured.Unstructured) (remote, error) {
+	version, err := versionOf(a.mapper, "source.toolkit.fluxcd.io", "GitRepository")
+	if err != nil {
+		return remote{}, err
+	}
+	repository := &unstructured.Unstructured{}
+	repository.SetGroupVersionKind(version)
+	key := client.ObjectKey{
+		Namespace: text(automation, "spec", "sourceRef", "namespace"),
+		Name:      text(automation, "spec", "sourceRef", "name"),
+	}
+	if key.Namespace == "" {
+		key.Namespace = automation.GetNamespace()
+	}
+	if err := a.reader.Get(ctx, key, repository); err != nil {
+		return remote{}, &failure{reason: "SourceManagerNotReady", message: "failed to get source: " + err.Error()}
+	}
+	result, err := openRemote(ctx, a.reader, repository, a.work, time.Minute)
+	if err != nil {
+		return remote{}, err
+	}
+	result.ref, err = referenceOf(automation, "spec", "git", "checkout", "ref")
+	if err == nil && text(automation, "spec", "git", "checkout", "ref", "branch") == "" {
+		result.ref, err = referenceOf(repository, "spec", "ref")
+	}
+	return result, err
+}
+
+// policies are the latest tags by namespace:name; an empty tag means that the
+// next one is to be made up.
+func (a *imageAutomation) policies(ctx context.Context, namespace string) (map[string]string, error) {
+	version, err := versionOf(a.mapper, "image.toolkit.fluxcd.io", "ImagePolicy")
+	if err != nil {
+		return nil, err
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(version)
+	if err := a.reader.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, err
+	}
+	tags := map[string]string{}
+	for i := range list.Items {
+		policy := &list.Items[i]
+		tags[policy.GetNamespace()+":"+policy.GetName()] = policy.GetAnnotations()[tagAnnotation]
+	}
+	return tags, nil
+}
+
+// run is one checkout, update, commit and push.
+func (a *imageAutomation) run(
+	ctx context.Context, automation *unstructured.Unstructured, origin remote, tags map[string]string,
+) (outcome, error) {
+	folder, repository, err := origin.clone(ctx, a.work, 0)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer os.RemoveAll(folder)
+	head, err := repository.Head()
+	if err != nil {
+		return outcome{}, err
+	}
+	set(automation, origin.ref.revision(head.Hash()), "status", "observedSourceRevision")
+	changes, err := updateFiles(safeJoin(folder, text(automation, "spec", "update", "path")), folder, tags)
+	if err != nil {
+		return outcome{}, err
+	}
+	if len(changes) == 0 {
+		return succeeded("Succeeded", "repository up-to-date"), nil
+	}
+	message, err := commitMessage(automation, changes)
+	if err != nil {
+		return outcome{}, &failure{reason: "InvalidUpdateStrategy", message: err.Error()}
+	}
+	commit, err := commitAll(repository, automation, message, changes)
+	if err != nil {
+		return outcome{}, err
+	}
+	branch := text(automation, "spec", "git", "push", "branch")
+	if branch == "" {
+		branch = origin.ref.branch
+	}
+	_, err = within(ctx, func() (struct{}, error) {
+		target := gitconfig.RefSpec(head.Name().String() + ":" + plumbing.NewBranchReferenceName(branch).String())
+		return struct{}{}, repository.PushContext(ctx, &git.PushOptions{
+			Auth: origin.auth, RefSpecs: []gitconfig.RefSpec{target},
+		})
+	})
+	if err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
+		return outcome{}, fmt.Errorf("failed to push to remote: %w", err)
+	}
+	set(automation, commit.String(), "status", "lastPushCommit")
+	set(automation, time.Now().UTC().Format(time.RFC3339), "status", "lastPushTime")
+	return succeeded("Succeeded", "pushed commit '%.7s' to branch '%s'\n%s", commit, branch, message), nil
+}
+
+// commitAll commits the changed files as the automation's author.
+func commitAll(
+	repository *git.Repository, automation *unstructured.Unstructured, message string, changes []change,
+) (plumbing.Hash, error) {
+	tree, err := repository.Worktree()
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	for _, one := range changes {
+		if _, err := tree.Add(one.File); err != nil {
+			return plumbing.ZeroHash, err
+		}
+	}
+	author := &object.Signature{
+		Name:  text(automation, "spec", "git", "commit", "author", "name"),
+		Email: text(automation, "spec", "git", "commit", "author", "email"),
+		When:  time.Now(),
+	}
+	return tree.Commit(message, &git.CommitOptions{Author: author})
+}
+
+// commitMessage fills the automation's template with the part of Flux' data
+// that there is here.
+func commitMessage(automation *unstructured.Unstructured, changes []change) (string, error) {
+	source := text(automation, "spec", "git", "commit", "messageTemplate")
+	if source == "" {
+		return "Update from image update automation", nil
+	}
+	parsed, err := template.New("message").Parse(source)
+	if err != nil {
+		return "", err
+	}
+	var images []string
+	for _, one := range changes {
+		images = append(images, one.NewValue)
+	}
+	object := map[string]string{"Name": automation.GetName(), "Namespace": automation.GetNamespace()}
+	none := map[string]any{}
+	var message strings.Builder
+	err = parsed.Execute(&message, map[string]any{
+		"AutomationObject": object,
+		"Changed":          map[string]any{"Changes": changes, "Objects": none, "FileChanges": none},
+		"Updated":          map[string]any{"Images": images, "Objects": none, "Files": none},
+		"Values":           none,
+	})
+	return strings.TrimSpace(message.String()), err
+}
