@@ -51,7 +51,7 @@ class Stack:
         def kubernetes() -> Any:
             from provision.kube import provider
 
-            return provider.KubernetesProvider()
+            return provider.KubernetesProvider(engine.notify)
 
         providers: api.Providers = {"elysium": elysium, "kubernetes": kubernetes}
         engine = api.open_engine(self.kind, self.ref, self.passphrase, providers)

@@ -1,0 +1,84 @@
+"""`elysium up`, from a bare node to a reconciling cluster, and again."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support import lab as labs
+
+
+def started(lab: labs.Lab, *units: str) -> str:
+    """Return when each unit last became active."""
+    names = " ".join(units)
+    return lab.on_node(f"systemctl show -p Id,ActiveEnterTimestampMonotonic,MainPID {names}")
+
+
+def test_every_kustomization_is_ready(lab: labs.Lab, up: labs.Done) -> None:
+    found = lab.kubectl("get", "kustomizations.kustomize.toolkit.fluxcd.io", "-A")["items"]
+    ready = {
+        item["metadata"]["name"]: [
+            c["status"] for c in item["status"]["conditions"] if c["type"] == "Ready"
+        ]
+        for item in found
+    }
+    assert "flux-system" in ready
+    assert "apps" in ready
+    assert all(state == ["True"] for state in ready.values()), ready
+    head = lab.forge.head()
+    assert all(head in item["status"]["lastAppliedRevision"] for item in found)
+
+
+def test_the_library_is_mounted(lab: labs.Lab, up: labs.Done) -> None:
+    listing = lab.on_node("ls -R /mnt/media-library")
+    assert ".mkv" in listing or ".mp4" in listing or listing.strip()
+    mounts = lab.on_node("grep ' /mnt/media-library ' /proc/mounts")
+    assert "fuse.rclone" in mounts
+
+
+def test_the_gpu_is_allocatable(lab: labs.Lab, up: labs.Done) -> None:
+    node = lab.kubectl("get", "node", lab.cluster)
+    assert int(node["status"]["allocatable"]["gpu.intel.com/i915"]) == 10
+
+
+def test_one_deploy_key_of_ours_that_may_push(lab: labs.Lab, up: labs.Done) -> None:
+    keys = lab.forge.deploy_keys()
+    assert [key["title"].startswith(f"elysium/{lab.cluster}/1-") for key in keys] == [True]
+    assert keys[0]["read_only"] is False
+
+
+def test_a_second_up_changes_nothing(lab: labs.Lab, up: labs.Done) -> None:
+    units = ("k3s.service", "mnt-media\\\\x2dlibrary.automount")
+    before = started(lab, *units)
+    head, calls = lab.forge.head(), len(lab.forge.calls())
+    secret = lab.kubectl("get", "secret", "-n", "flux-system", "flux-system")
+    done = lab.elysium("up", "--yes", "--json").ok()
+    assert started(lab, *units) == before
+    ours = [
+        commit for commit in lab.forge.git("log", "--format=%an %s", f"{head}..main").splitlines()
+    ]
+    assert not [line for line in ours if "image automation" not in line.lower()], ours
+    writes = [call for call in lab.forge.calls(calls) if call["method"] != "GET"]
+    assert writes == []
+    after = lab.kubectl("get", "secret", "-n", "flux-system", "flux-system")
+    assert after["metadata"]["resourceVersion"] == secret["metadata"]["resourceVersion"]
+    summary = [event for event in done.json_lines() if event.get("event") == "summary"]
+    assert set(summary[-1]["counts"]) <= {"same", "read", "refresh"}
+
+
+def test_status_says_that_all_is_well(lab: labs.Lab, up: labs.Done) -> None:
+    done = lab.elysium("status").ok()
+    for word in ("k3s", "deploy key", "apps", "gpu.intel.com/i915", "/mnt/media-library"):
+        assert word in done.stdout
+
+
+def test_the_kubeconfig_works_from_outside(lab: labs.Lab, up: labs.Done) -> None:
+    text = lab.elysium("kubeconfig").ok().stdout
+    assert f"https://{lab.sandbox.node.host}:6443" in text
+    assert "127.0.0.1" not in text
+
+
+def test_outputs_hide_secrets(lab: labs.Lab, up: labs.Done) -> None:
+    shown = json.loads(lab.elysium("output", "--json").ok().stdout)
+    assert "client-key-data" not in json.dumps(shown)
+    revealed = lab.elysium("output", "kubeconfig", "--show-secrets").ok().stdout
+    assert "client-key-data" in revealed

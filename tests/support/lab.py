@@ -1,0 +1,170 @@
+"""A sandbox and a user's folder in it: what the end-to-end tests drive.
+
+Everything is done as a user does it: the `elysium` program as a subprocess,
+with the user's environment and nothing else. What happened is then looked at
+from outside: on the node, in the API server, on the forge.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision.provider import scaffold
+from provision.sandbox import lifecycle, model, node
+from provision.sandbox.forge import client
+
+ELYSIUM = pathlib.Path(sys.executable).with_name("elysium")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """One finished command."""
+
+    args: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    def ok(self) -> Done:
+        """Return itself; fail the test with everything it said if it failed."""
+        if self.status != 0:
+            raise AssertionError(
+                f"elysium {' '.join(self.args)} ended with {self.status}\n"
+                f"--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+            )
+        return self
+
+    def json_lines(self) -> list[dict[str, Any]]:
+        """Return the events that a run with ``--json`` printed."""
+        return [json.loads(line) for line in self.stdout.splitlines() if line.startswith("{")]
+
+
+@dataclass(kw_only=True)
+class Lab:
+    """A sandbox, and a folder with a stack for it."""
+
+    sandbox: model.Sandbox
+    folder: pathlib.Path
+    cluster: str
+    environ: dict[str, str] = field(default_factory=dict[str, str])
+
+    def elysium(
+        self,
+        *args: str,
+        timeout: float = 900,
+        stdin: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Done:
+        """Run ``elysium ARGS`` in the folder and return what it said."""
+        done = subprocess.run(
+            [str(ELYSIUM), *args],
+            cwd=self.folder,
+            env=self.environ | dict(environ or {}),
+            input=stdin,
+            text=True,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Done(args=args, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+    def on_node(self, script: str, *, check: bool = True) -> str:
+        """Run `script` on the node as root, from outside SSH, and return what it printed."""
+        done = node.run(self.sandbox.node, script, check=check)
+        return done.stdout
+
+    @property
+    def forge(self) -> client.Forge:
+        """The forge's control client."""
+        from provision.sandbox.forge import control
+
+        info = control.read_info(lifecycle.folder_of(self.sandbox.name) / "forge")
+        if info is None:
+            raise AssertionError("the forge is not running")
+        return client.Forge(info)
+
+    def kubectl(self, *args: str) -> Any:
+        """Run kubectl on the node and return its JSON answer."""
+        text = self.on_node(f"/usr/local/bin/k3s kubectl {' '.join(args)} -o json")
+        return json.loads(text)
+
+
+def make(sandbox: model.Sandbox, folder: pathlib.Path, *, cluster: str = "kyrion") -> Lab:
+    """Seed the sandbox's forge with a small repository, and write a stack for it in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    forge, azure = sandbox.forge, sandbox.azure
+    if forge is None or azure is None or sandbox.artifacts is None:
+        raise AssertionError("the sandbox is not a whole one")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PULUMI_CONFIG_PASSPHRASE": "correct horse battery staple",
+        "GITHUB_TOKEN": pathlib.Path(forge.token_file).read_text().strip(),
+        "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(pathlib.Path.home() / ".cache")),
+    }
+    lab = Lab(sandbox=sandbox, folder=folder, cluster=cluster, environ=environ)
+    if not lab.forge.files():
+        lab.forge.seed_repository(dict(scaffold.render(cluster)))
+    return lab
+
+
+def configure(lab: Lab) -> None:
+    """Write the stack's configuration as a user would, with the program itself."""
+    sandbox = lab.sandbox
+    forge, azure, artifacts = sandbox.forge, sandbox.azure, sandbox.artifacts
+    if forge is None or azure is None or artifacts is None:
+        raise AssertionError("the sandbox is not a whole one")
+    lab.elysium(
+        "init",
+        "--yes",
+        *("--cluster", lab.cluster),
+        *("--host", sandbox.node.host),
+        *("--user", sandbox.node.user),
+        *("--identity-file", str(sandbox.node.identity_file)),
+        *("--host-key", sandbox.node.host_key),
+        *("--github", f"{forge.owner}/{forge.repository}"),
+        "--gpu",
+    ).ok()
+    settings = {
+        "github.baseUrl": forge.api,
+        "github.sshHost": forge.ssh_host,
+        "github.sshPort": str(forge.ssh_port),
+        "artifacts.mirror": str(artifacts.mirror),
+        "artifacts.pins": str(artifacts.pins),
+        "media.remote.type": "azureblob",
+        "media.remote.account": azure.account,
+        "media.remote.endpoint": azure.endpoint,
+        "media.path": azure.container,
+        "flux.interval": "2s",
+    }
+    for key, value in settings.items():
+        lab.elysium("config", "set", key, value).ok()
+    lab.elysium(
+        "config", "set", "--secret", "media.remote.key", stdin=azure.key().reveal() + "\n"
+    ).ok()
+    lab.elysium("config", "validate").ok()
+
+
+_LIST = r"""
+find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
+  -o -path /var/log -o -path /var/cache -o -path /var/lib/systemd -o -path /var/tmp \
+  -o -path /root/.ssh \) -prune -o \( -type f -o -type l \) -printf '%p %m %s\n' | sort
+"""
+
+
+def files(lab: Lab) -> dict[str, str]:
+    """Return the mode and size of every file on the node, by path."""
+    found: dict[str, str] = {}
+    for line in lab.on_node(_LIST).splitlines():
+        path, mode, size = line.rsplit(" ", 2)
+        found[path] = f"{mode} {size}"
+    return found
