@@ -88,16 +88,20 @@ class Commit(Resource[Facts]):
         message = inputs["message"] or "Update " + ", ".join(sorted(files))
         if inputs["commit"] == "push":
             ctx.progress(f"committing to {inputs['branch']}: {message}")
-            repo.commit(inputs["branch"], message, files, if_absent=if_absent)
-            return {}
+            made = repo.commit(inputs["branch"], message, files, if_absent=if_absent)
+            return {"revision": made}
         pull = repo.open_pull_request(inputs["branch"], message, files, if_absent=if_absent)
         if pull is not None:
             ctx.warn(f"pull request #{pull.number} waits to be merged: {pull.url}")
         return {}
 
     def outputs(self, facts: Facts, inputs: Values, state: Values) -> dict[str, Any]:
-        """Return the branch's head, and the pull request that waits."""
-        return {"revision": facts.head, "pullRequest": facts.pull.url if facts.pull else ""}
+        """Return the commit since which the branch has the files, and the pull request that waits.
+
+        Others' commits do not change it.
+        """
+        revision = state.get("revision") or facts.head
+        return {"revision": revision, "pullRequest": facts.pull.url if facts.pull else ""}
 
     def unknown_outputs(self, inputs: Values) -> dict[str, Any]:
         """The commit is made later."""

@@ -159,14 +159,16 @@ class Components(Resource[Facts]):
         }
 
     def outputs(self, facts: Facts, inputs: Values, state: Values) -> dict[str, Any]:
-        """Return version and components in force, where they came from, and Git's head."""
+        """Return version and components in force, where they came from, and since which commit."""
         header = facts.header
         remembered = list(state.get("components") or inputs["components"])
         return {
             "version": header.version if header else state.get("version") or inputs["version"],
             "components": list(header.components) if header else remembered,
             "source": state.get("source") or ("repository" if facts.blob else "release"),
-            "revision": facts.head,
+            "revision": state["revision"]
+            if facts.blob == state.get("blob") and state.get("revision")
+            else facts.head,
             "blob": facts.blob,
             "applied": state.get("applied") or "",
         }

@@ -27,7 +27,8 @@ _PAUSE = 0.5
 _LONGEST_PAUSE = 2.0
 _TRY_AGAIN_AFTER = (3.0, 10.0, 25.0)
 _FINAL_AFTER = 45.0
-_EVENTS_SHOWN = 5
+_EVENTS_SHOWN = 3
+_LONGEST = 600
 _WAITING = ("DependencyNotReady", "Progressing", "ProgressingWithRetry", "ArtifactFailed", "")
 
 
@@ -304,9 +305,12 @@ def _error(kube: KubeClient, watch: Watch, timeout: float) -> errors.WaitError:
     unready = watch.unready()
     lines: list[str] = []
     for entry in unready:
-        lines.append(f"{entry.ref}: {entry.reason or 'it is not ready'}")
+        lines.append(f"{entry.ref}: {_short(entry.reason or 'it is not ready')}")
         events = kube.events(entry.ref.namespace, entry.ref.kind, entry.ref.name)
-        lines += [f"    {event}" for event in events[-_EVENTS_SHOWN:]]
+        # An event mostly says again what the condition says.
+        told = entry.reason.partition(": ")[2]
+        new = [event for event in events if not told or told not in event]
+        lines += [f"    {_short(event)}" for event in dict.fromkeys(new[-_EVENTS_SHOWN:])]
     if not unready:
         lines.append(f"GitRepository {watch.namespace}/{watch.name}: it does not exist")
     names = ", ".join(str(entry.ref) for entry in unready) or "Flux"
@@ -317,10 +321,18 @@ def _error(kube: KubeClient, watch: Watch, timeout: float) -> errors.WaitError:
     )
     if not all(entry.final for entry in unready):
         summary += f" within {timeout:g} s"
-    return errors.WaitError(
+    error = errors.WaitError(
         summary,
         what=names,
         last_seen="\n".join(lines),
         hint="correct what the messages name, in Git or in the cluster;"
         " running the same command again goes on waiting",
     )
+    error.detail = "\n".join(lines)  # every failing object: never cut
+    return error
+
+
+def _short(text: str) -> str:
+    """Return `text` on one line, without its middle where it is very long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"

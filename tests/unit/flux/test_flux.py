@@ -559,6 +559,18 @@ def test_every_failure_is_reported_with_its_events(world):
     assert world.flux.tries == {"infra": 3, "other": 3}
 
 
+def test_long_messages_hide_no_object(world):
+    world.flux.children = {f"k{number:02}": () for number in range(20)}
+    world.flux.broken = dict.fromkeys(world.flux.children, "accumulating resources " * 100)
+    applied(world)
+    with pytest.raises(errors.WaitError) as caught:
+        wait(world, FakeTime())
+    assert all(
+        f"flux-system/{name}: BuildFailed" in str(caught.value) for name in world.flux.broken
+    )
+    assert len(str(caught.value)) < 20 * 800
+
+
 def test_a_failure_that_heals_when_tried_again_is_none(world):
     world.flux.broken = {"infra": "webhook not ready"}
     world.flux.heals_after_tries = 2
