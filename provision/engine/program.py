@@ -58,16 +58,11 @@ class ProgramThread:
         contextvars.Context().run(self._in_context)
 
     def _in_context(self) -> None:
-        process = os.getpid()
         _sink.set(lambda line: self._run.say("info", line))
         try:
             self._execute()
         except BaseException as error:  # noqa: BLE001 - whatever the program raises
             self.error = error
-        finally:
-            if os.getpid() != process:
-                # A child that the program forked: the run is not its own.
-                os._exit(0)
 
     def _execute(self) -> None:
         sdk_settings.ROOT.set(None)
@@ -90,9 +85,14 @@ class ProgramThread:
         # Failures of steps are known to the run; the SDK's tasks that end with
         # them are of no interest to anyone.
         loop.set_exception_handler(lambda _loop, _context: None)
+        process = os.getpid()
         try:
             loop.run_until_complete(sdk_stack.run_in_stack(self._program))
         finally:
+            if os.getpid() != process:
+                # A child that the program forked. The run is not its own, and
+                # closing the loop would take it from under its parent.
+                os._exit(0)
             _drain(loop)
 
 

@@ -164,12 +164,17 @@ class Run:
             takes = None if old is None or old.done else old.cell
             if old is not None:
                 old.done = True
-            cell = -1
-            if not self.dry_run:
-                if takes is not None and raw == self.keeper.ledger.held(takes):
-                    raw = None
-                    durable = durable and bool(others)
-                cell = self.keeper.put(raw, takes, *others, durable=False)
+            before = self.news.get(found.urn)
+            cell = before.cell if before is not None else -1
+            if raw is not None and cell >= 0:
+                # It stands there already: imported just now, or carried along.
+                edit: ledger.Entry = {"do": "edit", "cell": cell, "resource": raw}
+                self.keeper.commit(edit, *others, durable=False)
+            elif raw is not None:
+                same = takes is not None and raw == self.keeper.ledger.held(takes)
+                durable = durable and (not same or bool(others))
+                put = None if same else raw
+                cell = self.keeper.put(put, takes, *others, durable=False)
             new = New(cell=cell, record=found, goal=asked, replaced=replaced)
             self.news[found.urn] = new
         if durable:

@@ -246,13 +246,14 @@ class Registrar:
 
     def _carry(self, known: record.Record) -> None:
         """Put what an untouched resource depends on before it, as it was."""
-        for urn in sorted(known.needs()):
-            old = self._run.olds.get(urn)
-            if old is None or old.done or urn in self._run.claimed:
-                continue
-            self._carry(old.record)
-            asked = goal.Goal(type=old.record.type, name=urns.name_of(urn), custom=True)
-            self._run.put(old.record, asked, old, durable=False)
+        with self._run.lock:
+            for urn in sorted(known.needs()):
+                old = self._run.olds.get(urn)
+                if old is None or old.done or urn in self._run.claimed:
+                    continue
+                self._carry(old.record)
+                asked = goal.Goal(type=old.record.type, name=urns.name_of(urn), custom=True)
+                self._run.put(old.record, asked, old, durable=False)
 
     def _only_configure(self, urn: str, asked: goal.Goal, old: run.Old | None) -> Reply:
         """Answer from the state; in a refresh or destroy only providers look at the program."""

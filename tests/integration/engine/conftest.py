@@ -28,6 +28,7 @@ def _load() -> Any:
 
 support = _load()
 
+from provision import crypter  # noqa: E402
 from provision.engine import api, events, integrity  # noqa: E402
 from provision.secret import Secret  # noqa: E402
 
@@ -48,9 +49,7 @@ class Bench:
         return self.root / "state/.pulumi/stacks/proj/dev.json"
 
     def engine(self) -> Any:
-        ref = api.StackRef(
-            root=self.root, project="proj", stack="dev", backend="file://./state"
-        )
+        ref = api.StackRef(root=self.root, project="proj", stack="dev", backend="file://./state")
         providers = {"mem": lambda: support.Memory(self.world)}
         return api.open_engine("embedded", ref, self.passphrase, providers)
 
@@ -92,6 +91,12 @@ class Bench:
         return "\n".join(
             each.message for each in self.events if isinstance(each, events.Diagnostic)
         )
+
+
+@pytest.fixture(autouse=True)
+def _quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Derive keys with few rounds: strength is not what is tested here."""
+    monkeypatch.setattr(crypter, "_ROUNDS", 1000)
 
 
 @pytest.fixture
