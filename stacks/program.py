@@ -35,8 +35,9 @@ def make_program(cfg: config.Config, decided: decisions.Decisions) -> Callable[[
             skip_update_unreachable=True,
         )
         in_cluster = pulumi.ResourceOptions(providers=[elysium, kubernetes])
+        after: list[pulumi.Resource] = []
         if cfg.gpu is not None and not decided.flux_brings_gpu_plugin:
-            gpu.GpuPlugin(
+            plugin = gpu.GpuPlugin(
                 "gpu",
                 gpu.GpuPluginArgs(
                     image=cfg.gpu.plugin_image,
@@ -45,6 +46,7 @@ def make_program(cfg: config.Config, decided: decisions.Decisions) -> Callable[[
                 ),
                 in_cluster,
             )
+            after.append(plugin)
         gitops = flux.Flux(
             "flux",
             flux.FluxArgs(
@@ -59,7 +61,7 @@ def make_program(cfg: config.Config, decided: decisions.Decisions) -> Callable[[
         )
         _export(cfg, server, gitops)
         if cfg.gpu is not None and server.gpu is not None:
-            after: list[pulumi.Resource] = [gitops.sync] if decided.flux_brings_gpu_plugin else []
+            after = after or [gitops.sync]
             capacity = gpu.capacity(
                 "gpu-capacity",
                 gpu.GpuCapacityArgs(

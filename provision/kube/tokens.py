@@ -87,7 +87,11 @@ class UnservedError(ValueError):
 
 
 def parse(token: str) -> Kind:
-    """Return the kind of the Pulumi type `token`. Raises `UnservedError`, naming it."""
+    """Return the kind of the Pulumi type `token`. Raises `UnservedError`, naming it.
+
+    The types of a resource's parents may stand before it, as in a URN.
+    """
+    token = token.rpartition("$")[2]
     package, _, rest = token.partition(":")
     module, _, kind = rest.rpartition(":")
     group, _, version = module.rpartition("/")
