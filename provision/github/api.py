@@ -26,6 +26,7 @@ T = TypeVar("T")
 DEADLINE = 120.0
 """Seconds for one operation with all its retries."""
 _REQUEST_TIMEOUT = 20
+_ARCHIVE_LIMIT = 64 * 1024 * 1024
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -110,6 +111,33 @@ class Api:
                 verb, path, parameters=parameters, input=body
             ),
         )
+
+    def download_archive(self, commit: str) -> bytes | None:
+        """Return the tar.gz of `commit`, or None where it cannot be had (then read single files).
+
+        The address GitHub redirects to carries its own short-lived right, so
+        the token is not sent there.
+        """
+        import requests
+
+        try:
+            headers, _ = self.request(
+                "find the archive", "GET", f"/repos/{self.cfg.slug}/tarball/{commit}"
+            )
+            address = headers.get("location", "")
+            if not address.startswith(("https://", "http://")):
+                return None
+            with requests.get(address, timeout=_REQUEST_TIMEOUT, stream=True) as answer:
+                if answer.status_code != 200:
+                    return None
+                data = bytearray()
+                for chunk in answer.iter_content(1 << 20):
+                    data += chunk
+                    if len(data) > _ARCHIVE_LIMIT:
+                        return None
+                return bytes(data)
+        except (errors.CodeHostError, requests.RequestException):
+            return None
 
     def call(self, operation: str, ask: Callable[[], T]) -> T:
         """Return what `ask` returns, retried until the deadline.

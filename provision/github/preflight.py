@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 from typing import Literal
 
 from provision import config, errors
@@ -30,35 +31,53 @@ def check(
     where = f"github {cfg.slug}"
     try:
         rights = repo.permissions()
-    except errors.CodeHostError as error:
+    except errors.CodeHostError as error:  # then everything else fails the same way
         return [_problem(error, where, _key_of(error))]
-    problems = _rights(rights, where, commit)
+    checks = (
+        lambda: _head(repo, path, where, commit),
+        lambda: _deploy_keys(repo, where),
+        lambda: _host_keys(repo, where),
+    )
+    with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
+        found = [running.result() for running in [pool.submit(check) for check in checks]]
+    return _rights(rights, where, commit) + [problem for one in found for problem in one]
+
+
+def _head(
+    repo: repository.Repository, path: str, where: str, commit: CommitMode
+) -> list[errors.Problem]:
     try:
-        head = repo.head()
-        files = repo.snapshot(head).entries
+        files = repo.snapshot(repo.head()).entries
     except errors.CodeHostError as error:
-        problems.append(_problem(error, where, "github.branch"))
-    else:
-        problems += _path(path, where, is_file=path.strip("/") in files)
-        if commit == "push" and not all(name in files for name in flux_files(path)):
-            problems += _branch(repo, where)
+        return [_problem(error, where, "github.branch")]
+    problems = _path(path, where, is_file=path.strip("/") in files)
+    if commit == "push" and not all(name in files for name in flux_files(path)):
+        problems += _branch(repo, where)
+    return problems
+
+
+def _deploy_keys(repo: repository.Repository, where: str) -> list[errors.Problem]:
     try:
         repo.deploy_keys()
     except errors.CodeHostError as error:
-        problems.append(_problem(error, where, "github.token"))
+        return [_problem(error, where, "github.token")]
+    return []
+
+
+def _host_keys(repo: repository.Repository, where: str) -> list[errors.Problem]:
     try:
-        if not cfg.git_host_keys and not repo.host_keys():
-            problems.append(
-                errors.Problem(
-                    message=f"{cfg.base_url} does not tell the git server's SSH host keys",
-                    where=where,
-                    key="github.gitHostKeys",
-                    hint="pin them with --git-host-key, as an administrator of the server has them",
-                )
-            )
+        if repo.cfg.git_host_keys or repo.host_keys():
+            return []
     except errors.CodeHostError as error:
-        problems.append(_problem(error, where, "github.gitHostKeys"))
-    return problems
+        return [_problem(error, where, "github.gitHostKeys")]
+    return [
+        errors.Problem(
+            message=f"{repo.cfg.base_url} does not tell the git server's SSH host keys",
+            where=where,
+            key="github.gitHostKeys",
+            hint="pin them with --git-host-key, as an administrator of the server has them",
+        )
+    ]
 
 
 def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> list[errors.Problem]:

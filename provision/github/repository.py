@@ -22,7 +22,10 @@ class Repository:
         self._link = link
         self._trees = trees.Trees(link)
         self._branches = commits.Branches(link, self._trees)
+        # One for each kind of fact, so that they can be asked for side by side.
         self._lock = threading.RLock()
+        self._keys_lock = threading.RLock()
+        self._meta_lock = threading.RLock()
         self._keys: tuple[deploy_keys.DeployKey, ...] | None = None
         self._meta: dict[str, Any] | None = None
 
@@ -60,7 +63,7 @@ class Repository:
 
     def deploy_keys(self, *, fresh: bool = False) -> tuple[deploy_keys.DeployKey, ...]:
         """Return every deploy key; asked once until one is added or removed, or `fresh`."""
-        with self._lock:
+        with self._keys_lock:
             if fresh or self._keys is None:
                 self._keys = deploy_keys.find(self._link)
             return self._keys
@@ -70,13 +73,13 @@ class Repository:
 
         Raises `failures.KeyInUseError` when it is registered elsewhere.
         """
-        with self._lock:
+        with self._keys_lock:
             self._keys = None
             return deploy_keys.create(self._link, title=title, key=key, read_only=read_only)
 
     def delete_deploy_key(self, key_id: int) -> None:
         """Remove a deploy key by its number; one that is gone is fine."""
-        with self._lock:
+        with self._keys_lock:
             self._keys = None
             deploy_keys.delete(self._link, key_id)
 
@@ -86,7 +89,7 @@ class Repository:
         Each is ``ssh-ed25519 AAAA…``. Empty where the server does not tell
         (GitHub Enterprise Server leaves them out).
         """
-        with self._lock:
+        with self._meta_lock:
             if self._meta is None:
                 try:
                     _, self._meta = self._link.request("read the SSH host keys", "GET", "/meta")
@@ -189,6 +192,7 @@ class Repository:
         """Ask for heads and deploy keys again at their next use."""
         with self._lock:
             self._branches.forget()
+        with self._keys_lock:
             self._keys = None
 
     # -- rights ----------------------------------------------------------

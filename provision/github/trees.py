@@ -8,7 +8,10 @@ and "… for Git blobs".
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import io
+import tarfile
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent import futures
@@ -19,6 +22,8 @@ from provision import errors
 from provision.github import api, failures
 
 _READERS = 8
+_MANY = 40
+"""From so many files on, one archive of everything is less than the single files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +104,18 @@ class Trees:
         return content
 
     def texts(self, snapshot: Snapshot, paths: Iterable[str]) -> dict[str, str]:
-        """Return the contents of several files of `snapshot`, fetched side by side."""
+        """Return the contents of several files of `snapshot`.
+
+        Many come in one archive, a few side by side.
+        """
         wanted = [path for path in paths if path in snapshot.entries]
-        if len(wanted) <= 1:
+        with self._lock:
+            unknown = [p for p in wanted if snapshot.entries[p].sha not in self._blobs]
+        if len(unknown) >= _MANY:
+            self._read_archive(snapshot, unknown)
+        if len(unknown) <= 1:
             return {path: self.text(snapshot.entries[path].sha, path) for path in wanted}
-        with futures.ThreadPoolExecutor(max_workers=min(_READERS, len(wanted))) as pool:
+        with futures.ThreadPoolExecutor(max_workers=min(_READERS, len(unknown))) as pool:
             read = pool.map(lambda path: self.text(snapshot.entries[path].sha, path), wanted)
             return dict(zip(wanted, read, strict=True))
 
@@ -111,6 +123,31 @@ class Trees:
         """Keep a content that was just written, so that it is never fetched."""
         with self._lock:
             self._blobs[blob_sha(content)] = content
+
+    def _read_archive(self, snapshot: Snapshot, wanted: list[str]) -> None:
+        """Take what the archive of the commit has; the rest is fetched one by one.
+
+        Each file is held against its blob's id: an archive leaves out or
+        changes files with the attributes ``export-ignore`` and ``export-subst``.
+        """
+        data = self._link.download_archive(snapshot.commit)
+        if data is None:
+            return
+        by_name = {path: snapshot.entries[path].sha for path in wanted}
+        try:
+            with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+                for member in archive:
+                    sha = by_name.get(member.name.partition("/")[2], "")
+                    file = archive.extractfile(member) if sha and member.isreg() else None
+                    if file is None:
+                        continue
+                    content = file.read()
+                    with contextlib.suppress(UnicodeDecodeError):
+                        text = content.decode()
+                        if blob_sha(text) == sha:
+                            self.remember(text)
+        except (tarfile.TarError, OSError, EOFError):
+            return
 
     def _entries(self, tree: str, below: str, *, recursive: bool) -> dict[str, Entry]:
         """Return the files of `tree`; one too large for one answer is walked folder by folder."""

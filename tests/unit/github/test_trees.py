@@ -1,0 +1,155 @@
+"""Reading many files at once, and trees too large for one answer."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from provision import config
+from provision.github import repository, trees
+from provision.secret import Secret
+
+FILES = {f"folder{n % 5}/file{n}.yaml": f"n: {n}\n" for n in range(60)}
+
+
+class Hub:
+    """Just enough of GitHub's REST API for reading."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.authorized: dict[str, bool] = {}
+        self.archive: bytes | None = pack(FILES)
+        self.truncated = False
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                hub.calls.append(self.path.partition("?")[0])
+                hub.authorized[hub.calls[-1]] = "Authorization" in self.headers
+                status, headers, body = hub.answer(self.path)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        if path == "/codeload":
+            return 200, {}, self.archive or b""
+        rest = path.removeprefix("/repos/me/home/")
+        if rest.startswith("tarball/"):
+            if self.archive is None:
+                return 404, {}, b'{"message": "Not Found"}'
+            return 302, {"Location": f"{self.url}/codeload"}, b""
+        if rest.startswith("git/blobs/"):
+            sha = rest.removeprefix("git/blobs/")
+            text = next(t for t in FILES.values() if trees.blob_sha(t) == sha)
+            body = {"content": base64.b64encode(text.encode()).decode(), "encoding": "base64"}
+            return 200, {}, json.dumps(body).encode()
+        if rest.startswith("git/trees/"):
+            return 200, {}, json.dumps(self.tree(rest.removeprefix("git/trees/"))).encode()
+        raise AssertionError(path)
+
+    def tree(self, rest: str) -> dict:
+        name, _, query = rest.partition("?")
+        if name == "c0" and "recursive" in query:
+            files = {} if self.truncated else FILES
+            return {
+                "truncated": self.truncated,
+                "tree": [blob(path, text) for path, text in files.items()],
+            }
+        if name == "c0":
+            folders = sorted({path.partition("/")[0] for path in FILES})
+            return {
+                "tree": [{"path": f, "type": "tree", "mode": "040000", "sha": f} for f in folders]
+            }
+        below = {p.partition("/")[2]: t for p, t in FILES.items() if p.startswith(f"{name}/")}
+        return {"truncated": False, "tree": [blob(path, text) for path, text in below.items()]}
+
+
+def blob(path: str, text: str) -> dict:
+    sha = trees.blob_sha(text)
+    return {"path": path, "type": "blob", "mode": "100644", "sha": sha, "size": len(text)}
+
+
+def pack(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for path, text in files.items():
+            info = tarfile.TarInfo(f"me-home-abc123/{path}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    made = Hub()
+    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def repo(hub: Hub) -> Iterator[repository.Repository]:
+    cfg = config.GitHub(owner="me", repository="home", base_url=hub.url)
+    made = repository.Repository.open(cfg, Secret("ghp_x"), deadline=5)
+    yield made
+    made.close()
+
+
+def test_many_files_are_one_archive_without_the_token(hub, repo):
+    assert repo.read_tree("c0") == FILES
+    assert hub.calls == ["/repos/me/home/git/trees/c0", "/repos/me/home/tarball/c0", "/codeload"]
+    assert hub.authorized["/codeload"] is False
+    assert hub.authorized["/repos/me/home/tarball/c0"] is True
+    assert repo.read_tree("c0", "folder1")
+    assert len(hub.calls) == 3
+
+
+def test_what_the_archive_leaves_out_or_changes_is_fetched(hub, repo):
+    paths = list(FILES)
+    hub.archive = pack({p: t for p, t in FILES.items() if p != paths[0]} | {paths[1]: "other\n"})
+    assert repo.read_tree("c0") == FILES
+    assert sum("blobs" in call for call in hub.calls) == 2
+
+
+@pytest.mark.parametrize("archive", [None, b"", b"no archive", pack(FILES)[:200]])
+def test_without_a_good_archive_single_files_are_read(hub, repo, archive):
+    hub.archive = archive
+    assert repo.read_tree("c0") == FILES
+    assert sum("blobs" in call for call in hub.calls) >= 50
+
+
+def test_a_few_files_are_read_one_by_one(hub, repo):
+    assert len(repo.read_tree("c0", "folder2")) == 12
+    assert not any("tarball" in call for call in hub.calls)
+
+
+def test_a_truncated_tree_is_walked(hub, repo):
+    hub.truncated = True
+    assert set(repo.snapshot("c0").entries) == set(FILES)
+    assert len(hub.calls) == 7
+
+
+def test_nothing_is_read_for_a_prefix_that_is_no_folder(hub, repo):
+    assert repo.read_tree("c0", "folder") == {}
