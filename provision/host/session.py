@@ -10,6 +10,7 @@ import pathlib
 import platform
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from provision import config, errors, secret
@@ -25,6 +26,19 @@ _FACTS_TIMEOUT = 90
 _FACTS_ATTEMPTS = 3
 
 Completed = channel.Completed
+
+
+def each_line(say: Callable[[str], None]) -> channel.OnOutput:
+    """Return an `on_output` that calls `say` with each finished line."""
+    rest = b""
+
+    def feed(data: bytes) -> None:
+        nonlocal rest
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            say(line.decode("utf-8", "replace"))
+
+    return feed
 
 
 class NodeSession:

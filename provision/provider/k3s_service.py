@@ -43,7 +43,7 @@ def start(
         timeout=timeout + 30,
         what="starting k3s",
         check=False,
-        on_output=_Lines(lambda line: progress(f"k3s on {node.name}: {line}")).feed,
+        on_output=session.each_line(lambda line: progress(f"k3s on {node.name}: {line}")),
     )
     if done.status == 0:
         return
@@ -121,16 +121,3 @@ def version_snippet() -> tuple[str, str]:
     """Return the fact snippet that asks the binary for its version."""
     binary = scripts.quote([k3s_files.BINARY])
     return "k3s-version", f"[ -x {binary} ] && timeout 10 {binary} --version"
-
-
-class _Lines:
-    """Cuts output into lines as it arrives."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._rest = b""
-
-    def feed(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._say(line.decode("utf-8", "replace"))

@@ -33,6 +33,7 @@ def _environment() -> Any:
     )
     environment.filters["quote"] = shlex.quote
     environment.filters["tojson_plain"] = _json
+    environment.filters["unit"] = _unit
     return environment
 
 
@@ -45,3 +46,8 @@ def _template(name: str) -> Any:
 def _json(value: Any) -> str:
     """Return a scalar or structure as JSON, which is YAML as well."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _unit(value: Any) -> str:
+    """Return a text for a systemd unit, where ``%`` begins a specifier."""
+    return str(value).replace("%", "%%")
