@@ -11,7 +11,6 @@ models themselves (``provision.config``), contact with any host, printing.
 
 from provision.config_file.edit import set_value
 from provision.config_file.files import write_atomic
-from provision.config_file.opening import Opened, open_stack
 from provision.config_file.passphrase import (
     create_passphrase,
     find_passphrase,
@@ -27,7 +26,6 @@ __all__ = [
     "Crypter",
     "Loaded",
     "NewStack",
-    "Opened",
     "Project",
     "create_passphrase",
     "find_passphrase",
@@ -35,7 +33,6 @@ __all__ = [
     "ignore_state",
     "load",
     "open_project",
-    "open_stack",
     "passphrase_file",
     "read",
     "render_new",

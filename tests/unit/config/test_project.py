@@ -149,8 +149,8 @@ def test_what_init_writes_is_valid_and_opens_again(root, home):
     )
     path = root / "Pulumi.kyrion.yaml"
     config_file.write_new(path, stack)
-    opened = config_file.open_stack(root, environ={})
-    assert opened.passphrase == passphrase
+    found = config_file.find_project(root)
+    opened = config_file.read(path, config_file.stack_crypter(found, "kyrion", {}))
     assert opened.secrets == (Secret("k3y"),)
     assert opened.config.server.port == 2222
     assert opened.config.gpu is not None
@@ -160,7 +160,8 @@ def test_what_init_writes_is_valid_and_opens_again(root, home):
     with pytest.raises(errors.ConfigError, match="is there already"):
         config_file.write_new(path, stack)
     with pytest.raises(errors.StackError, match="passphrase is wrong"):
-        config_file.open_stack(root, environ={"PULUMI_CONFIG_PASSPHRASE": "other"})
+        other = {"PULUMI_CONFIG_PASSPHRASE": "other"}
+        config_file.load(path, config_file.stack_crypter(found, "kyrion", other))
 
 
 def test_every_commented_line_of_a_new_file_is_right_when_uncommented(root):

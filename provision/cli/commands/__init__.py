@@ -1,0 +1,1 @@
+"""One module a command: options, help text, a call, and what is shown of the result."""

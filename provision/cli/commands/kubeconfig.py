@@ -1,0 +1,55 @@
+"""``elysium kubeconfig``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from provision.cli import lazy, opened
+from provision.cli.settings import Settings
+
+
+@click.command(
+    cls=lazy.Command,
+    examples="""
+    elysium kubeconfig --merge       # then: kubectl --context kyrion get pods -A
+    elysium kubeconfig > kyrion.yaml
+    """,
+)
+@click.option("--merge", is_flag=True, help="Add it to $KUBECONFIG or ~/.kube/config.")
+@click.option("--context", metavar="NAME", help="What to call it. Default: the cluster's name.")
+@click.option("--use/--no-use", default=False, help="With --merge: make it the current context.")
+@click.pass_obj
+def kubeconfig(called: Settings, merge: bool, context: str | None, use: bool) -> None:
+    """Print or merge the kubeconfig.
+
+    Merging replaces entries of the same name from an earlier cluster, leaves
+    all others and your comments alone, and keeps the file as it was beside it.
+    """
+    if use and not merge:
+        raise click.UsageError("--use goes with --merge")
+    from provision import operations
+    from provision.cli import kubeconfigs
+
+    with opened.stack(called) as stack:
+        text = operations.kubeconfig(stack)
+        name = context or stack.config.cluster
+    named = kubeconfigs.renamed(text, name)
+    if not merge:
+        called.terminal.reveal(kubeconfigs.dump(named), newline=False)
+        return
+    path = kubeconfigs.target(os.environ, Path.home())
+    result = kubeconfigs.merge(path, named, name, use=use)
+    if called.json:
+        called.terminal.data(
+            {"file": str(path), "context": name, "changed": result.changed}
+            | ({"backup": str(result.backup)} if result.backup else {})
+        )
+        return
+    if not result.changed:
+        called.terminal.say(f"{path} has this context {name} already")
+    elif result.backup:
+        called.terminal.say(f"{path} as it was is in {result.backup}")
+    called.terminal.result(f"kubectl --context {name} --kubeconfig {path} get nodes")

@@ -1,0 +1,133 @@
+"""Turning whatever ended a call into words, and into an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import traceback
+from pathlib import Path
+
+import click
+
+from provision import errors
+from provision.cli.settings import Settings
+
+INTERRUPTED = 130
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by a signal other than Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def report(error: BaseException, called: Settings) -> int:
+    """Tell the user what went wrong and return the exit status."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message())
+        return 0
+    if isinstance(error, click.Abort) and isinstance(error.__cause__, KeyboardInterrupt):
+        error = error.__cause__  # click turns every Ctrl-C into this; a question raises it bare
+    if called.debug:
+        _traceback(error, called)
+    if isinstance(error, (KeyboardInterrupt, click.Abort, errors.InterruptedByUser)):
+        return _interrupted(error, called)
+    if isinstance(error, click.ClickException):
+        return _usage(error, called)
+    if isinstance(error, errors.ElysiumError):
+        _tell(called, type(error).__name__, error.exit_code, error)
+        return error.exit_code
+    return _unexpected(error, called)
+
+
+def _tell(called: Settings, name: str, code: int, error: errors.ElysiumError) -> None:
+    terminal = called.terminal
+    if called.json:
+        problems = getattr(error, "problems", [])
+        terminal.data(
+            {
+                "event": "error",
+                "class": name,
+                "exitCode": code,
+                "summary": error.summary,
+                "detail": error.detail,
+                "hint": error.hint,
+                "problems": [
+                    {"message": p.message, "where": p.where, "key": p.key, "hint": p.hint}
+                    for p in problems
+                ],
+            }
+        )
+    terminal.note("error:", error.summary, "red")
+    for line in error.detail.splitlines():
+        click.echo("  " + terminal.hide(line), err=True)
+    if error.hint:
+        terminal.note("hint:", error.hint, "cyan")
+
+
+def _usage(error: click.ClickException, called: Settings) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "elysium"
+    message = error.format_message().strip().rstrip(".")
+    message = message[:1].lower() + message[1:] if not message[:2].isupper() else message
+    told = errors.ConfigError(message, [], hint=f"{command} --help explains what it takes")
+    code = 2 if isinstance(error, click.UsageError) else error.exit_code
+    _tell(called, "UsageError", code, told)
+    return code
+
+
+def _interrupted(error: BaseException, called: Settings) -> int:
+    step = called.run.current() if called.run is not None else ""
+    if isinstance(error, click.Abort):
+        summary = "stopped at the question; nothing was changed"
+        hint = "where nobody can answer, --yes does without asking"
+    elif isinstance(error, errors.InterruptedByUser):
+        summary, hint = error.summary, error.hint
+    else:
+        summary = f"interrupted during {step}" if step else "interrupted"
+        hint = ""
+    hint = hint or "what was done is kept: run it again, and it goes on from there"
+    _tell(
+        called,
+        "InterruptedByUser",
+        INTERRUPTED,
+        errors.InterruptedByUser(summary, hint=hint, detail=getattr(error, "detail", "")),
+    )
+    return 128 + error.number if isinstance(error, Terminated) else INTERRUPTED
+
+
+def _unexpected(error: BaseException, called: Settings) -> int:
+    path = _write_log(error, called)
+    kept = f"the details are in {path}" if path else "run it again with --debug to see more"
+    told = errors.ElysiumError(
+        f"something unforeseen happened: {type(error).__name__}",
+        detail=str(error),
+        hint=f"this is a defect of elysium; {kept}",
+    )
+    _tell(called, type(error).__name__, 1, told)
+    return 1
+
+
+def _write_log(error: BaseException, called: Settings) -> Path | None:
+    """Keep the traceback in a file that only this user reads; None if that fails too."""
+    import platformdirs
+
+    lines = [time.strftime("%Y-%m-%d %H:%M:%S%z\n"), *traceback.format_exception(error)]
+    with contextlib.suppress(OSError):
+        folder = Path(platformdirs.user_log_dir("elysium"))
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(called.terminal.hide("".join(lines)))
+        return path
+    return None
+
+
+def _traceback(error: BaseException, called: Settings) -> None:
+    click.echo(called.terminal.hide("".join(traceback.format_exception(error))), err=True)

@@ -1,0 +1,71 @@
+"""``elysium``: where a call begins and ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+import provision
+from provision.cli import lazy, settings
+
+_COMMANDS = "provision.cli.commands"
+
+COMMANDS = {
+    "init": (f"{_COMMANDS}.init:init", "Write the configuration of a new cluster."),
+    "config": (f"{_COMMANDS}.config:config", "Show, change or check the configuration."),
+    "preview": (f"{_COMMANDS}.preview:preview", "Show what up would do, and change nothing."),
+    "up": (f"{_COMMANDS}.up:up", "Make the cluster as configured; repair what drifted."),
+    "status": (f"{_COMMANDS}.status:status", "Compare the cluster with how it should be."),
+    "output": (f"{_COMMANDS}.output:output", "Print what the stack exports."),
+    "kubeconfig": (f"{_COMMANDS}.kubeconfig:kubeconfig", "Print or merge the kubeconfig."),
+    "destroy": (f"{_COMMANDS}.destroy:destroy", "Take the cluster down again."),
+    "sandbox": (f"{_COMMANDS}.sandbox:sandbox", "A throwaway node and GitHub to try it on."),
+    "completion": (
+        f"{_COMMANDS}.completion:completion",
+        "Print a script for your shell's Tab key.",
+    ),
+}
+
+EXAMPLES = """
+elysium init --host 192.168.1.10 --github me/homelab
+elysium preview
+elysium up
+elysium status
+elysium sandbox up          # no machine to spare? try it here
+"""
+
+
+@click.group(
+    cls=lazy.Group,
+    lazy=COMMANDS,
+    root=True,
+    examples=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(provision.__version__, prog_name="elysium")
+def cli() -> None:
+    """From a bare Linux node to a reconciling GitOps cluster, with one command.
+
+    Elysium reaches a node by SSH, sets up k3s, an Intel GPU, a media library
+    and Flux CD, and keeps them as you configured them. Run a command again at
+    any time: what is as it should be is left alone.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `arguments` (default: the process's) and return the exit status.
+
+    0 done; 1 other; 2 configuration or usage; 3 preflight; 4 node or SSH;
+    5 not converged; 6 GitHub; 7 engine or state; 130 interrupted.
+    """
+    called = settings.Settings()
+    try:
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        result = cli.main(given, prog_name="elysium", standalone_mode=False, obj=called)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place to say it well
+        from provision.cli import failures
+
+        return failures.report(error, called)
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,219 @@
+"""Who listens to a run: a person at a terminal, a log file, or a machine."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from provision.cli.render import ops, run
+from provision.engine import events
+
+if TYPE_CHECKING:
+    from rich import live
+
+    from provision.cli.settings import Settings
+
+SCHEMA = 1
+"""The version of the JSON lines; raised when a field changes its meaning or goes."""
+
+
+def of(called: Settings) -> Reporter:
+    """Return the reporter that suits how the command was called."""
+    if called.json:
+        return JsonLines(called)
+    return Live(called) if called.terminal.live else Lines(called)
+
+
+class Reporter:
+    """Takes events in. A context manager: leaving it restores the terminal."""
+
+    def __init__(self, called: Settings) -> None:
+        self.seen = run.Run()
+        self._called = called
+        self._terminal = called.terminal
+        self._begun = time.monotonic()
+        self._lock = threading.RLock()
+        called.run = self.seen
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.pause()
+
+    def on_event(self, event: events.Event) -> None:
+        """Take one event of the engine in."""
+        with self._lock:
+            self.seen.see(event)
+            self.show(event)
+
+    def step(self, message: str) -> None:
+        """Say what happens outside any resource (a `progress.Progress`)."""
+        with self._lock:
+            self.seen.step = message
+            self.show_step(message)
+
+    def show(self, event: events.Event) -> None:
+        """Draw `event`; `seen` knows it already."""
+
+    def show_step(self, message: str) -> None:
+        """Draw a step outside any resource."""
+
+    def pause(self) -> None:
+        """Leave the terminal to a question or a result."""
+
+
+class JsonLines(Reporter):
+    """One JSON object a line on stdout, as ``docs/events.md`` says."""
+
+    def show(self, event: events.Event) -> None:
+        """Print `event`."""
+        self._put(events.to_json(event))
+
+    def show_step(self, message: str) -> None:
+        """Print a step."""
+        self._put({"event": "step", "message": message})
+
+    def _put(self, body: dict[str, Any]) -> None:
+        self._terminal.data(stamped(body))
+
+
+def stamped(body: dict[str, Any]) -> dict[str, Any]:
+    """Return `body` with the time it was printed at, and the schema's version in a prelude."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    extra = {"schema": SCHEMA} if body["event"] == "prelude" else {}
+    return {"event": body.pop("event"), "time": now, **extra, **body}
+
+
+class Lines(Reporter):
+    """Plain lines with the seconds since the start: for pipes and logs."""
+
+    def show(self, event: events.Event) -> None:
+        """Print what a reader of a log wants to know of `event`."""
+        for line in described(self.seen, event, self._called.verbose):
+            self._line(line)
+
+    def show_step(self, message: str) -> None:
+        """Print a step."""
+        self._line(message)
+
+    def _line(self, text: str) -> None:
+        self._terminal.say(f"[{time.monotonic() - self._begun:6.1f}s] {text}")
+
+
+class Live(Lines):
+    """What is going on now, redrawn in place; what is done stays above it."""
+
+    def __init__(self, called: Settings) -> None:
+        super().__init__(called)
+        self._live: live.Live | None = None
+
+    def show(self, event: events.Event) -> None:
+        """Draw `event`: what is under way moves, so only its end leaves a line."""
+        quiet = isinstance(event, (events.ResourceStarted, events.ResourceProgress))
+        if not quiet or self._called.verbose:
+            super().show(event)
+            if isinstance(event, events.ResourceDone) and event.op not in ops.QUIET:
+                planned = self.seen.planned.get(event.urn)
+                for change in planned.changes if planned is not None else ():
+                    self._line(f"  {change.summary}")
+        self._draw()
+
+    def show_step(self, message: str) -> None:
+        """Draw a step."""
+        self._draw()
+
+    def pause(self) -> None:
+        """Take the moving part away."""
+        with self._lock:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
+
+    def _line(self, text: str) -> None:
+        from rich import text as rich_text
+
+        sign, _, rest = text.partition(" ")
+        style = next((s.style for s in ops.SIGNS.values() if s.sign == sign), "")
+        if sign == "✗":
+            style = "bold red"
+        line = rich_text.Text()
+        line.append(f"{sign} ", style=style)
+        line.append(rest)
+        self._terminal.err.print(line)
+
+    def _draw(self) -> None:
+        from rich import live
+
+        if self._live is None:
+            if not self.seen.active and not self.seen.step:
+                return
+            self._live = live.Live(
+                get_renderable=self._moving,
+                console=self._terminal.err,
+                refresh_per_second=8,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+
+    def _moving(self) -> Any:
+        from rich import spinner, table, text
+
+        grid = table.Table.grid(padding=(0, 1))
+        now = time.monotonic()
+        rows = [
+            (self.seen.title(urn), active.message or ops.sign(active.op).doing, now - active.since)
+            for urn, active in list(self.seen.active.items())
+        ]
+        if not rows and self.seen.step and self.seen.summary is None:
+            rows = [("", self.seen.step, now - self._begun)]
+        for title, message, seconds in rows:
+            line = text.Text.assemble((title, "bold"), "  " if title else "", message)
+            line.no_wrap, line.overflow = True, "ellipsis"
+            grid.add_row(self._spinner(spinner), line, text.Text(f"{seconds:.0f}s", style="dim"))
+        return grid
+
+    def _spinner(self, module: Any) -> Any:
+        with contextlib.suppress(AttributeError):
+            return self._shared_spinner
+        self._shared_spinner = module.Spinner("dots", style="cyan")
+        return self._shared_spinner
+
+
+def described(seen: run.Run, event: events.Event, verbose: int) -> list[str]:
+    """Return the lines that `event` is worth in a log."""
+    match event:
+        case events.ResourceStarted() if event.op not in ops.QUIET:
+            sign = ops.sign(event.op)
+            lines = [f"{sign.sign} {seen.title(event.urn)}: {sign.doing}"]
+            planned = seen.planned.get(event.urn)
+            if seen.operation != "preview" and planned is not None:
+                lines += [f"  {change.summary}" for change in planned.changes]
+            return lines
+        case events.ResourceProgress():
+            title = f"{seen.title(event.urn)}: " if event.urn else ""
+            return [f"  {title}{event.message}"]
+        case events.ResourceDone() if event.op not in ops.QUIET:
+            sign = ops.sign(event.op)
+            return [f"{sign.sign} {seen.title(event.urn)}: {sign.done} in {event.seconds:.1f}s"]
+        case events.ResourceDone() if verbose:
+            return [f"= {seen.title(event.urn)}: unchanged"]
+        case events.ResourceFailed():
+            first = str(event.error).partition("\n")[0]
+            return [f"✗ {seen.title(event.urn)}: {first}"]
+        case events.Diagnostic() if event.severity != "debug" or verbose > 1:
+            title = f"{seen.title(event.urn)}: " if event.urn else ""
+            return [f"{event.severity}: {title}{event.message}"]
+        case _:
+            return []

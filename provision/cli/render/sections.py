@@ -1,0 +1,54 @@
+"""``status`` as a person reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import console, table, text
+
+if TYPE_CHECKING:
+    from provision.operations import Section, Status
+
+_HEALTH = {
+    "ok": ("✓", "green", "ok"),
+    "drift": ("~", "yellow", "differs"),
+    "failed": ("✗", "bold red", "failed"),
+    "unknown": ("?", "dim", "not known"),
+}
+
+
+def render(found: Status) -> console.Group:
+    """Return every section with its facts, and a last line that says how it is."""
+    parts: list[console.RenderableType] = []
+    for section in found.sections:
+        parts += _section(section)
+    wrong = sum(section.health != "ok" for section in found.sections)
+    last = text.Text()
+    if not found.sections:
+        last.append(f"{found.cluster}: nothing was set up yet. ", style="yellow")
+        last.append("elysium up does it.")
+    elif wrong:
+        last.append(f"{found.cluster}: {wrong} of {len(found.sections)} not as it should be. ")
+        last.append("elysium preview says what differs, elysium up repairs it.")
+        last.stylize("yellow", 0, len(found.cluster))
+    else:
+        last.append(f"{found.cluster}: all is as it should be.", style="green")
+    if found.last_up:
+        last.append(f" Last change: {found.last_up}.", style="dim")
+    return console.Group(*parts, last)
+
+
+def _section(section: Section) -> list[console.RenderableType]:
+    sign, style, word = _HEALTH.get(section.health, _HEALTH["unknown"])
+    head = text.Text()
+    head.append(f"{sign} {section.title}", style=style if section.health != "ok" else "bold")
+    if section.health != "ok":
+        head.append(f"  {word}", style=style)
+    grid = table.Table.grid(padding=(0, 2))
+    for label, value in section.facts:
+        grid.add_row("", text.Text(label, style="dim"), text.Text(value))
+    lines: list[console.RenderableType] = [head]
+    if section.facts:
+        lines.append(grid)
+    lines += [text.Text(f"    {problem}", style=style) for problem in section.problems]
+    return lines

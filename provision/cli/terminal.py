@@ -1,0 +1,140 @@
+"""Where text goes: results to stdout, everything else to stderr, no secret to either."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from provision.cli import redaction
+from provision.secret import Secret
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class _Masked:
+    """A text stream that hides secrets in whatever passes through it."""
+
+    def __init__(self, stream: TextIO, hide: redaction.Redactor) -> None:
+        self._stream = stream
+        self._hide = hide
+
+    def write(self, text: str) -> int:
+        self._stream.write(self._hide(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:
+        return self._stream.encoding
+
+
+class Terminal:
+    """What a command prints to and asks on."""
+
+    def __init__(self, *, color: bool | None = None, json: bool = False) -> None:
+        self.json = json
+        self.hide = redaction.Redactor()
+        self._color = color
+        self._consoles: dict[str, Console] = {}
+
+    @property
+    def live(self) -> bool:
+        """Whether a person watches stderr and lines may be drawn over."""
+        dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
+        return sys.stderr.isatty() and not dumb and not self.json
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is someone to ask."""
+        return sys.stdin.isatty() and sys.stderr.isatty() and not self.json
+
+    def keep_secret(self, secrets: Iterable[Secret]) -> None:
+        """Never print any of `secrets`, whatever brings it up."""
+        self.hide.add(secrets)
+
+    @property
+    def out(self) -> Console:
+        """The console of results."""
+        return self._console("stdout")
+
+    @property
+    def err(self) -> Console:
+        """The console of everything else."""
+        return self._console("stderr")
+
+    def result(self, text: str) -> None:
+        """Print a result."""
+        click.echo(self.hide(text))
+
+    def reveal(self, text: str, *, newline: bool = True) -> None:
+        """Print a result that the user asked to see with its secrets."""
+        click.echo(text, nl=newline)
+
+    def data(self, value: Any) -> None:
+        """Print `value` as one line of JSON: the result, or one event of many."""
+        click.echo(self.hide(json.dumps(value, ensure_ascii=False, default=str)))
+
+    def say(self, text: str = "") -> None:
+        """Tell the user something that is not the result."""
+        if not self.json:
+            click.echo(self.hide(text), err=True)
+
+    def note(self, label: str, text: str, color: str) -> None:
+        """Tell the user something with a coloured word in front: also beside JSON."""
+        styled = click.style(label, fg=color, bold=True) if self._colored() else label
+        click.echo(f"{styled} {self.hide(text)}", err=True)
+
+    def warn(self, text: str) -> None:
+        """Tell the user of something that may hurt later."""
+        self.note("warning:", text, "yellow")
+
+    def confirm(self, question: str, *, default: bool = False) -> bool:
+        """Ask yes or no, on stderr."""
+        return click.confirm(question, default=default, err=True)
+
+    def ask(self, question: str, *, default: str | None = None, secret: bool = False) -> str:
+        """Ask for a text, on stderr; a secret one is not shown."""
+        answer: str = click.prompt(
+            question, default=default, hide_input=secret, err=True, show_default=bool(default)
+        )
+        if secret:
+            self.keep_secret([Secret(answer)])
+        return answer.strip()
+
+    def _colored(self) -> bool:
+        if self._color is not None:
+            return self._color
+        if "NO_COLOR" in os.environ:
+            return False
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def _console(self, name: str) -> Console:
+        if name not in self._consoles:
+            from rich.console import Console
+
+            stream = sys.stdout if name == "stdout" else sys.stderr
+            masked: Any = _Masked(stream, self.hide)
+            self._consoles[name] = Console(
+                file=masked,
+                no_color=True if self._color is False else None,
+                highlight=False,
+                markup=False,
+                emoji=False,
+                # In a pipe a line is a line, however long.
+                width=None if stream.isatty() else 10_000,
+            )
+        return self._consoles[name]
