@@ -19,7 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 demo: setup ## A whole cluster in a sandbox, from nothing (needs Linux and root)
-	$(BIN)/elysium sandbox demo
+	$(BIN)/elysium demo
 
 fmt: setup ## Format the code
 	$(BIN)/ruff format .

@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provision.provider import scaffold
-from provision.sandbox import lifecycle, model, node
+from provision.sandbox import model, node, tryout
 from provision.sandbox.forge import client
 
 ELYSIUM = pathlib.Path(sys.executable).with_name("elysium")
@@ -76,19 +75,16 @@ class Lab:
         return Done(args=args, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     def on_node(self, script: str, *, check: bool = True) -> str:
-        """Run `script` on the node as root, from outside SSH, and return what it printed."""
-        done = node.run(self.sandbox.node, script, check=check)
+        """Run `script` on the node as root and return what it printed."""
+        done = node.run(self.sandbox.node, script, timeout=120)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{script}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
     @property
     def forge(self) -> client.Forge:
         """The forge's control client."""
-        from provision.sandbox.forge import control
-
-        info = control.read_info(lifecycle.folder_of(self.sandbox.name) / "forge")
-        if info is None:
-            raise AssertionError("the forge is not running")
-        return client.Forge(info)
+        return tryout.forge_of(self.sandbox)
 
     def kubectl(self, *args: str) -> Any:
         """Run kubectl on the node and return its JSON answer."""
@@ -101,56 +97,24 @@ def make(sandbox: model.Sandbox, folder: pathlib.Path, *, cluster: str = "kyrion
     folder.mkdir(parents=True, exist_ok=True)
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    forge, azure = sandbox.forge, sandbox.azure
-    if forge is None or azure is None or sandbox.artifacts is None:
-        raise AssertionError("the sandbox is not a whole one")
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "PULUMI_CONFIG_PASSPHRASE": "correct horse battery staple",
-        "GITHUB_TOKEN": pathlib.Path(forge.token_file).read_text().strip(),
         "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(pathlib.Path.home() / ".cache")),
     }
     lab = Lab(sandbox=sandbox, folder=folder, cluster=cluster, environ=environ)
-    if not lab.forge.files():
-        lab.forge.seed_repository(dict(scaffold.render(cluster)))
+    tryout.seed_repository(sandbox, cluster)
     return lab
 
 
 def configure(lab: Lab) -> None:
     """Write the stack's configuration as a user would, with the program itself."""
-    sandbox = lab.sandbox
-    forge, azure, artifacts = sandbox.forge, sandbox.azure, sandbox.artifacts
-    if forge is None or azure is None or artifacts is None:
-        raise AssertionError("the sandbox is not a whole one")
-    lab.elysium(
-        "init",
-        "--yes",
-        *("--cluster", lab.cluster),
-        *("--host", sandbox.node.host),
-        *("--user", sandbox.node.user),
-        *("--identity-file", str(sandbox.node.identity_file)),
-        *("--host-key", sandbox.node.host_key),
-        *("--github", f"{forge.owner}/{forge.repository}"),
-        "--gpu",
-    ).ok()
-    settings = {
-        "github.baseUrl": forge.api,
-        "github.sshHost": forge.ssh_host,
-        "github.sshPort": str(forge.ssh_port),
-        "artifacts.mirror": str(artifacts.mirror),
-        "artifacts.pins": str(artifacts.pins),
-        "media.remote.type": "azureblob",
-        "media.remote.account": azure.account,
-        "media.remote.endpoint": azure.endpoint,
-        "media.path": azure.container,
-        "flux.interval": "2s",
-    }
-    for key, value in settings.items():
+    lab.elysium(*tryout.init_arguments(lab.sandbox, lab.cluster)).ok()
+    for key, value in {**tryout.settings(lab.sandbox), "flux.interval": "2s"}.items():
         lab.elysium("config", "set", key, value).ok()
-    lab.elysium(
-        "config", "set", "--secret", "media.remote.key", stdin=azure.key().reveal() + "\n"
-    ).ok()
+    key = tryout.media_key(lab.sandbox)
+    lab.elysium("config", "set", "--secret", "media.remote.key", stdin=key + "\n").ok()
     lab.elysium("config", "validate").ok()
 
 

@@ -1,0 +1,115 @@
+"""``elysium demo``: everything once, in a sandbox, as a user would type it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provision.cli import lazy
+from provision.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from provision.sandbox.model import Sandbox
+
+
+@click.command(
+    cls=lazy.Command,
+    examples="""
+    elysium demo
+    elysium sandbox down --name demo
+    """,
+)
+@click.option("--name", default="demo", show_default=True, help="The sandbox to use.")
+@click.pass_obj
+def demo(called: Settings, name: str) -> None:
+    """Bring up a whole cluster in a sandbox, from nothing.
+
+    Starts a sandbox, puts a small GitOps repository on its forge, and runs
+    the commands you would type for a real node: init, config set, up, status.
+    Every command is shown before it runs. Needs Linux, systemd and root.
+    """
+    from provision import errors
+    from provision.sandbox import lifecycle, tryout
+
+    say = called.terminal.say
+    began = time.monotonic()
+    _show(called, ["sandbox", "up", "--name", name])
+    _run(Path.cwd(), ["sandbox", "up", "--name", name])
+    box = lifecycle.load(name)
+    ready = time.monotonic()
+    if tryout.seed_repository(box):
+        say("A small GitOps repository is on the sandbox's forge now.")
+    folder = tryout.prepared_folder(Path.cwd() / ".elysium")
+    _configure(called, folder, box)
+    for arguments in (["preview", "--no-diff"], ["up", "--yes"], ["status"]):
+        _show(called, arguments)
+        _run(folder, arguments)
+    looked = _look(box)
+    if not looked:
+        raise errors.ElysiumError(
+            "the media library is mounted and shows no file", hint="elysium sandbox ssh"
+        )
+    done = time.monotonic()
+    say("")
+    say(f"On the node, ls /mnt/media-library shows: {looked}")
+    say(f"Sandbox ready after {ready - began:.0f} s, cluster after {done - began:.0f} s.")
+    say("")
+    say("Look around:")
+    say(f"  cd {shlex.quote(os.path.relpath(folder))} && elysium status")
+    say(f"  elysium sandbox ssh --name {name} -- k3s kubectl get kustomizations -A")
+    say(f"  elysium sandbox status --name {name}   # what is real in it, and what is stood in")
+    say("Take it down:")
+    say(f"  elysium sandbox down --name {name}")
+
+
+def _configure(called: Settings, folder: Path, box: Sandbox) -> None:
+    from provision.sandbox import tryout
+
+    if not (folder / f"Pulumi.{tryout.CLUSTER}.yaml").exists():
+        arguments = tryout.init_arguments(box)
+        _show(called, arguments)
+        _run(folder, arguments)
+    for key, value in tryout.settings(box).items():
+        _show(called, ["config", "set", key, value])
+        _run(folder, ["config", "set", key, value], quiet=True)
+    _show(called, ["config", "set", "--secret", "media.remote.key"])
+    _run(
+        folder,
+        ["config", "set", "--secret", "media.remote.key"],
+        stdin=tryout.media_key(box) + "\n",
+        quiet=True,
+    )
+    # The sandbox may be a new one with a new host key, whatever the file says.
+    for key, value in (("nodes[0].hostKey", box.node.host_key), ("nodes[0].host", box.node.host)):
+        _run(folder, ["config", "set", key, value], quiet=True)
+
+
+def _show(called: Settings, arguments: list[str]) -> None:
+    called.terminal.say("")
+    called.terminal.say(f"$ elysium {shlex.join(arguments)}")
+
+
+def _run(
+    folder: Path, arguments: list[str], *, stdin: str | None = None, quiet: bool = False
+) -> None:
+    command = [sys.executable, "-m", "provision.cli", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, input=stdin, text=True, check=False, capture_output=quiet
+    )
+    if done.returncode != 0:
+        if quiet:
+            click.echo(done.stderr, err=True)
+        raise click.exceptions.Exit(done.returncode)
+
+
+def _look(box: Sandbox) -> str:
+    from provision.sandbox import node
+
+    return " ".join(node.run(box.node, "ls /mnt/media-library", timeout=300).stdout.split())

@@ -1,0 +1,89 @@
+"""A cluster to try in a sandbox: its repository, and what `elysium init` is told.
+
+The demonstration and the end-to-end tests do the same with it, as a user would:
+`init_arguments`, then ``config set`` for each of `settings`, then ``up``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provision import errors
+from provision.provider import scaffold
+from provision.sandbox import model
+from provision.sandbox.forge import client
+
+CLUSTER = "kyrion"
+
+
+def forge_of(sandbox: model.Sandbox) -> client.Forge:
+    """Return the control client of the sandbox's forge.
+
+    Raises:
+        errors.ElysiumError: when it is not running.
+    """
+    info = client.read_info(sandbox.forge.root) if sandbox.forge else None
+    if info is None:
+        raise errors.ElysiumError(
+            f"the forge of sandbox {sandbox.name} is not running",
+            hint=f"elysium sandbox up --name {sandbox.name}",
+        )
+    return client.Forge(info)
+
+
+def seed_repository(sandbox: model.Sandbox, cluster: str = CLUSTER) -> bool:
+    """Put a small GitOps repository on the forge, unless one is there; say whether it did."""
+    forge = forge_of(sandbox)
+    if forge.head():
+        return False
+    forge.seed_repository(dict(scaffold.render(cluster, flux_in_git=True)))
+    return True
+
+
+def init_arguments(sandbox: model.Sandbox, cluster: str = CLUSTER) -> list[str]:
+    """Return the arguments of ``elysium`` that write the stack's configuration."""
+    forge, node = _whole(sandbox)[0], sandbox.node
+    return [
+        *("init", "--yes", "--cluster", cluster),
+        *("--host", node.host, "--user", node.user),
+        *("--identity-file", str(node.identity_file), "--host-key", node.host_key),
+        *("--github", f"{forge.owner}/{forge.repository}", "--gpu"),
+    ]
+
+
+def settings(sandbox: model.Sandbox) -> dict[str, str]:
+    """Return what ``elysium config set`` is told, by key. No secret is in it."""
+    forge, azure, artifacts = _whole(sandbox)
+    return {
+        "github.baseUrl": forge.api,
+        "github.sshHost": forge.ssh_host,
+        "github.sshPort": str(forge.ssh_port),
+        "github.tokenFile": str(forge.token_file),
+        "artifacts.mirror": str(artifacts.mirror),
+        "artifacts.pins": str(artifacts.pins),
+        "media.remote.type": "azureblob",
+        "media.remote.account": azure.account,
+        "media.remote.endpoint": azure.endpoint,
+        "media.path": azure.container,
+    }
+
+
+def _whole(sandbox: model.Sandbox) -> tuple[model.Forge, model.Azure, model.Artifacts]:
+    if sandbox.forge is None or sandbox.azure is None or sandbox.artifacts is None:
+        raise errors.ElysiumError(
+            f"sandbox {sandbox.name} is a node alone",
+            hint=f"elysium sandbox up --name {sandbox.name} --fresh",
+        )
+    return sandbox.forge, sandbox.azure, sandbox.artifacts
+
+
+def media_key(sandbox: model.Sandbox) -> str:
+    """Return the key of the media library's account, in clear, for a command's standard input."""
+    return _whole(sandbox)[1].key().reveal()
+
+
+def prepared_folder(base: Path) -> Path:
+    """Return the folder of the demonstration's stack, made if need be."""
+    folder = base / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
