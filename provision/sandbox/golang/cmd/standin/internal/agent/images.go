@@ -19,9 +19,11 @@ type program struct {
 
 // realController are the arguments of a controller-runtime program that shares
 // the node's network with others and is alone: no listeners that could clash,
-// no lease to wait for after a crash, no events sent to a stand-in.
+// no lease to wait for after a crash, no events sent to a stand-in. It looks
+// again at what waits for a dependency every 2 s, for whoever watches.
 var realController = []string{
 	"--metrics-addr=0", "--health-addr=0", "--enable-leader-election=false", "--events-addr=",
+	"--requeue-dependency=2s",
 }
 
 // programs are the images with a program, by the end of their repository.

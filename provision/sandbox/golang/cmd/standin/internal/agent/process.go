@@ -22,7 +22,7 @@ const (
 	// program; see RunContainer.
 	ContainerCommand = "sandbox-container"
 	accountMount     = "/run/secrets/kubernetes.io/serviceaccount"
-	processGrace     = 2 * time.Second
+	processGrace     = time.Second
 	longestPause     = 10 * time.Second
 )
 

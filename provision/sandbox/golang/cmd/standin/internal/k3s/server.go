@@ -21,7 +21,7 @@ import (
 // grace is how long a component may take to end. The components of k3s end
 // with its process, so a short one is true to it; SQLite's log keeps what was
 // committed.
-const grace = 2 * time.Second
+const grace = time.Second
 
 // serve runs a server until it is told to stop or a component ends.
 func serve(args []string, version string) error {
