@@ -450,6 +450,19 @@ def test_an_existing_kustomization_is_never_overwritten(world):
     assert SYNC_FILE in tree(world)
 
 
+def test_a_kustomization_that_comes_while_committing_is_not_overwritten(world, monkeypatch):
+    run(COMPONENTS, world, C_INPUTS)
+    real = world.hub.commit
+
+    def commit(branch, message, files, *, if_absent=()):
+        world.hub.write("main", "theirs", {KUSTOMIZATION_FILE: "resources: []\n"})
+        return real(branch, message, files, if_absent=if_absent)
+
+    monkeypatch.setattr(world.hub, "commit", commit)
+    run(SYNC, world, S_INPUTS)
+    assert tree(world)[KUSTOMIZATION_FILE] == "resources: []\n"
+
+
 def test_the_sync_file_of_flux_bootstrap_is_left_as_it_is(world):
     theirs = sync_files.render(
         S_INPUTS | {"gitUrl": "ssh://git@github.com/me/home", "interval": "1m0s"}
