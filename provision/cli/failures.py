@@ -49,7 +49,7 @@ def _tell(called: Settings, name: str, code: int, error: errors.ElysiumError) ->
     terminal = called.terminal
     if called.json:
         problems = getattr(error, "problems", [])
-        terminal.data(
+        terminal.event(
             {
                 "event": "error",
                 "class": name,

@@ -22,7 +22,7 @@ COMMANDS = {
     "kubeconfig": (f"{_COMMANDS}.kubeconfig:kubeconfig", "Print or merge the kubeconfig."),
     "destroy": (f"{_COMMANDS}.destroy:destroy", "Take the cluster down again."),
     "sandbox": (f"{_COMMANDS}.sandbox:sandbox", "A throwaway node and GitHub to try it on."),
-    "demo": (f"{_COMMANDS}.demo:demo", "All of it once, in a sandbox, from nothing."),
+    "demo": (f"{_COMMANDS}.demo:demo", "Bring up a whole cluster in a sandbox, from nothing."),
     "completion": (
         f"{_COMMANDS}.completion:completion",
         "Print a script for your shell's Tab key.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import sys
@@ -15,6 +16,10 @@ from provision.secret import Secret
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+SCHEMA = 1
+"""The version of the JSON lines; raised when a field changes its meaning or goes."""
 
 
 class _Masked:
@@ -87,6 +92,12 @@ class Terminal:
     def data(self, value: Any) -> None:
         """Print `value` as one line of JSON: the result, or one event of many."""
         click.echo(self.hide(json.dumps(value, ensure_ascii=False, default=str)))
+
+    def event(self, body: dict[str, Any]) -> None:
+        """Print one line of the event stream, as ``docs/events.md`` describes it."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        version = {"schema": SCHEMA} if body["event"] == "prelude" else {}
+        self.data({"event": body["event"], "time": now, **version, **body})
 
     def say(self, text: str = "") -> None:
         """Tell the user something that is not the result."""

@@ -38,7 +38,7 @@ def destroy(called: Settings, keep_data: bool, yes: bool, **options: Any) -> Non
         lost = operations.losses(stack, keep_data=keep_data)
         listening.pause()
         if called.json:
-            terminal.data(reporter.stamped({"event": "losses", "losses": lost}))
+            terminal.event({"event": "losses", "losses": lost})
         terminal.say("This takes away:")
         for line in lost:
             terminal.say(f"  - {line}")

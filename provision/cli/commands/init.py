@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from provision.cli import lazy, newcluster
+from provision.cli import lazy
 from provision.cli.settings import Settings
 
 
@@ -44,6 +44,7 @@ def init(called: Settings, yes: bool, **given: Any) -> None:
     there is none, and a line in .gitignore for the state.
     """
     from provision import config_file
+    from provision.cli import newcluster
 
     if not yes and not called.terminal.can_ask:
         raise click.UsageError(

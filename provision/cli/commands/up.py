@@ -46,6 +46,6 @@ def up(called: Settings, yes: bool, diff: bool, **options: Any) -> None:
                 return
         done = operations.up(stack, on_event=listening.on_event, options=wanted)
     if called.json:
-        called.terminal.data(reporter.stamped(summary.as_json(done)))
+        called.terminal.event(summary.as_json(done))
     else:
         called.terminal.out.print(summary.render(stack.config, done))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import threading
 import time
 from types import TracebackType
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from rich import live
 
     from provision.cli.settings import Settings
-
-SCHEMA = 1
-"""The version of the JSON lines; raised when a field changes its meaning or goes."""
 
 
 def of(called: Settings) -> Reporter:
@@ -77,21 +73,11 @@ class JsonLines(Reporter):
 
     def show(self, event: events.Event) -> None:
         """Print `event`."""
-        self._put(events.to_json(event))
+        self._terminal.event(events.to_json(event))
 
     def show_step(self, message: str) -> None:
         """Print a step."""
-        self._put({"event": "step", "message": message})
-
-    def _put(self, body: dict[str, Any]) -> None:
-        self._terminal.data(stamped(body))
-
-
-def stamped(body: dict[str, Any]) -> dict[str, Any]:
-    """Return `body` with the time it was printed at, and the schema's version in a prelude."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    extra = {"schema": SCHEMA} if body["event"] == "prelude" else {}
-    return {"event": body.pop("event"), "time": now, **extra, **body}
+        self._terminal.event({"event": "step", "message": message})
 
 
 class Lines(Reporter):

@@ -1,0 +1,121 @@
+"""The JSON lines, described: JSON Schema (draft 2020-12) made from the events themselves."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import typing
+from typing import Any, Literal
+
+from provision.cli import terminal
+from provision.engine import events
+
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+_COUNTS = {"type": "object", "additionalProperties": {"type": "integer"}}
+
+_OWN: dict[str, tuple[str, dict[str, Any]]] = {
+    "step": (
+        "Something is going on outside any resource: preflight, or building a sandbox.",
+        {"message": _TEXT},
+    ),
+    "losses": ("What `destroy` would take away, before it begins.", {"losses": _TEXTS}),
+    "result": (
+        "How an `up` ended; its last line. Secrets among the outputs are `***`.",
+        {
+            "counts": _COUNTS,
+            "seconds": {"type": "number"},
+            "changed": {"type": "boolean"},
+            "steps": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"what": _TEXT, "seconds": {"type": "number"}},
+                    "required": ["what", "seconds"],
+                    "additionalProperties": False,
+                },
+            },
+            "outputs": {"type": "object"},
+        },
+    ),
+    "error": (
+        "The command failed; the last line. `exitCode` is the exit status of the process.",
+        {
+            "class": _TEXT,
+            "exitCode": {"type": "integer"},
+            "summary": _TEXT,
+            "detail": _TEXT,
+            "hint": _TEXT,
+            "problems": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": dict.fromkeys(("message", "where", "key", "hint"), _TEXT),
+                    "required": ["message", "where", "key", "hint"],
+                    "additionalProperties": False,
+                },
+            },
+        },
+    ),
+}
+
+
+def lines() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return for each kind of line what it means, and the schema of its own fields."""
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for kind in typing.get_args(events.Event):
+        name = _kebab(kind.__name__)
+        meaning = " ".join((kind.__doc__ or "").split())
+        fields = _fields(kind)
+        if name == "prelude":
+            fields = {"schema": {"const": terminal.SCHEMA}, **fields}
+        found[name] = (meaning, fields)
+    return found | _OWN
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema that every line of ``--json`` satisfies."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "One line of elysium --json",
+        "oneOf": [
+            {
+                "title": name,
+                "description": meaning,
+                "type": "object",
+                "properties": {"event": {"const": name}, "time": _TEXT, **fields},
+                "required": ["event", "time", *fields],
+                "additionalProperties": False,
+            }
+            for name, (meaning, fields) in lines().items()
+        ],
+    }
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: _of(hints[field.name]) for field in dataclasses.fields(kind)}
+
+
+def _of(hint: Any) -> dict[str, Any]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return {"enum": list(arguments)}
+    if origin is tuple:
+        return {"type": "array", "items": _of(arguments[0])}
+    if origin is collections.abc.Mapping:
+        return {"type": "object", "additionalProperties": _of(arguments[1])}
+    if dataclasses.is_dataclass(hint):
+        fields = _fields(hint)
+        return {
+            "type": "object",
+            "properties": fields,
+            "required": list(fields),
+            "additionalProperties": False,
+        }
+    simple = {str: "string", int: "integer", float: "number", bool: "boolean", Exception: "string"}
+    return {"type": simple[hint]} if hint in simple else {}
+
+
+def _kebab(name: str) -> str:
+    return "".join("-" + c.lower() if c.isupper() else c for c in name).lstrip("-")
