@@ -105,6 +105,7 @@ def _system() -> str:
     return (
         "f uname; uname -n; uname -r; uname -m; printf '\\0'\n"
         "if [ -d /run/systemd/system ]; then f systemd; f 1; fi\n"
+        "if [ -e /sys/fs/cgroup/cgroup.controllers ]; then f cgroup2; f 1; fi\n"
         f"f pseudo; grep -s '' {' '.join(PSEUDO_FILES)}; printf '\\0'\n"
     )
 

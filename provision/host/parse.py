@@ -252,11 +252,10 @@ def _system(raw: _Raw, *, sent: float, received: float) -> facts.SystemFacts:
         for key, _, value in (line.partition(":") for line in pseudo.get("/proc/meminfo", []))
     }
     name, kernel, machine = [*raw.values.get("uname", "").splitlines(), "", "", ""][:3]
-    controllers = first("/sys/fs/cgroup/cgroup.controllers").split()
-    cgroup2 = "/sys/fs/cgroup/cgroup.controllers" in pseudo
-    if not cgroup2:  # version 1: the controllers that are enabled (last column)
-        rows = [line.split() for line in pseudo.get("/proc/cgroups", [])]
-        controllers = [row[0] for row in rows if len(row) == 4 and row[3] == "1"]
+    # Version 1, or both side by side: those that are enabled (the last column).
+    rows = [line.split() for line in pseudo.get("/proc/cgroups", [])]
+    controllers = {row[0] for row in rows if len(row) == 4 and row[3] == "1"}
+    controllers |= set(first("/sys/fs/cgroup/cgroup.controllers").split())
     return facts.SystemFacts(
         hostname=name,
         machine=machine,
@@ -272,7 +271,7 @@ def _system(raw: _Raw, *, sent: float, received: float) -> facts.SystemFacts:
         memory_available=_kibibytes(memory.get("MemAvailable", "")),
         clock_skew=_skew(raw.values.get("date", ""), sent, received),
         controllers=frozenset(controllers),
-        cgroup2=cgroup2,
+        cgroup2="cgroup2" in raw.values,
         filesystems=frozenset(
             line.split()[-1] for line in pseudo.get("/proc/filesystems", []) if line.strip()
         ),
