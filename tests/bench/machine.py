@@ -1,0 +1,87 @@
+"""What a run was measured on, and how one command is measured."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import platform
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+class Failed(Exception):
+    """A measured command did not do its work; the text says which and what it said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """One command: wall seconds, peak memory of its largest process in MB, what it printed."""
+
+    seconds: float
+    memory: float
+    output: str
+
+
+def describe() -> str:
+    """Return one line about this machine: cores, processor, memory, kernel, Python, load."""
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / MIB / 1024
+    return (
+        f"{cores} cores ({_processor()}), {memory:.0f} GiB, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} at the start"
+    )
+
+
+def measure(
+    argv: Sequence[str],
+    *,
+    stdin: str = "",
+    environ: Mapping[str, str] | None = None,
+    folder: pathlib.Path | None = None,
+    timeout: float = 600,
+) -> Ran:
+    """Run `argv` and return what it took, by wait4(2).
+
+    Raises:
+        Failed: when it ends with another status than 0, or not in time.
+    """
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+        given.write(stdin.encode())
+        given.seek(0)
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            argv,
+            stdin=given,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=None if environ is None else dict(environ),
+            cwd=folder,
+            start_new_session=True,
+        )
+        timer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
+        timer.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - began
+        finally:
+            timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        output = said.read().decode("utf-8", "replace")
+    if process.returncode != 0:
+        raise Failed(f"{argv[0]} ended with {process.returncode}: {output[-2000:]}")
+    return Ran(seconds=seconds, memory=usage.ru_maxrss / 1024, output=output)
+
+
+def _processor() -> str:
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return " ".join(line.partition(":")[2].split())
+    return platform.machine()
