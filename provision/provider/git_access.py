@@ -126,9 +126,9 @@ def _why_write(facts: Facts, pair: git_key.KeyPair | None) -> str:
 
 
 class GitAccess(Resource[Facts]):
-    """One deploy key for one cluster. Inputs and outputs: see the brief in ``resources``.
+    """One deploy key for one cluster.
 
-    Besides the documented inputs, `rotation` (any text that was not used
+    Besides the inputs that the program gives, `rotation` (any text that was not used
     before) asks for a new key.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from provision import errors
-from provision.provider import components, git_access, resource, scaffold, sync
+from provision.provider import components, flux_wait, git_access, resource, scaffold, sync
 
 PATH = "clusters/kyrion"
 NAMES = ["source-controller", "kustomize-controller", "image-automation-controller"]
@@ -200,7 +200,11 @@ def test_lost_sync_objects_are_made_again(world, wanted, states):
     assert plans(world, wanted, states) == []
 
 
-def test_a_tree_that_does_not_build_is_named_with_all_that_fails(world, wanted, states):
+def test_a_tree_that_does_not_build_is_named_with_all_that_fails(
+    world, wanted, states, monkeypatch
+):
+    monkeypatch.setattr(flux_wait, "_TRY_AGAIN_AFTER", (1.0, 3.0))
+    monkeypatch.setattr(flux_wait, "_FINAL_AFTER", 8.0)
     world.fresh()
     good = {
         path: world.hub.read_file(path, world.hub.head())
