@@ -35,6 +35,10 @@ type Node struct {
 	Taints  []string // key=value:effect, as k3s takes them
 	APIPort int
 	CAFile  string
+	// ClientCAFile and ServingCert (a path without .crt and .key) are for what
+	// the API server asks of a kubelet.
+	ClientCAFile string
+	ServingCert  string
 	// StorageDir holds the volumes of the local-path storage class; empty
 	// turns its provisioner off.
 	StorageDir string
@@ -60,6 +64,10 @@ func Run(ctx context.Context, config *rest.Config, spawner *spawn.Spawner, node 
 
 	status := &nodeStatus{api: api, direct: manage.GetAPIReader(), node: node, recheck: make(chan struct{}, 1)}
 	if err := manage.Add(manager.RunnableFunc(status.run)); err != nil {
+		return err
+	}
+	logs := &logServer{api: api, node: node}
+	if err := manage.Add(manager.RunnableFunc(logs.run)); err != nil {
 		return err
 	}
 	pods := &podReconciler{

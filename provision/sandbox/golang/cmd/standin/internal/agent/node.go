@@ -130,6 +130,7 @@ func (s *nodeStatus) fill(status *corev1.NodeStatus, gpus corev1.ResourceList, n
 		{Type: corev1.NodeInternalIP, Address: s.node.IP},
 		{Type: corev1.NodeHostName, Address: s.node.Name},
 	}
+	status.DaemonEndpoints.KubeletEndpoint.Port = kubeletPort
 	status.NodeInfo = corev1.NodeSystemInfo{
 		MachineID:               word("/etc/machine-id"),
 		BootID:                  word("/proc/sys/kernel/random/boot_id"),

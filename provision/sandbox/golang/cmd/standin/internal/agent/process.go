@@ -36,9 +36,11 @@ type process struct {
 	log         string
 	changed     func()
 
+	begun   chan struct{} // closed once it is known whether it starts
 	stop    chan struct{}
 	stopped chan struct{}
 
+	once     sync.Once
 	mutex    sync.Mutex
 	now      state
 	restarts int32
@@ -55,6 +57,7 @@ func (p *process) set(change func(*state)) {
 	change(&p.now)
 	p.now.restarts = p.restarts
 	p.mutex.Unlock()
+	p.once.Do(func() { close(p.begun) })
 	p.changed()
 }
 

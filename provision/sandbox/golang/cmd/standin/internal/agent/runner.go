@@ -40,6 +40,7 @@ type runner struct {
 // workload is one pod that is running here.
 type workload struct {
 	uid       types.UID
+	logs      string
 	processes map[string]*process
 }
 
@@ -75,6 +76,11 @@ func (r *runner) ensure(ctx context.Context, pod *corev1.Pod) (map[string]state,
 	}
 	states := map[string]state{}
 	for name, process := range running.processes {
+		select {
+		case <-process.begun:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 		states[name] = process.state()
 	}
 	return states, nil
@@ -91,7 +97,7 @@ func (r *runner) start(ctx context.Context, pod *corev1.Pod) (*workload, error) 
 			return nil, err
 		}
 	}
-	result := &workload{uid: pod.UID, processes: map[string]*process{}}
+	result := &workload{uid: pod.UID, logs: podLogs(pod), processes: map[string]*process{}}
 	for i := range pod.Spec.Containers {
 		container := &pod.Spec.Containers[i]
 		what, ok := programOf(container.Image)
@@ -107,7 +113,7 @@ func (r *runner) start(ctx context.Context, pod *corev1.Pod) (*workload, error) 
 		environment["KUBERNETES_SERVICE_HOST"] = "127.0.0.1"
 		environment["KUBERNETES_SERVICE_PORT"] = fmt.Sprint(r.node.APIPort)
 		environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-		logs := filepath.Join(logsDir, fmt.Sprintf("%s_%s_%s", pod.Namespace, pod.Name, pod.UID), container.Name)
+		logs := filepath.Join(podLogs(pod), container.Name)
 		if err := os.MkdirAll(logs, 0o755); err != nil {
 			return nil, err
 		}
@@ -120,6 +126,7 @@ func (r *runner) start(ctx context.Context, pod *corev1.Pod) (*workload, error) 
 			log:         filepath.Join(logs, "0.log"),
 			changed:     func() { r.changed(pod) },
 			restarts:    restartsSoFar(pod, container.Name),
+			begun:       make(chan struct{}),
 			stop:        make(chan struct{}),
 			stopped:     make(chan struct{}),
 		}
@@ -173,7 +180,7 @@ func accountDir(podDirectory string) string {
 	return filepath.Join(podDirectory, "volumes", "kubernetes.io~projected", "kube-api-access")
 }
 
-// forget stops the pod's processes and removes its folder.
+// forget stops the pod's processes and removes its folder and logs.
 func (r *runner) forget(key types.NamespacedName) {
 	r.mutex.Lock()
 	known := r.workloads[key]
@@ -192,6 +199,7 @@ func (r *runner) forget(key types.NamespacedName) {
 	}
 	// What is left of it does no harm: nothing reads a folder by another UID.
 	_ = os.RemoveAll(filepath.Join(podsDir, string(known.uid)))
+	_ = os.RemoveAll(known.logs)
 }
 
 // stopAll ends every process, for the end of the agent.

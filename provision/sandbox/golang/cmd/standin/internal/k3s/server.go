@@ -109,14 +109,16 @@ func (s *server) run(ctx context.Context, version string) error {
 		return cause(ctx, nil)
 	}
 	err = agent.Run(ctx, config, s.spawner, agent.Node{
-		Name:       s.options.nodeName,
-		IP:         s.options.nodeIP,
-		Version:    version,
-		Labels:     s.options.labels,
-		Taints:     s.options.taints,
-		APIPort:    s.options.port,
-		CAFile:     s.options.tls("server-ca.crt"),
-		StorageDir: storageDir(s.options),
+		Name:         s.options.nodeName,
+		IP:           s.options.nodeIP,
+		Version:      version,
+		Labels:       s.options.labels,
+		Taints:       s.options.taints,
+		APIPort:      s.options.port,
+		CAFile:       s.options.tls("server-ca.crt"),
+		ClientCAFile: s.options.tls("client-ca.crt"),
+		ServingCert:  s.options.tls("serving-kubelet"),
+		StorageDir:   storageDir(s.options),
 	})
 	return cause(ctx, err)
 }

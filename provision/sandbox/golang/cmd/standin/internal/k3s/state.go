@@ -92,6 +92,9 @@ func certificates(o *options) error {
 		what leaf
 	}{
 		{server, "serving-kube-apiserver", serving},
+		{server, "serving-kubelet", leaf{
+			name: o.nodeName, names: []string{o.nodeName, "localhost"}, addresses: []net.IP{net.ParseIP(o.nodeIP)},
+		}},
 		{client, "client-admin", leaf{name: "system:admin", organization: "system:masters"}},
 		{client, "client-controller", leaf{name: "system:kube-controller-manager"}},
 		{client, "client-kube-apiserver", leaf{name: "system:apiserver", organization: "system:masters"}},
