@@ -61,6 +61,11 @@ class World:
     def called(self, *methods: str) -> list[str]:
         return [f"{m} {n}" for m, n in self.calls if not methods or m in methods]
 
+    def change(self, work: Callable[[], Any]) -> Any:
+        """Do something to the things, alone."""
+        with self.lock:
+            return work()
+
     def note(self, method: str, name: str) -> None:
         with self.lock:
             self.calls.append((method, name))
@@ -122,11 +127,15 @@ class Memory(protocol.Provider):
             self.world.note("preview-create", request.name)
             return protocol.CreateResponse("", dict(request.properties))
         self.world.note("create", request.name)
-        with self.world.lock:
+
+        def make() -> int:
             self.world.made += 1
-            number = self.world.made
-            id_ = f"{request.name}-{number}"
-            self.world.things[id_] = plain_map(request.properties)
+            made = self.world.made
+            self.world.things[f"{request.name}-{made}"] = plain_map(request.properties)
+            return made
+
+        number = self.world.change(make)
+        id_ = f"{request.name}-{number}"
         outputs = dict(request.properties)
         outputs["made"] = PropertyValue(float(number))
         outputs["echo"] = PropertyValue(f"echo of {request.name}")
@@ -151,14 +160,13 @@ class Memory(protocol.Provider):
             self.world.note("preview-update", request.name)
             return protocol.UpdateResponse(outputs)
         self.world.note("update", request.name)
-        with self.world.lock:
-            self.world.things[request.resource_id] = plain_map(request.news)
+        new = {request.resource_id: plain_map(request.news)}
+        self.world.change(lambda: self.world.things.update(new))
         return protocol.UpdateResponse(outputs)
 
     async def delete(self, request: protocol.DeleteRequest) -> None:
         self.world.note("delete", request.name)
-        with self.world.lock:
-            self.world.things.pop(request.resource_id, None)
+        self.world.change(lambda: self.world.things.pop(request.resource_id, None))
         self.world.note("deleted", request.name)
 
 

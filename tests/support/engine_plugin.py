@@ -1,0 +1,66 @@
+"""The test provider as a plugin process: its world in a file that all processes share.
+
+engine_plugin.py WORLD.json [engine address]
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import engine_provider
+
+
+class FileWorld(engine_provider.World):
+    """A world in a file; `failures` are (method, name) pairs that raise."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        if not path.exists():
+            self.save()
+        self.load()
+
+    def save(self) -> None:
+        body = {
+            "things": self.things,
+            "calls": self.calls,
+            "made": self.made,
+            "failures": getattr(self, "failures", []),
+        }
+        self.path.write_text(json.dumps(body))
+
+    def load(self) -> None:
+        body = json.loads(self.path.read_text())
+        self.things, self.made = body["things"], body["made"]
+        self.calls = [tuple(each) for each in body["calls"]]
+        self.failures = [tuple(each) for each in body["failures"]]
+
+    def note(self, method: str, name: str) -> None:
+        self._locked(lambda: self.calls.append((method, name)))
+        if (method, name) in self.failures:
+            raise RuntimeError(f"{method} of {name} went wrong")
+
+    def change(self, work: Callable[[], Any]) -> Any:
+        return self._locked(work)
+
+    def _locked(self, work: Callable[[], Any]) -> Any:
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.load()
+            result = work()
+            self.save()
+            return result
+
+
+if __name__ == "__main__":
+    from pulumi.provider.experimental import server
+
+    world = FileWorld(Path(sys.argv.pop(1)))
+    server.main(sys.argv[1:], "1.0.0", engine_provider.Memory(world))
