@@ -51,8 +51,9 @@ class Filter(logging.Filter):
         """Rewrite `record` in place; let it pass."""
         record.msg = self._hide(record.getMessage())
         record.args = None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = self._hide(logging.Formatter().formatException(record.exc_info))
+        if record.exc_info:
+            text = record.exc_text or logging.Formatter().formatException(record.exc_info)
+            record.exc_text = self._hide(text)
         return True
 
 
