@@ -15,8 +15,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-//go:embed manifest.yaml
-var manifestText string
+// The objects of the whole installation, and those of one component.
+var (
+	//go:embed manifest.yaml
+	manifestText string
+	//go:embed component.yaml
+	componentText string
+)
 
 // imageVersions are the releases of the controllers whose API the sandbox'
 // custom resource definitions are generated from (golang/crds/go.mod).
@@ -40,6 +45,15 @@ type manifest struct {
 	WatchAll      bool
 }
 
+// part is one component of an installation, as its template sees it.
+type part struct {
+	manifest
+	Name string
+}
+
+// Part is the component of that name.
+func (m manifest) Part(name string) part { return part{m, name} }
+
 // Has says whether a component is wanted.
 func (m manifest) Has(component string) bool { return slices.Contains(m.Components, component) }
 
@@ -51,13 +65,16 @@ func (m manifest) Image(component string) string {
 	return fmt.Sprintf("%s/%s:%s", m.Registry, component, imageVersions[component])
 }
 
-// print writes the manifest: a header, the rendered template, and in it, at
-// its mark, the definitions of each component.
+// print writes the manifest: a header and the objects of the installation,
+// then each component's definitions and objects.
 func (m manifest) print(out io.Writer, definitions map[string]string) error {
 	parsed, err := template.New("manifest").Funcs(template.FuncMap{
 		"definitions": func(component string) (string, error) { return m.definitions(component, definitions) },
 	}).Parse(manifestText)
 	if err != nil {
+		return err
+	}
+	if _, err := parsed.New("component").Parse(componentText); err != nil {
 		return err
 	}
 	return parsed.Execute(out, m)

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"elysium.invalid/sandbox/cmd/standin/internal/attach"
 )
 
 // someDefinitions have the names of the real ones and nothing else.
@@ -19,7 +23,7 @@ func someDefinitions() map[string]string {
 		helmcharts.source helmrepositories.source ocirepositories.source kustomizations.kustomize
 		helmreleases.helm alerts.notification providers.notification receivers.notification
 		imagepolicies.image imagerepositories.image imageupdateautomations.image`) {
-		result[name+".yaml"] = "kind: CustomResourceDefinition\nmetadata:\n  name: " + name + ".toolkit.fluxcd.io\n"
+		result[name+".yaml"] = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: " + name + ".toolkit.fluxcd.io\n"
 	}
 	result["other.yaml"] = "kind: CustomResourceDefinition\nmetadata:\n  name: sealedsecrets.bitnami.com\n"
 	return result
@@ -39,6 +43,12 @@ func export(t *testing.T, args ...string) (string, map[string]int) {
 			return out.String(), kinds
 		} else if err != nil {
 			t.Fatal(err)
+		}
+		if object.GetAPIVersion() == "" || object.GetKind() == "" || object.GetName() == "" {
+			t.Errorf("no object with apiVersion, kind and name: %v", object.Object)
+		}
+		if object.GetLabels()["app.kubernetes.io/part-of"] != "flux" {
+			t.Errorf("%s %s is not labelled as a part of flux", object.GetKind(), object.GetName())
 		}
 		kinds[object.GetKind()]++
 	}
@@ -74,15 +84,102 @@ func TestOnlyWhatIsAskedForIsInstalled(t *testing.T) {
 	}
 }
 
+func TestComponentsMayBeGivenOneByOne(t *testing.T) {
+	one, _ := export(t, "--components=source-controller", "--components=kustomize-controller")
+	list, _ := export(t, "--components", "source-controller,kustomize-controller")
+	if one != list {
+		t.Error("two ways to say the same give two manifests")
+	}
+}
+
+func TestTheSameInputGivesTheSameBytes(t *testing.T) {
+	first, _ := export(t)
+	for range 10 {
+		if again, _ := export(t); again != first {
+			t.Fatal("another manifest")
+		}
+	}
+}
+
+func TestAnotherVersionGoesIntoHeaderAndLabels(t *testing.T) {
+	text, kinds := export(t, "--version=v2.10.0")
+	if !strings.Contains(text, "# Flux Version: v2.10.0\n") || strings.Contains(text, "v2.9.3") {
+		t.Errorf("header: %.200s", text)
+	}
+	// Deployments carry it twice, on themselves and on their pods.
+	want := kinds["Deployment"]
+	for _, count := range kinds {
+		want += count
+	}
+	if got := strings.Count(text, "app.kubernetes.io/version: v2.10.0\n"); got != want {
+		t.Errorf("%d labels with the version, not %d", got, want)
+	}
+}
+
 func TestWhatFluxRefusesIsRefused(t *testing.T) {
-	for _, args := range [][]string{
-		{"--export", "--components=source-controller"},
-		{"--export", "--components-extra=image-something"},
-		{"--export", "--nonsense"},
-		{},
+	for named, args := range map[string][]string{
+		"kustomize-controller": {"--export", "--components=source-controller"},
+		"image-something":      {"--export", "--components-extra=image-something"},
+		"--nonsense":           {"--export", "--nonsense"},
+		"stray":                {"--export", "stray"},
+		"2.9.3":                {"--export", "--version=2.9.3"},
+		"Not_A_Name":           {"--export", "--namespace=Not_A_Name"},
+		"loud":                 {"--export", "--log-level=loud"},
+		"a: b":                 {"--export", "--registry=a: b"},
+		"give --export":        {},
 	} {
-		if err := install(args, "v2.9.3", someDefinitions(), io.Discard); err == nil {
-			t.Errorf("%q was taken", args)
+		var out bytes.Buffer
+		err := install(args, "v2.9.3", someDefinitions(), &out)
+		if err == nil || !strings.Contains(err.Error(), named) || out.Len() != 0 {
+			t.Errorf("%q: %v, and %d bytes of output", args, err, out.Len())
+		}
+	}
+}
+
+func TestMissingDefinitionsAreNamedAndNothingIsPrinted(t *testing.T) {
+	definitions := someDefinitions()
+	delete(definitions, "helmreleases.helm.yaml")
+	var out bytes.Buffer
+	err := install([]string{"--export"}, "v2.9.3", definitions, &out)
+	if err == nil || !strings.Contains(err.Error(), "helm-controller") || out.Len() != 0 {
+		t.Errorf("%v, and %d bytes of output", err, out.Len())
+	}
+}
+
+func TestDefinitionsAreReadFromTheFolderNamed(t *testing.T) {
+	folder := t.TempDir()
+	for name, text := range someDefinitions() {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("---\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("ELYSIUM_SANDBOX_CRDS", folder)
+	var out bytes.Buffer
+	if err := run([]string{"install", "--export"}, attach.Data{}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if want, _ := export(t); out.String() != want {
+		t.Error("the folder's definitions give another manifest than the attached ones")
+	}
+}
+
+func TestTheVersionIsTheAttachedOne(t *testing.T) {
+	for attached, want := range map[string]string{"": "2.9.3", "v2.9.1": "2.9.1"} {
+		var out bytes.Buffer
+		if err := run([]string{"--version"}, attach.Data{Version: attached}, &out); err != nil {
+			t.Fatal(err)
+		}
+		if first, _, _ := strings.Cut(out.String(), "\n"); first != "flux version "+want {
+			t.Errorf("%q", first)
+		}
+	}
+}
+
+func TestUnknownCommandsAreNamed(t *testing.T) {
+	for _, command := range []string{"bootstrap github", "version --nonsense", "--nonsense"} {
+		err := run(strings.Fields(command), attach.Data{}, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), "flux "+command) || !strings.Contains(err.Error(), "sandbox") {
+			t.Errorf("%s: %v", command, err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -70,6 +71,9 @@ func Main(name string, args []string) error {
 			return err
 		}
 	}
+	if err := removeClones(work); err != nil {
+		return err
+	}
 	kinds, runnables, err := parts(name, manage, work)
 	if err != nil {
 		return err
@@ -85,6 +89,20 @@ func Main(name string, args []string) error {
 		}
 	}
 	return manage.Start(ctrl.SetupSignalHandler())
+}
+
+// removeClones removes checkouts that a killed process left.
+func removeClones(work string) error {
+	left, err := filepath.Glob(filepath.Join(work, "clone-*"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range left {
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // parts are what the controller of that name consists of.

@@ -43,6 +43,8 @@ const usage = `k3s, as the elysium sandbox stands in for it:
   k3s server [FLAGS]            run the server (also from /etc/rancher/k3s/config.yaml)
   k3s kubectl ARGS              run kubectl
   k3s secrets-encrypt status    say whether Secrets are encrypted in the datastore
+  k3s token rotate              give the server another token
+  k3s certificate rotate        have the next start make new certificates
   k3s check-config              say what the stand-in needs of this machine
   k3s --version
 `
@@ -76,7 +78,11 @@ func Main(_ string, args []string) error {
 		return secretsEncrypt(rest)
 	case "check-config":
 		return checkConfig()
-	case "agent", "token", "certificate", "etcd-snapshot", "crictl", "ctr", "completion":
+	case "token":
+		return token(rest)
+	case "certificate":
+		return certificateCommand(rest)
+	case "agent", "etcd-snapshot", "crictl", "ctr", "completion":
 		return fmt.Errorf("%q is not part of the sandbox", strings.Join(args, " "))
 	default:
 		return fmt.Errorf("No help topic for '%s'", command) //nolint:staticcheck // k3s' own words
@@ -129,7 +135,7 @@ func secretsEncrypt(args []string) error {
 	if len(args) != 1 || args[0] != "status" {
 		return fmt.Errorf("%q is not part of the sandbox: only status is", "secrets-encrypt "+strings.Join(args, " "))
 	}
-	path := encryptionConfig(&options{dataDir: "/var/lib/rancher/k3s"})
+	path := encryptionConfig(&options{dataDir: defaultDataDir})
 	if _, err := os.Stat(path); os.IsNotExist(err) {
 		fmt.Println("Encryption Status: Disabled, no configuration file found")
 		return nil

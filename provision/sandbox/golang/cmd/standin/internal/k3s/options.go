@@ -46,7 +46,7 @@ func resolve(s *settings, hostname string, hostIP func() (string, error)) (*opti
 		}
 	}
 	result := &options{
-		dataDir:        s.text("data-dir", "/var/lib/rancher/k3s"),
+		dataDir:        s.text("data-dir", defaultDataDir),
 		kubeconfig:     s.text("write-kubeconfig", "/etc/rancher/k3s/k3s.yaml"),
 		kubeconfigMode: 0o600,
 		token:          s.text("token", ""),

@@ -108,6 +108,52 @@ func TestTheTokenStaysAndAnotherIsRefused(t *testing.T) {
 	}
 }
 
+func TestARotatedTokenReplacesTheOldOne(t *testing.T) {
+	o := someOptions(t)
+	if err := certificates(o); err != nil {
+		t.Fatal(err)
+	}
+	o.token = "first"
+	if err := tokens(o); err != nil {
+		t.Fatal(err)
+	}
+	rotate := func(old, next string) error {
+		return token([]string{"rotate", "--data-dir", o.dataDir, "--token", old, "--new-token", next})
+	}
+	if err := rotate("wrong", "second"); err == nil {
+		t.Error("a wrong token was taken")
+	}
+	if err := rotate("first", "second"); err != nil {
+		t.Fatal(err)
+	}
+	if o.token = "first"; tokens(o) == nil {
+		t.Error("the old token is still taken")
+	}
+	if o.token = "second"; tokens(o) != nil {
+		t.Error("the new token is refused")
+	}
+}
+
+func TestRotatedCertificatesAreMadeAnew(t *testing.T) {
+	o := someOptions(t)
+	if err := certificates(o); err != nil {
+		t.Fatal(err)
+	}
+	admin, authority := certificate(t, o.tls("client-admin.crt")), certificate(t, o.tls("client-ca.crt"))
+	if err := certificateCommand([]string{"rotate", "--data-dir", o.dataDir}); err != nil {
+		t.Fatal(err)
+	}
+	if err := certificates(o); err != nil {
+		t.Fatal(err)
+	}
+	if certificate(t, o.tls("client-admin.crt")).Equal(admin) {
+		t.Error("the client's certificate is the old one")
+	}
+	if !certificate(t, o.tls("client-ca.crt")).Equal(authority) {
+		t.Error("the authority changed")
+	}
+}
+
 func TestEncryptionIsNotTurnedOnLater(t *testing.T) {
 	o := someOptions(t)
 	if err := encryptionKey(o); err != nil {
