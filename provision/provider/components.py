@@ -42,6 +42,7 @@ class Components(Resource[Facts]):
     """Flux' controllers."""
 
     type = "elysium:flux:Components"
+    plans_without = frozenset({"kubeconfig"})
     secret_inputs = frozenset({"kubeconfig"})
 
     def check(self, inputs: Values) -> tuple[dict[str, Any], list[errors.Problem]]:

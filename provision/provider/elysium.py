@@ -212,8 +212,9 @@ def _preview_create(
     Outputs stay unknown even where something is found, since creating it may
     change them; with nothing left to change they are what was found (adoption).
     """
-    if resource.has_unknown(inputs):
-        return kind.foresee(ctx, inputs), kind.unknown_outputs(inputs)
+    unknown = {key for key, value in inputs.items() if resource.has_unknown(value)}
+    if not unknown <= kind.plans_without:
+        return (), kind.unknown_outputs(inputs)
     observed = kind.observe(ctx, inputs, {})
     planned = kind.plan(observed.facts, inputs, {})
     if observed.exists and not planned:

@@ -133,6 +133,7 @@ class GitAccess(Resource[Facts]):
     """
 
     type = "elysium:flux:GitAccess"
+    plans_without = frozenset({"kubeconfig"})
     secret_outputs = frozenset({"privateKey"})
     secret_inputs = frozenset({"kubeconfig"})
 

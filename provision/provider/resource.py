@@ -73,6 +73,8 @@ class Resource(abc.ABC, Generic[F]):
     """Top-level outputs that hold a secret."""
     secret_inputs: ClassVar[frozenset[str]] = frozenset()
     """Top-level inputs that are made secret even where the program forgot to."""
+    plans_without: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that may be `UNKNOWN` in `observe` and `plan`: what they reach is not there yet."""
 
     def check(self, inputs: Values) -> tuple[dict[str, Any], list[errors.Problem]]:
         """Fill in defaults and validate. `inputs` may hold `UNKNOWN`.
@@ -93,14 +95,6 @@ class Resource(abc.ABC, Generic[F]):
     @abc.abstractmethod
     def plan(self, facts: F, inputs: Values, state: Values) -> tuple[Change, ...]:
         """Decide what to change. Pure. Empty means up to date."""
-
-    def foresee(self, ctx: Context, inputs: Values) -> tuple[Change, ...]:
-        """Say what a creation will do as far as it is known while inputs are `UNKNOWN`.
-
-        For the preview of a cluster that is not there yet: the commits and keys
-        that will be made outside of it. Changes nothing.
-        """
-        return ()
 
     @abc.abstractmethod
     def apply(

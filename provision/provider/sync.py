@@ -39,6 +39,7 @@ class Sync(Resource[Facts]):
     """The GitRepository and the root Kustomization, and all that follows from them."""
 
     type = "elysium:flux:Sync"
+    plans_without = frozenset({"kubeconfig"})
     secret_inputs = frozenset({"kubeconfig"})
 
     def check(self, inputs: Values) -> tuple[dict[str, Any], list[errors.Problem]]:
