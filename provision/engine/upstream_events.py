@@ -28,6 +28,8 @@ _OPS: Final[dict[str, events.Op]] = {
     "import": "import",
     "import-replacement": "import",
 }
+_READ: Final[dict[str, events.Op]] = {"update": "refresh", "delete": "discard"}
+"""What the CLI calls the result of a read, and what it is in our words."""
 _TOUCHING: Final = ("create", "update", "delete", "create-replacement", "delete-replaced", "import")
 _COLORS: Final = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 
@@ -77,9 +79,8 @@ class Translator:
         op = _OPS.get(str(getattr(metadata.op, "value", metadata.op)))
         if op is None or _is_default(metadata):
             return
-        if op == "refresh":
-            if self._operation == "refresh":
-                self._plan(metadata, _read(metadata))
+        if self._operation == "refresh":
+            self._plan(metadata, _READ.get(op, "same"))
             return
         began = self._began.pop(metadata.urn, None)
         if not planning and began is not None:
@@ -129,14 +130,6 @@ class Translator:
         kinds: dict[str, events.Severity] = {"warning": "warning", "error": "error"}
         severity_ = kinds.get(severity, "info")
         self._emit(events.Diagnostic(severity=severity_, message=text, urn=urn))
-
-
-def _read(metadata: Any) -> events.Op:
-    """Return what a read found: nothing new, drift, or that it is gone."""
-    if metadata.new is None:
-        return "discard"
-    before = (metadata.old.outputs or {}) if metadata.old else {}
-    return "same" if before == (metadata.new.outputs or {}) else "refresh"
 
 
 def _is_default(metadata: Any) -> bool:
