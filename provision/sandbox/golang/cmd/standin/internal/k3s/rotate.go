@@ -35,11 +35,7 @@ func token(args []string) error {
 	if *next == "" {
 		*next = randomHex(16)
 	}
-	if err := os.Remove(o.at("token")); err != nil {
-		return err
-	}
-	o.token = *next
-	if err := tokens(o); err != nil {
+	if err := writeToken(o, *next); err != nil {
 		return err
 	}
 	fmt.Println("Token rotated, restart k3s nodes with new token")

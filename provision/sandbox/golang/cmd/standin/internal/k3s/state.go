@@ -127,6 +127,13 @@ func tokens(o *options) error {
 	if password == "" {
 		password = randomHex(16)
 	}
+	return writeToken(o, password)
+}
+
+// writeToken writes the token for a password, and the links that other
+// programs read it by.
+func writeToken(o *options, password string) error {
+	path := o.at("token")
 	authority, err := os.ReadFile(o.tls("server-ca.crt"))
 	if err != nil {
 		return err
