@@ -88,9 +88,9 @@ class Series:
         self.samples.append(Sample(value=value, memory=memory))
 
     def lost(self, why: str) -> None:
-        """Add a round in which there was nothing to measure."""
+        """Add a round in which there was nothing to measure; `why` is kept as one line."""
         self.samples.append(None)
-        self.note = why
+        self.note = " ".join(why.split())[:300]
 
     @property
     def values(self) -> list[float]:
@@ -208,7 +208,7 @@ class Table:
 
     def _row(self, series: Series) -> tuple[str, ...]:
         values, ratios = series.values, self.ratios(series)
-        value = Spread.of(values).text(series.unit) if values else (series.note or "nothing")
+        value = Spread.of(values).text(series.unit) if values else "not measured"
         if values and len(values) < len(series.samples):
             value += f", {len(series.samples) - len(values)} failed"
         verdicts = self.verdicts(series)

@@ -7,13 +7,13 @@ import pathlib
 import platform
 import signal
 import subprocess
+import sys
 import tempfile
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
+_LAUNCHER = pathlib.Path(__file__).with_name("launch.py")
 
 
 class Failed(Exception):
@@ -50,34 +50,37 @@ def measure(
     """Run `argv` and return what it took, by wait4(2).
 
     Raises:
-        Failed: when it ends with another status than 0, or not in time.
+        Failed: when it ends with another status than 0.
+        subprocess.TimeoutExpired: when it does not end within `timeout` seconds.
     """
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
         given.write(stdin.encode())
         given.seek(0)
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            argv,
+        # The launcher is small: a child's peak memory starts at that of its parent.
+        with subprocess.Popen(
+            (sys.executable, "-I", "-S", str(_LAUNCHER), *argv),
             stdin=given,
             stdout=said,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
+            text=True,
             env=None if environ is None else dict(environ),
             cwd=folder,
             start_new_session=True,
-        )
-        timer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
-        timer.start()
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - began
-        finally:
-            timer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
+        ) as process:
+            try:
+                report = process.communicate(timeout=timeout)[1]
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
         said.seek(0)
         output = said.read().decode("utf-8", "replace")
-    if process.returncode != 0:
-        raise Failed(f"{argv[0]} ended with {process.returncode}: {output[-2000:]}")
-    return Ran(seconds=seconds, memory=usage.ru_maxrss / 1024, output=output)
+    try:
+        seconds, memory, status = report.split()
+    except ValueError:
+        raise Failed(f"{argv[0]} could not be started: {report}") from None
+    if status != "0":
+        raise Failed(f"{argv[0]} ended with {status}: {output[-2000:]}")
+    return Ran(seconds=float(seconds), memory=float(memory), output=output)
 
 
 def _processor() -> str:

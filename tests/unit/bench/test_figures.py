@@ -40,9 +40,10 @@ def test_what_could_not_be_measured_says_why() -> None:
     series = table.series(
         "no-op", "peer", aims=(figures.Aim(comparison="<=", limit=1, of="ratio"),)
     )
-    series.lost("it cannot be installed")
+    series.lost("it cannot\n be installed")
     row = table.rows()[1]
-    assert row[2] == "it cannot be installed"
+    assert row[2] == "not measured"
+    assert series.note == "it cannot be installed"
     assert row[-2:] == ("≤ 1×", "?")
     assert table.missed() == []
 
