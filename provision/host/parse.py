@@ -37,7 +37,17 @@ def parse(
     `sent` and `received` are this machine's clock (seconds since 1970) before
     and after, to judge the node's. Raises `UnreadableFacts`.
     """
-    raw = _split(output)
+    try:
+        return _read(_split(output), request, sent=sent, received=received)
+    except UnreadableFacts:
+        raise
+    except (ValueError, KeyError, IndexError) as error:
+        raise UnreadableFacts(f"the output is not that of the script: {error}") from error
+
+
+def _read(
+    raw: _Raw, request: facts.FactRequest, *, sent: float, received: float
+) -> facts.NodeFacts:
     found = _files(raw, request)
     return facts.NodeFacts(
         request=request,
