@@ -130,8 +130,7 @@ class Live(Lines):
 
         sign, _, rest = text.partition(" ")
         style = next((s.style for s in ops.SIGNS.values() if s.sign == sign), "")
-        if sign == "✗":
-            style = "bold red"
+        style = {"✗": "bold red", "error:": "bold red", "warning:": "yellow"}.get(sign, style)
         line = rich_text.Text()
         line.append(f"{sign} ", style=style)
         line.append(rest)
