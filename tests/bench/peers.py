@@ -79,12 +79,12 @@ def give_python(where: model.Node, say: Say) -> str:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for package in sorted(archives.glob("*.deb")):
                 tar.add(package, package.name)
-        # Only what the node has not in this version; no questions.
+        # Only what the node has not in this version; no questions. dpkg does not put
+        # archives in order: those that need others configured first go in next time.
         script = (
             "set -e; cd $(mktemp -d); tar -xf -; export DEBIAN_FRONTEND=noninteractive\n"
-            # The second time for those that must be configured after others.
-            "dpkg -iE *.deb >dpkg.log 2>&1 || dpkg -iE *.deb >dpkg.log 2>&1 || "
-            "{ tail -1 dpkg.log >&2; exit 1; }\n"
+            "for go in 1 2 3 4 last; do dpkg -iE *.deb >dpkg.log 2>&1 && break\n"
+            '[ "$go" != last ] || { tail -1 dpkg.log >&2; exit 1; }; done\n'
             'python3 --version; rm -rf "$PWD"'
         )
         done = subprocess.run(

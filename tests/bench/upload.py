@@ -1,9 +1,9 @@
 """A file of 70 MiB to the node, against scp.
 
-elysium uploads in the session that it has open anyway, so that is one row; the
-other is the whole program, with Python, paramiko and the connection. scp is the
-whole program in either case. elysium writes the file to disk (fsync) and renames
-it into place; scp does neither.
+elysium uploads in the session that it has open anyway, so that is one row, beside
+scp as it is called and scp over a connection that is open already; the other is
+the whole program, with Python, paramiko and the connection. elysium writes the file
+to disk (fsync) and renames it into place; scp does neither.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from provision.sandbox import node
 from tests.bench import figures, job, machine, peers, places
@@ -43,38 +43,48 @@ def _one_round(
     expected: str,
 ) -> None:
     environ = peers.environment(place.folder / "home")
-    scp = (
-        *("scp", "-F", "none", "-q", "-P", str(target.port)),
+    control = f"ControlPath={place.folder}/master"
+    options = (
+        *("-F", "none", "-q", "-o", f"UserKnownHostsFile={target.known_hosts}"),
         *("-o", f"IdentityFile={target.node.identity_file}", "-o", "IdentitiesOnly=yes"),
-        *("-o", f"UserKnownHostsFile={target.known_hosts}", "-o", "StrictHostKeyChecking=yes"),
-        *(str(source), f"{target.node.user}@{target.host}:{_REMOTE}"),
+        *("-o", "StrictHostKeyChecking=yes"),
     )
+    login = f"{target.node.user}@{target.host}"
+    scp = ("scp", *options, "-P", str(target.port), str(source), f"{login}:{_REMOTE}")
+    ssh = ("ssh", *options, "-p", str(target.port), "-o", control)
     ours = (
         *(sys.executable, "-m", "tests.bench.drivers.upload"),
         *(str(source), str(target.file), _REMOTE),
     )
     aim = figures.Aim(comparison="<=", limit=0.8, of="ratio")
-    session = table.series(what, figures.ELYSIUM)
-    against = table.series(what, "scp", aims=(aim,))
-    whole = table.series(f"{what}, whole process", figures.ELYSIUM)
-    against_whole = table.series(f"{what}, whole process", "scp")
+    series = {
+        "session": table.series(what, figures.ELYSIUM),
+        "scp": table.series(what, "scp", aims=(aim,)),
+        "shared": table.series(what, "scp, shared connection"),
+        "whole": table.series(f"{what}, whole process", figures.ELYSIUM),
+        "scp again": table.series(f"{what}, whole process", "scp"),
+    }
+
+    def upload(argv: Sequence[str], *names: str) -> None:
+        try:
+            ran = machine.measure(argv, environ=environ, folder=place.folder)
+            _check(place, expected)
+        except machine.Failed as error:
+            for name in names:
+                series[name].lost(str(error))
+            return
+        for name in names:
+            inside = name == "session"
+            seconds = json.loads(ran.output)["seconds"] if inside else ran.seconds
+            series[name].add(seconds, ran.memory)
+
+    upload(ours, "session", "whole")
+    upload(scp, "scp", "scp again")
+    machine.measure((*ssh, "-M", "-N", "-f", login), environ=environ)
     try:
-        ran = machine.measure(ours, environ=environ, folder=place.folder)
-        _check(place, expected)
-        said = json.loads(ran.output)
-        session.add(said["seconds"], ran.memory)
-        whole.add(ran.seconds, ran.memory)
-    except machine.Failed as error:
-        session.lost(str(error))
-        whole.lost(str(error))
-    try:
-        ran = machine.measure(scp, environ=environ, folder=place.folder)
-        _check(place, expected)
-        against.add(ran.seconds, ran.memory)
-        against_whole.add(ran.seconds, ran.memory)
-    except machine.Failed as error:
-        against.lost(str(error))
-        against_whole.lost(str(error))
+        upload(("scp", "-o", control, *scp[1:]), "shared")
+    finally:
+        machine.measure((*ssh, "-O", "exit", login), environ=environ)
 
 
 def _check(place: places.Place, expected: str) -> None:

@@ -56,11 +56,14 @@ def _measure(table: figures.Table, rounds: int, lab: labs.Lab, say: Callable[[st
     for number in range(rounds):
         say(f"up: round {number + 1} of {rounds}")
         cursor = _cursor(lab.sandbox.node)
-        calls = len(lab.forge.calls())
+        calls, state = len(lab.forge.calls()), _state(lab.sandbox.node)
         ran = _up(lab)
-        table.series(WHAT, figures.ELYSIUM, aims=aims).add(ran.seconds, ran.memory)
-        called = lab.forge.calls(calls)
         logins, commands = _counted(lab.sandbox.node, cursor)
+        called = lab.forge.calls(calls)
+        writes = [f"{call['method']} {call['path']}" for call in called if call["method"] != "GET"]
+        if writes or _state(lab.sandbox.node) != state:
+            raise machine.Failed(f"an up with nothing to do changed something: {writes}")
+        table.series(WHAT, figures.ELYSIUM, aims=aims).add(ran.seconds, ran.memory)
         for label, count, wanted in (
             ("SSH connections", logins, one),
             ("SSH commands", commands, one),
@@ -76,6 +79,12 @@ def _up(lab: labs.Lab) -> machine.Ran:
     )
 
 
+def _state(where: model.Node) -> str:
+    """Return since when the node's own units run, and as which processes."""
+    units = "k3s.service mnt-media\\\\x2dlibrary.automount"
+    return _run(where, f"systemctl show -p Id,MainPID,ActiveEnterTimestampMonotonic {units}")
+
+
 def _cursor(where: model.Node) -> str:
     """Return where the node's journal is now."""
     script = "journalctl --sync; journalctl -n 0 --show-cursor"
@@ -86,7 +95,8 @@ def _counted(where: model.Node, cursor: str) -> tuple[int, int]:
     """Return how many logins and commands the SSH server has seen since `cursor`."""
     script = f"journalctl --sync; journalctl -o cat -t sshd --after-cursor '{cursor}'"
     lines = _run(where, script).splitlines()
-    logins = sum(line.startswith("Accepted ") for line in lines)
+    # "Accepted key …" besides says which key of authorized_keys it was.
+    logins = sum(line.startswith(("Accepted publickey ", "Accepted password ")) for line in lines)
     commands = sum(line.startswith("Starting session: ") for line in lines)
     # One of each is this look at the journal.
     return logins - 1, commands - 1
