@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.resources
 import json
+import shlex
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,30 +104,30 @@ def wanted(inputs: Mapping[str, Any]) -> Wanted:
     where = _unit_value(inputs["mountPoint"])
     config_file = node_files.WantedFile(
         path=CONFIG,
-        content=_render(
+        content=render(
             "rclone.conf",
             name=REMOTE,
             # State files keep objects sorted by key, programs do not.
             options=[(key, plain(value)) for key, value in sorted(inputs["remote"].items())],
-        ),
+        ).encode(),
         mode=0o600,
         secret=True,
     )
     mount_file = node_files.WantedFile(
         path=unit_path(mount),
-        content=_render(
+        content=render(
             "media.mount",
             name=mount,
-            what=_unit_value(f"{REMOTE}:{inputs['path']}"),
+            what=_unit_value(what(inputs)),
             where=where,
             options=_unit_value(",".join(mount_options(inputs))),
-        ),
+        ).encode(),
     )
     automount_file = node_files.WantedFile(
         path=unit_path(automount),
-        content=_render(
+        content=render(
             "media.automount", name=automount, where=where, idle=int(inputs["idleTimeout"])
-        ),
+        ).encode(),
     )
     files = (config_file, mount_file, automount_file)
     proof = "\n".join((inputs["rcloneVersion"], *(file.sha256 for file in files)))
@@ -138,6 +139,11 @@ def wanted(inputs: Mapping[str, Any]) -> Wanted:
         automount_file=automount_file,
         proof=hashlib.sha256(proof.encode()).hexdigest(),
     )
+
+
+def what(inputs: Mapping[str, Any]) -> str:
+    """Return what is mounted, as rclone writes it: ``media:container/path``."""
+    return f"{REMOTE}:{inputs['path']}"
 
 
 def mount_options(inputs: Mapping[str, Any]) -> list[str]:
@@ -246,21 +252,24 @@ def _unit_value(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _render(template: str, /, **values: Any) -> bytes:
-    return str(_template(template).render(values)).encode()
+def render(template: str, /, **values: Any) -> str:
+    """Return ``templates/media/<template>.j2``; a name without a value is an error."""
+    return str(_template(template).render(values))
 
 
 @functools.cache
 def _environment() -> Any:
     import jinja2  # only where something is rendered
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - units and configuration, never HTML
+        autoescape=False,  # noqa: S701 - units and shell, never HTML
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["quote"] = shlex.quote
+    return environment
 
 
 @functools.cache

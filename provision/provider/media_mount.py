@@ -229,12 +229,16 @@ def _list(ctx: Context, session: NodeSession, inputs: Values) -> None:
     at, timeout = inputs["mountPoint"], int(inputs["listTimeout"])
     ctx.progress(f"listing {at}")
     done = session.run(
-        media_scripts.listing(at, timeout, media_files.wanted(inputs).proof_text),
+        media_scripts.listing(
+            at, media_files.what(inputs), timeout, media_files.wanted(inputs).proof_text
+        ),
         timeout=timeout + 90,
         what=f"listing {at}",
         check=False,
     )
     if done.status == 0:
+        if done.text.strip() == "absent":
+            ctx.warn(f"the media library is empty: {inputs['path']!r} is not in the remote (yet)")
         return
     hidden = [
         secret.Secret(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import sys
@@ -53,6 +54,11 @@ class Box:
         assert done.returncode == 0 or not check, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
+    def send(self, data: bytes, path: str) -> None:
+        text = base64.b64encode(data).decode()
+        script = f"mkdir -p $(dirname {path}) && base64 -d >{path}"
+        assert node.run(self.node, script, stdin=text).returncode == 0
+
 
 @dataclass
 class World:
@@ -84,7 +90,7 @@ class World:
         self.warned.append(message)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     name = f"t-{uuid.uuid4().hex[:8]}"
     with pytest.MonkeyPatch.context() as patch:
@@ -114,7 +120,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(box: Box, mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     cache = tmp_path_factory.mktemp("cache")
     where = config.Node(
@@ -134,7 +140,7 @@ def kind() -> media_mount.MediaMount:
     return media_mount.MediaMount()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def make_inputs(box: Box) -> Callable[..., dict[str, Any]]:
     def make(**changes: Any) -> dict[str, Any]:
         raw: dict[str, Any] = {
