@@ -21,6 +21,11 @@ COMMANDS = {
     "output": (f"{_COMMANDS}.output:output", "Print what the stack exports."),
     "kubeconfig": (f"{_COMMANDS}.kubeconfig:kubeconfig", "Print or merge the kubeconfig."),
     "destroy": (f"{_COMMANDS}.destroy:destroy", "Take the cluster down again."),
+    "secret": (
+        f"{_COMMANDS}.secret:secret",
+        "Seal secrets for Git, open them, and check which the keys open.",
+    ),
+    "gitops": (f"{_COMMANDS}.gitops:gitops", "Look into a GitOps repository, without a cluster."),
     "sandbox": (f"{_COMMANDS}.sandbox:sandbox", "A throwaway node and GitHub to try it on."),
     "demo": (f"{_COMMANDS}.demo:demo", "Bring up a whole cluster in a sandbox, from nothing."),
     "completion": (

@@ -64,10 +64,11 @@ def _stacks(context: click.Context, _parameter: click.Parameter, incomplete: str
 
 def options(*, hidden: bool) -> list[click.Option]:
     """Return the global options: for the program itself, or for each command."""
+    # Names of their own, since a command may have a parameter called "directory".
     shared: dict[str, Any] = {"expose_value": False, "is_eager": True, "hidden": hidden}
     return [
         click.Option(
-            ["-s", "--stack"],
+            ["-s", "--stack", "everywhere_stack"],
             metavar="NAME",
             callback=_store("stack"),
             shell_complete=_stacks,
@@ -75,7 +76,7 @@ def options(*, hidden: bool) -> list[click.Option]:
             **shared,
         ),
         click.Option(
-            ["-C", "--directory"],
+            ["-C", "--directory", "everywhere_directory"],
             metavar="DIR",
             type=click.Path(file_okay=False, exists=True, path_type=Path),
             callback=_store("directory"),
@@ -83,31 +84,35 @@ def options(*, hidden: bool) -> list[click.Option]:
             **shared,
         ),
         click.Option(
-            ["--engine"],
+            ["--engine", "everywhere_engine"],
             type=click.Choice(["embedded", "upstream"]),
             callback=_store("engine"),
             help="embedded (default) needs nothing else; upstream drives the pulumi program.",
             **shared,
         ),
         click.Option(
-            ["--json"],
+            ["--json", "everywhere_json"],
             is_flag=True,
             callback=_store("json"),
             help="For machines: one JSON object a line on stdout.",
             **shared,
         ),
         click.Option(
-            ["--no-color"], is_flag=True, callback=_no_color, help="Plain text only.", **shared
+            ["--no-color", "everywhere_no_color"],
+            is_flag=True,
+            callback=_no_color,
+            help="Plain text only.",
+            **shared,
         ),
         click.Option(
-            ["-v", "--verbose"],
+            ["-v", "--verbose", "everywhere_verbose"],
             count=True,
             callback=_more,
             help="Say more; twice, say everything.",
             **shared,
         ),
         click.Option(
-            ["--debug"],
+            ["--debug", "everywhere_debug"],
             is_flag=True,
             callback=_store("debug"),
             help="Developer's detail, and a traceback when something fails.",

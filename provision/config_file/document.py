@@ -56,7 +56,7 @@ def parse_text(path: Path, text: str) -> Document:
     refused: errors.ConfigError | None = None
     data: Any = None
     try:
-        data = _yaml().load(text)
+        data = yaml_for(text).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else None
@@ -81,7 +81,7 @@ def parse_text(path: Path, text: str) -> Document:
 def render(document: Document) -> str:
     """Return the text of `document` as it stands, comments and layout kept."""
     buffer = io.StringIO()
-    _yaml(_sequence_offset(document.text)).dump(document.data, buffer)
+    yaml_for(document.text).dump(document.data, buffer)
     return buffer.getvalue()
 
 
@@ -146,9 +146,11 @@ def _problem(error: Any) -> str:
     return problem.splitlines()[0]
 
 
-def _yaml(offset: int = 2) -> ruamel.yaml.YAML:
+def yaml_for(text: str) -> ruamel.yaml.YAML:
+    """Return a reader and writer that keeps comments, and the layout of `text`."""
     import ruamel.yaml
 
+    offset = _sequence_offset(text)
     yaml = ruamel.yaml.YAML(typ="rt", pure=True)
     yaml.preserve_quotes = True
     yaml.width = 1_000_000  # long values stay on their line

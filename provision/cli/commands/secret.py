@@ -1,0 +1,316 @@
+"""``elysium secret seal|unseal|reseal|verify``."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provision.cli import lazy
+from provision.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from provision.gitops.sealed import Verdict
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_keys = click.option(
+    "--keys",
+    type=_FILE,
+    required=True,
+    help="The sealing keys: their Secrets as YAML or JSON, or one PEM key.",
+)
+_cert = click.option(
+    "--cert",
+    type=_FILE,
+    help="The public certificate. Default: etc/certs/pub-sealed-secrets.pem of the repository.",
+)
+
+
+@click.group(
+    cls=lazy.Group,
+    examples="""
+    elysium secret seal --name plex --namespace media --from-literal claim
+    elysium secret verify ~/homelab --keys sealing-keys.yaml
+    """,
+)
+def secret() -> None:
+    """Seal secrets for Git, open them, and check which the keys open.
+
+    SealedSecrets as kubeseal and the Sealed Secrets controller read and write
+    them; the cluster is not contacted.
+    """
+
+
+@secret.command(
+    examples="""
+    elysium secret seal --name plex --namespace media --from-literal claim     # asks
+    elysium secret seal --name tls --namespace web --from-file tls.crt --from-file tls.key
+    kubectl create secret generic a --dry-run=client -o yaml … | elysium secret seal -
+    elysium secret seal --name plex --namespace media --from-literal token --merge-into plex.yaml
+    """
+)
+@click.argument("manifest", required=False, type=click.Path(allow_dash=True, path_type=Path))
+@click.option("--name", help="The Secret's name.")
+@click.option("-n", "--namespace", help="Its namespace.")
+@click.option(
+    "--from-literal",
+    "literals",
+    metavar="KEY[=VALUE]",
+    multiple=True,
+    help="A value. With KEY alone it is asked for, or read from stdin; others on this computer "
+    "can see what stands on a command line.",
+)
+@click.option(
+    "--from-file", "files", metavar="[KEY=]FILE", multiple=True, help="A value from a file."
+)
+@click.option("--type", "type_", default="Opaque", show_default=True, help="The Secret's type.")
+@click.option(
+    "--scope",
+    type=click.Choice(["strict", "namespace-wide", "cluster-wide"]),
+    help="Where it may be used. Default: strict, or what MANIFEST says.",
+)
+@click.option(
+    "--merge-into", type=_FILE, metavar="FILE", help="Add the values to the SealedSecret in FILE."
+)
+@_cert
+@click.pass_obj
+def seal(
+    called: Settings,
+    manifest: Path | None,
+    name: str | None,
+    namespace: str | None,
+    literals: tuple[str, ...],
+    files: tuple[str, ...],
+    type_: str,
+    scope: str | None,
+    merge_into: Path | None,
+    cert: Path | None,
+) -> None:
+    """Seal values, or the Secret in MANIFEST (- is stdin), and print it.
+
+    What is printed can be committed: only the cluster's controller opens it.
+    """
+    from provision import errors
+    from provision.cli import manifests, sealingkeys
+    from provision.gitops import documents, sealed, sealing
+
+    if manifest is None and not (literals or files):
+        raise click.UsageError("give MANIFEST, --from-literal or --from-file")
+    if manifest is not None and (name or namespace or literals or files):
+        raise click.UsageError("MANIFEST has its own name, namespace and values")
+    certificate = sealingkeys.find_certificate(cert, merge_into.parent if merge_into else Path())
+    if manifest is not None:
+        plain = _only_secret(manifest)
+    else:
+        plain = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace},
+            "type": type_,
+            "data": dict(_values(called, literals, files)),
+        }
+    made = sealed.seal(plain, certificate, scope=sealing.Scope(scope) if scope else None)
+    if merge_into is None:
+        called.terminal.result(documents.dump(made).rstrip("\n"))
+        return
+    into = [doc.obj for doc in manifests.read(merge_into) if sealed.is_sealed(doc.obj)]
+    same = [obj for obj in into if documents.ref(obj) == documents.ref(made)]
+    if not same:
+        raise errors.ConfigError(
+            f"{documents.ref(made)} is not in {merge_into}",
+            [],
+            hint="there are: " + (", ".join(map(documents.ref, into)) or "no SealedSecrets"),
+        )
+    manifests.replace(merge_into, {documents.ref(made): sealed.merge(same[0], made)})
+    called.terminal.say(f"{', '.join(made['spec']['encryptedData'])}: sealed into {merge_into}")
+
+
+@secret.command()
+@click.argument("file", type=_FILE)
+@_keys
+@click.pass_obj
+def unseal(called: Settings, file: Path, keys: Path) -> None:
+    """Open the SealedSecrets in FILE and print the Secrets.
+
+    They are printed as they are, to stdout only: keep them out of files.
+    """
+    from provision import errors
+    from provision.cli import manifests, sealingkeys
+    from provision.gitops import documents, sealed
+
+    opened = sealingkeys.read(called, keys)
+    found = [doc for doc in manifests.read(file) if sealed.is_sealed(doc.obj)]
+    if not found:
+        raise errors.ConfigError(f"no SealedSecret is in {file}", [])
+    secrets = [documents.dump(sealed.unseal(d.obj, opened, where=d.where)) for d in found]
+    called.terminal.reveal("---\n".join(secrets), newline=False)
+
+
+@secret.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@_keys
+@click.option("--cert", type=_FILE, help="The certificate to seal for. Default: the newest key's.")
+@click.pass_obj
+def reseal(called: Settings, paths: tuple[Path, ...], keys: Path, cert: Path | None) -> None:
+    """Seal every SealedSecret in PATHS anew, for the newest key.
+
+    Files are changed in place, comments kept; folders are searched. Nothing
+    is changed unless everything opens.
+    """
+    from provision import errors
+    from provision.cli import manifests, sealingkeys
+    from provision.gitops import documents, sealed
+
+    opened = sealingkeys.read(called, keys)
+    certificate = sealingkeys.read_text(cert) if cert else opened[0].certificate_pem
+    problems: list[errors.Problem] = []
+    anew: dict[Path, dict[str, Any]] = {}
+    for path in _yaml_files(paths):
+        for doc in manifests.read(path):
+            if not sealed.is_sealed(doc.obj):
+                continue
+            try:
+                again = sealed.reseal(doc.obj, opened, certificate, where=doc.where)
+            except errors.GitOpsError as error:
+                problems += error.problems
+                continue
+            anew.setdefault(path, {})[documents.ref(doc.obj)] = again
+    if problems:
+        raise errors.GitOpsError("not every SealedSecret can be opened; none was changed", problems)
+    for path, changed in anew.items():
+        manifests.replace(path, changed)
+        for ref in changed:
+            called.terminal.result(f"{path}: {ref}")
+    if not anew:
+        called.terminal.say("there is no SealedSecret")
+
+
+@secret.command()
+@click.argument(
+    "directory", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@_keys
+@click.pass_obj
+def verify(called: Settings, directory: Path, keys: Path) -> None:
+    """Show which SealedSecrets of a checkout the keys open.
+
+    Exits with 3 when they do not open all.
+    """
+    from provision import errors
+    from provision.cli import sealingkeys
+    from provision.gitops import documents, sealed, tree
+
+    opened = sealingkeys.read(called, keys)
+    read = tree.Tree.from_directory(directory)
+    ignored: list[errors.Problem] = []  # what is no YAML holds no SealedSecret
+    docs = [
+        doc
+        for path in sorted(read.files)
+        if path.endswith((".yaml", ".yml", ".json"))
+        for doc in documents.read_text(read.files[path], path, ignored)
+    ]
+    verdicts = sealed.verify(docs, opened)
+    if called.json:
+        called.terminal.data([_verdict(one) for one in verdicts])
+    else:
+        called.terminal.out.print(_table(verdicts))
+    problems = [problem for one in verdicts for problem in one.problems]
+    if problems:
+        closed = sum(not one.ok for one in verdicts)
+        raise errors.GitOpsError(
+            f"the keys at hand do not open {closed} of {len(verdicts)} SealedSecrets", problems
+        )
+    if not called.json:
+        called.terminal.say(f"the keys open all {len(verdicts)} SealedSecrets")
+
+
+def _table(verdicts: list[Verdict]) -> Any:
+    from rich import box, table, text
+
+    made = table.Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("", "SealedSecret", "scope", "opened", "not opened", "key", "where"):
+        made.add_column(column, overflow="fold")
+    for one in verdicts:
+        made.add_row(
+            text.Text("✓" if one.ok else "✗", style="green" if one.ok else "bold red"),
+            one.ref.removeprefix("SealedSecret "),
+            one.scope.value,
+            ", ".join(one.opened),
+            ", ".join(one.closed),
+            ", ".join(key.removeprefix("SHA256:")[:8] for key in one.keys),
+            one.where,
+        )
+    return made
+
+
+def _verdict(one: Verdict) -> dict[str, Any]:
+    return {
+        "ref": one.ref,
+        "where": one.where,
+        "scope": one.scope.value,
+        "ok": one.ok,
+        "opened": list(one.opened),
+        "closed": list(one.closed),
+        "keys": list(one.keys),
+        "problems": [str(problem) for problem in one.problems],
+    }
+
+
+def _only_secret(path: Path) -> dict[str, Any]:
+    from provision import errors
+    from provision.cli import sealingkeys
+    from provision.gitops import documents
+
+    text = sys.stdin.read() if str(path) == "-" else sealingkeys.read_text(path)
+    problems: list[errors.Problem] = []
+    found = documents.read_text(text, "stdin" if str(path) == "-" else path.name, problems)
+    if problems:
+        raise errors.GitOpsError("the Secret cannot be read", problems)
+    if len(found) != 1:
+        raise errors.ConfigError(f"one Secret is expected, not {len(found)} documents", [])
+    return found[0].obj
+
+
+def _values(
+    called: Settings, literals: tuple[str, ...], files: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    from provision.secret import Secret
+
+    def encoded(value: bytes) -> str:
+        return base64.b64encode(value).decode()
+
+    for literal in literals:
+        key, given, value = literal.partition("=")
+        if not given:
+            if called.terminal.can_ask:
+                value = called.terminal.ask(f"{key} (not shown)", secret=True)
+            else:
+                value = sys.stdin.read().removesuffix("\n")
+        called.terminal.keep_secret([Secret(value)])
+        yield key, encoded(value.encode())
+    for entry in files:
+        key, given, name = entry.rpartition("=")
+        path = Path(name)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise click.UsageError(f"--from-file {name}: {error.strerror}") from error
+        yield key if given else path.name, encoded(content)
+
+
+def _yaml_files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_file():
+            yield path
+            continue
+        for folder, inner, names in os.walk(path):
+            inner[:] = sorted(each for each in inner if each != ".git")
+            for name in sorted(names):
+                found = Path(folder) / name
+                if name.endswith((".yaml", ".yml")) and b"SealedSecret" in found.read_bytes():
+                    yield found

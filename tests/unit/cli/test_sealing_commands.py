@@ -1,0 +1,292 @@
+"""gitops cold-start and secret seal|unseal|reseal|verify on a real checkout with real keys."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from provision.gitops import documents, sealed, sealing
+
+MANIFEST = """\
+# claims of plex
+apiVersion: bitnami.com/v1alpha1
+kind: SealedSecret
+metadata:
+  name: plex
+  namespace: media
+spec:
+  encryptedData:
+    claim: OLD  # from the web page
+  template:
+    metadata:
+      name: plex
+      namespace: media
+---
+# and its settings
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: plex
+  namespace: media
+data:
+  list: "yes"
+"""
+
+
+@pytest.fixture(scope="module")
+def maker() -> ModuleType:
+    path = Path(__file__).parents[2] / "support" / "elysiumrepo.py"
+    spec = importlib.util.spec_from_file_location("cli_elysiumrepo", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def both() -> list[sealing.SealingKey]:
+    """Two keys, short ones, the first the newer."""
+    original = sealing.KEY_BITS
+    sealing.KEY_BITS = 2048
+    try:
+        import datetime
+
+        now = datetime.datetime.now(datetime.UTC)
+        return [sealing.make_key(now=now), sealing.make_key(now=now - datetime.timedelta(days=30))]
+    finally:
+        sealing.KEY_BITS = original
+
+
+@pytest.fixture
+def checkout(folder: Path, maker: ModuleType, both: list[sealing.SealingKey]) -> Path:
+    """The Elysium repository with its three deadlocks, its certificate, and the keys beside it."""
+    root = folder / "repo"
+    files = maker.deadlocked(both[0])
+    files["etc/certs/pub-sealed-secrets.pem"] = both[0].certificate_pem
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "keys.yaml").write_text(keys_of(*both))
+    (folder / "other.yaml").write_text(keys_of(both[1]))
+    return root
+
+
+def keys_of(*keys: sealing.SealingKey) -> str:
+    secrets = [
+        sealing.key_secret(k, namespace="kube-system", name=f"k{i}") for i, k in enumerate(keys)
+    ]
+    return yaml.safe_dump_all(secrets)
+
+
+def cert_of(checkout: Path) -> tuple[str, str]:
+    return "--cert", str(checkout / "etc/certs/pub-sealed-secrets.pem")
+
+
+def test_cold_start_in_words(call, checkout):
+    outcome = call("gitops", "cold-start", str(checkout), "--keys", "keys.yaml")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith("clusters/kyrion: 4 Kustomizations\n  flux-system/flux-system  ")
+    for needed in (
+        "+ CustomResourceDefinition SealedSecret.bitnami.com",
+        "+ Secret flux-system/cluster-secret-vars",
+        "+ Namespace tailscale",
+        "where:   clusters/kyrion/sealed-secrets.yaml:1",
+        "seeded:  is put there before Flux starts",
+        "instead: ",
+    ):
+        assert needed in outcome.out
+    assert "canary" not in outcome.out + outcome.err
+
+
+def test_cold_start_without_what_opens_it(call, checkout):
+    outcome = call("gitops", "cold-start", str(checkout), "--keys", "other.yaml")
+    assert outcome.code == 3
+    assert "✗ Secret flux-system/cluster-secret-vars" in outcome.out
+    assert "the repository cannot be brought up" in outcome.err
+    assert "clusters/kyrion/infrastructure.yaml:1" in outcome.err
+
+
+def test_cold_start_for_machines(call, checkout):
+    data = json.loads(call("gitops", "cold-start", str(checkout), "--format", "json").out)
+    assert [need["kind"] for need in data["needs"]] == [
+        "CustomResourceDefinition",
+        "Secret",
+        "Namespace",
+    ]
+    assert data == json.loads(call("--json", "gitops", "cold-start", str(checkout)).out)
+    outcome = call("gitops", "cold-start", str(checkout), "--json", "--keys", "other.yaml")
+    assert outcome.code == 3
+    assert json.loads(outcome.out)["needs"][1]["seeded"] is False
+
+
+def test_cold_start_of_a_healthy_repository(call, folder):
+    cluster = folder / "clean" / "clusters" / "k"
+    cluster.mkdir(parents=True)
+    (cluster / "a.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n")
+    outcome = call("gitops", "cold-start", "clean")
+    assert outcome.code == 0
+    assert "nothing has to be seeded" in outcome.out
+
+
+def test_cold_start_needs_to_know_the_folder(call, checkout):
+    (checkout / "clusters" / "second").mkdir()
+    (checkout / "clusters" / "second" / "a.yaml").write_text("kind: x\n")
+    outcome = call("gitops", "cold-start", str(checkout))
+    assert outcome.code == 2
+    assert "--path clusters/kyrion" in outcome.err
+    assert call("gitops", "cold-start", str(checkout), "--path", "./clusters/kyrion").code == 0
+    assert call("gitops", "cold-start", str(checkout / "apps")).code == 2
+
+
+def test_seal_asks_and_unseal_opens(call, checkout, folder):
+    outcome = call(
+        "secret", "seal", "--name", "plex", "-n", "media", "--from-literal", "claim",
+        *cert_of(checkout), answers="hunter2secret\n",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert "hunter2" not in outcome.out + outcome.err
+    (folder / "plex.yaml").write_text(outcome.out)
+    opened = call("secret", "unseal", "plex.yaml", "--keys", "keys.yaml")
+    assert opened.code == 0
+    secret = yaml.safe_load(opened.out)
+    assert base64.b64decode(secret["data"]["claim"]) == b"hunter2secret"
+    assert opened.err == ""
+
+
+def test_seal_from_files_stdin_and_the_command_line(call, checkout, folder, monkeypatch):
+    (folder / "tls.crt").write_bytes(b"\xff\x00crt")
+    monkeypatch.chdir(checkout / "apps")  # the certificate is found from inside the repository
+    outcome = call(
+        "secret", "seal", "--name", "a", "-n", "b", "--from-file", f"{folder}/tls.crt",
+        "--from-file", f"key={folder}/tls.crt", "--from-literal", "x=y=z", "--from-literal", "in",
+        "--scope", "namespace-wide", "--type", "example", stdin="piped\n",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    made = yaml.safe_load(outcome.out)
+    assert sealed.scope_of(made) is sealing.Scope.NAMESPACE_WIDE
+    secret = sealed.unseal(made, sealing.read_keys((folder / "keys.yaml").read_text()))
+    values = {key: base64.b64decode(text) for key, text in secret["data"].items()}
+    assert values == {
+        "tls.crt": b"\xff\x00crt",
+        "key": b"\xff\x00crt",
+        "x": b"y=z",
+        "in": b"piped",
+    }
+    assert secret["type"] == "example"
+
+
+def test_seal_a_manifest(call, checkout, folder):
+    manifest = yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "a", "namespace": "b"},
+            "stringData": {"x": "hunter2secret"},
+        }
+    )
+    outcome = call("secret", "seal", "-", *cert_of(checkout), stdin=manifest)
+    assert outcome.code == 0, outcome.err
+    (folder / "m.yaml").write_text(manifest)
+    again = call("secret", "seal", "m.yaml", *cert_of(checkout))
+    for made in (yaml.safe_load(outcome.out), yaml.safe_load(again.out)):
+        assert made["kind"] == "SealedSecret"
+        assert "hunter2" not in json.dumps(made)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "give MANIFEST, --from-literal or --from-file"),
+        (["keys.yaml", "--name", "a"], 2, "MANIFEST has its own name"),
+        (["--from-literal", "a=b"], 3, "metadata.name: it is missing"),
+        (["--name", "a", "-n", "b", "--from-file", "/nowhere"], 2, "No such file"),
+        (["keys.yaml"], 2, "one Secret is expected, not 2 documents"),
+    ],
+)
+def test_what_cannot_be_sealed(call, checkout, arguments, code, message):
+    outcome = call("secret", "seal", *arguments, *cert_of(checkout))
+    assert outcome.code == code
+    assert message in outcome.err
+
+
+def test_seal_without_a_certificate(call, checkout):
+    outcome = call("secret", "seal", "--name", "a", "-n", "b", "--from-literal", "c=d")
+    assert outcome.code == 2
+    assert "name the certificate: --cert FILE" in outcome.err
+
+
+def test_merge_changes_one_value_and_nothing_else(call, checkout):
+    path = checkout / "plex.yaml"
+    path.write_text(MANIFEST)
+    outcome = call(
+        "secret", "seal", "--name", "plex", "-n", "media", "--from-literal", "token=new",
+        "--merge-into", str(path),
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    lines = path.read_text().splitlines()
+    added = [line for line in lines if line.strip().startswith("token: ")]
+    assert len(added) == 1
+    lines.remove(added[0])
+    assert "\n".join(lines) + "\n" == MANIFEST
+    outcome = call(
+        "secret", "seal", "--name", "other", "-n", "media", "--from-literal", "a=b",
+        "--merge-into", str(path),
+    )  # fmt: skip
+    assert outcome.code == 2
+    assert "there are: SealedSecret media/plex" in outcome.err
+
+
+def test_reseal_is_for_the_newest_key_and_all_or_nothing(call, checkout, folder, both):
+    path = checkout / "clusters" / "kyrion" / "sealed-secrets.yaml"
+    path.write_text("# kept\n" + path.read_text())
+    before = path.read_text()
+    outcome = call("secret", "reseal", str(checkout), "--keys", "other.yaml")
+    assert outcome.code == 3
+    assert "none was changed" in outcome.err
+    assert path.read_text() == before
+
+    (folder / "new.yaml").write_text(both[1].certificate_pem)
+    outcome = call(
+        "secret", "reseal", str(checkout / "clusters"), "--keys", "keys.yaml", "--cert", "new.yaml"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "SealedSecret flux-system/cluster-secret-vars" in outcome.out
+    assert path.read_text().startswith("# kept\n")
+    again = documents.read_text(path.read_text(), "f", [])[0].obj
+    assert sealed.unseal(again, [both[1]])["data"]["TOKEN"]
+    outcome = call("secret", "reseal", str(checkout / "apps"), "--keys", "keys.yaml")
+    assert "there is no SealedSecret" in outcome.err
+
+
+def test_verify(call, checkout):
+    outcome = call("secret", "verify", str(checkout), "--keys", "keys.yaml")
+    assert outcome.code == 0, outcome.err
+    assert "flux-system/cluster-secret-vars" in outcome.out
+    assert "the keys open all 2 SealedSecrets" in outcome.err
+    outcome = call("secret", "verify", str(checkout), "--keys", "other.yaml")
+    assert outcome.code == 3
+    assert "do not open 2 of 2" in outcome.err
+    data: Any = json.loads(
+        call("secret", "verify", str(checkout), "--keys", "other.yaml", "--json").out.splitlines()[
+            0
+        ]
+    )
+    assert [one["ok"] for one in data] == [False, False]
+
+
+def test_keys_that_are_none(call, checkout, folder):
+    (folder / "bad.yaml").write_text("kind: ConfigMap\n")
+    outcome = call("secret", "verify", str(checkout), "--keys", "bad.yaml")
+    assert outcome.code == 3
+    assert "bad.yaml: it holds no sealing key" in outcome.err
+    (folder / "none.yaml").write_text("")
+    assert call("secret", "unseal", "none.yaml", "--keys", "keys.yaml").code == 2
