@@ -18,8 +18,8 @@ from tests.bench import figures, machine
 PARTS = {
     "help": "tests.bench.helped",
     "upload": "tests.bench.upload",
-    "host": "tests.bench.host",
     "up": "tests.bench.whole",
+    "host": "tests.bench.host",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ NO_OP = "host part, no-op"
 EDIT = "host part, one file changed"
 SLOW = f"host part, no-op at {places.LATENCY * 1000:.0f} ms"
 PHASES = (FIRST, NO_OP, EDIT, SLOW)
+_GOES = {NO_OP: 3, EDIT: 1, SLOW: 2}
+"""How often a phase is run in a round, by the tools that are not `Tool.slow`."""
 
 Command = Callable[[places.Target], Sequence[str]]
 
@@ -33,10 +36,15 @@ class Tool:
     aim: figures.Aim | None = None
     after: Callable[[], None] = field(default=lambda: None)
     problem: str = ""
+    slow: bool = False
 
 
 def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
-    """Measure `rounds` rounds of all tools; the order turns by one each round."""
+    """Measure `rounds` rounds of all tools; the order turns by one each round.
+
+    Raises:
+        machine.Failed: when the node itself fails.
+    """
     with places.alone(say) as place:
         folder = place.folder / "job"
         job.write(folder)
@@ -47,36 +55,81 @@ def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
                 table.series(phase, tool.name, aims=aims)
         for number in range(rounds):
             turned = tools[number % len(tools) :] + tools[: number % len(tools)]
-            for tool in turned:
-                say(f"host part: round {number + 1} of {rounds}, {tool.name}")
-                _one_round(table, tool, place, folder, number)
+            runs = _Runs(table=table, place=place, folder=folder)
+            say(f"host part: round {number + 1} of {rounds}")
+            runs.first(turned, 10 * number)
+            for phase in (NO_OP, EDIT, SLOW):
+                runs.phase(turned, phase, 10 * number)
 
 
-def _one_round(
-    table: figures.Table, tool: Tool, place: places.Place, folder: pathlib.Path, number: int
-) -> None:
-    left = list(PHASES)
-    try:
+@dataclass(kw_only=True)
+class _Runs:
+    """One round: each phase by all tools before the next, so that ratios are of neighbours.
+
+    All of them end in the same state, which is looked at after each, so that any
+    may go on from any other's. What failed once is left out of the round.
+    """
+
+    table: figures.Table
+    place: places.Place
+    folder: pathlib.Path
+    state: str = ""
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+
+    def first(self, tools: list[Tool], generation: int) -> None:
+        """Let each do the job on a node without anything of it."""
+        job.edit(self.folder, generation)
+        able = [tool for tool in tools if not tool.problem]
+        for tool in tools:
+            if tool in able:
+                _at(self.place, job.reset())
+            self._add(tool, FIRST, [self._measure(tool, FIRST)])
+        done = [tool for tool in able if tool.name not in self.failed]
+        if done and done[-1] is not able[-1]:
+            self._measure(done[0], FIRST)  # the others are to find the job done
+
+    def phase(self, tools: list[Tool], phase: str, generation: int) -> None:
+        """Let each run again; the median of a tool's goes is its value of the round."""
+        goes: dict[str, list[machine.Ran | None]] = {tool.name: [] for tool in tools}
+        for go in range(_GOES[phase]):
+            for number, tool in enumerate(tools, 1):
+                if go and tool.slow:
+                    continue
+                if phase == EDIT:
+                    job.edit(self.folder, generation + number)
+                goes[tool.name].append(self._measure(tool, phase))
+        for tool in tools:
+            self._add(tool, phase, goes[tool.name])
+
+    def _add(self, tool: Tool, phase: str, goes: list[machine.Ran | None]) -> None:
+        series = self.table.series(phase, tool.name)
+        done = [ran for ran in goes if ran is not None]
+        if len(done) < len(goes):
+            series.lost(self.failed[tool.name])
+            return
+        seconds = statistics.median(ran.seconds for ran in done)
+        series.add(seconds, max(ran.memory for ran in done))
+
+    def _measure(self, tool: Tool, phase: str) -> machine.Ran | None:
         if tool.problem:
-            raise machine.Failed(tool.problem)
-        job.edit(folder, 2 * number)
-        _at(place, job.reset())
-        for phase, target in zip(PHASES, (*[place.direct] * 3, place.slow), strict=True):
-            before = _at(place, job.look()) if phase != FIRST else ""
-            if phase == EDIT:
-                job.edit(folder, 2 * number + 1)
+            self.failed[tool.name] = tool.problem
+        if tool.name in self.failed:
+            return None
+        target = self.place.slow if phase == SLOW else self.place.direct
+        before = self.state
+        try:
             try:
                 ran = machine.measure(
-                    tool.command(target), environ=tool.environ(target), folder=place.folder
+                    tool.command(target), environ=tool.environ(target), folder=self.place.folder
                 )
             finally:
                 tool.after()
-            _verify(tool, phase, before, _at(place, job.look()), folder)
-            table.series(phase, tool.name).add(ran.seconds, ran.memory)
-            left.remove(phase)
-    except machine.Failed as error:
-        for phase in left:
-            table.series(phase, tool.name).lost(str(error))
+                self.state = _at(self.place, job.look())
+            _verify(tool, phase, before, self.state, self.folder)
+        except machine.Failed as error:
+            self.failed[tool.name] = str(error)
+            return None
+        return ran
 
 
 def _at(place: places.Place, script: str) -> str:
@@ -189,5 +242,6 @@ def _tools(place: places.Place, folder: pathlib.Path, say: Callable[[str], None]
             aim=at_most(0.1),
             after=lambda: peers.end_masters(sockets),
             problem=no_python,
+            slow=True,
         ),
     ]

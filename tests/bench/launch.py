@@ -1,4 +1,5 @@
-"""Run the command given and say what it took: seconds, peak memory in MB, status.
+"""Run the command given and say what it took: seconds, processor seconds,
+peak memory in MB, status.
 
 That goes to standard error, the command's own errors to its standard output.
 It imports next to nothing: it is what a measured command is forked from.
@@ -14,4 +15,5 @@ process = os.posix_spawnp(
 )
 _, status, usage = os.wait4(process, 0)
 seconds = time.perf_counter() - began
-sys.stderr.write(f"{seconds} {usage.ru_maxrss / 1024} {os.waitstatus_to_exitcode(status)}\n")
+cpu = usage.ru_utime + usage.ru_stime
+sys.stderr.write(f"{seconds} {cpu} {usage.ru_maxrss / 1024} {os.waitstatus_to_exitcode(status)}\n")

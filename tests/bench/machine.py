@@ -22,9 +22,13 @@ class Failed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """One command: wall seconds, peak memory of its largest process in MB, what it printed."""
+    """One command: wall and processor seconds, peak memory in MB, what it printed.
+
+    `memory` is of its largest process; both outputs are in `output`.
+    """
 
     seconds: float
+    cpu: float
     memory: float
     output: str
 
@@ -75,12 +79,12 @@ def measure(
         said.seek(0)
         output = said.read().decode("utf-8", "replace")
     try:
-        seconds, memory, status = report.split()
+        seconds, cpu, memory, status = report.split()
     except ValueError:
         raise Failed(f"{argv[0]} could not be started: {report}") from None
     if status != "0":
         raise Failed(f"{argv[0]} ended with {status}: {output[-2000:]}")
-    return Ran(seconds=float(seconds), memory=float(memory), output=output)
+    return Ran(seconds=float(seconds), cpu=float(cpu), memory=float(memory), output=output)
 
 
 def _processor() -> str:

@@ -55,8 +55,8 @@ def _measure(table: figures.Table, rounds: int, lab: labs.Lab, say: Callable[[st
     one = (figures.Aim(comparison="==", limit=1),)
     for number in range(rounds):
         say(f"up: round {number + 1} of {rounds}")
-        cursor = _cursor(lab.sandbox.node)
-        calls, state = len(lab.forge.calls()), _state(lab.sandbox.node)
+        state = _state(lab.sandbox.node)
+        calls, cursor = len(lab.forge.calls()), _cursor(lab.sandbox.node)
         ran = _up(lab)
         logins, commands = _counted(lab.sandbox.node, cursor)
         called = lab.forge.calls(calls)
@@ -64,6 +64,8 @@ def _measure(table: figures.Table, rounds: int, lab: labs.Lab, say: Callable[[st
         if writes or _state(lab.sandbox.node) != state:
             raise machine.Failed(f"an up with nothing to do changed something: {writes}")
         table.series(WHAT, figures.ELYSIUM, aims=aims).add(ran.seconds, ran.memory)
+        cpu = table.series(f"{WHAT}: processor time", figures.ELYSIUM)
+        cpu.add(ran.cpu)
         for label, count, wanted in (
             ("SSH connections", logins, one),
             ("SSH commands", commands, one),
