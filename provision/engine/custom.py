@@ -47,6 +47,17 @@ class CustomSteps:
     def register(self, new: record.Record, asked: goal.Goal, old: run.Old | None) -> run.New:
         """Bring the resource to what was asked; return it as it is then."""
         instance = self._calls.get(new.provider)
+        with self._calls.slot():
+            self._run.open()
+            return self._register(new, asked, old, instance)
+
+    def _register(
+        self,
+        new: record.Record,
+        asked: goal.Goal,
+        old: run.Old | None,
+        instance: providers.Instance,
+    ) -> run.New:
         if old is not None and (old.record.pending_replacement or new.urn in self._run.deleted):
             return self._recreate(new, asked, old, instance)
         if old is not None and (old.record.external or not old.record.custom):

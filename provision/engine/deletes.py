@@ -131,10 +131,14 @@ class Deleter:
         return op, touches
 
     def _delete(self, old: run.Old) -> None:
-        try:
-            self._run.open()
-        except run.Stopped:
-            return
+        with self._calls.slot():
+            try:
+                self._run.open()
+            except run.Stopped:
+                return
+            self._delete_now(old)
+
+    def _delete_now(self, old: run.Old) -> None:
         known = old.record
         op, touches = self._plan(old)
         drop = {"do": "drop", "cell": old.cell}

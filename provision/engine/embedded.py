@@ -19,6 +19,7 @@ from provision.engine import (
     backend,
     checkpoint,
     events,
+    interrupts,
     journal,
     lock,
     store,
@@ -138,7 +139,12 @@ class EmbeddedEngine:
                     on_event(events.Diagnostic(severity="warning", message=message))
                 loaded = journal.load(self._place)
                 journal.settle(self._place, loaded)
-                return self._locked(operation, program, options, on_event, waiting, loaded)
+                try:
+                    return self._locked(operation, program, options, on_event, waiting, loaded)
+                except interrupts.Left as left:
+                    # Providers may still be at work in this process.
+                    held.keep()
+                    raise left.interrupted from None
         finally:
             self._events = None
 
@@ -175,9 +181,8 @@ class EmbeddedEngine:
         error = session.Session(context, operation, waiting, on_event).run(program, self._providers)
         changed = False
         if isinstance(keeper, store.Store):
-            if isinstance(error, session.Left):
-                keeper.abandon()
-                raise error.interrupted
+            if isinstance(error, interrupts.Left):
+                raise error
             changed = keeper.close()
             self._record(operation, context, options, began, ok=error is None, changed=changed)
         seconds = time.time() - began

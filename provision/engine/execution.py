@@ -38,6 +38,7 @@ class Execution:
         self._calls = providers.Providers(context, makers, self._loops, parallel)
         self._parallel = parallel
         self._thread: threading.Thread | None = None
+        self._abandoned = threading.Event()
         self.error: BaseException | None = None
 
     def start(self, wanted: api.Program | None, finished: Callable[[], None]) -> None:
@@ -52,6 +53,9 @@ class Execution:
                 self.error = error
             finally:
                 finished()
+                if self._abandoned.is_set():
+                    self.close()
+                    self._run.keeper.abandon()
 
         self._thread = threading.Thread(target=work, name="engine", daemon=True)
         self._thread.start()
@@ -59,6 +63,10 @@ class Execution:
     def cancel_providers(self) -> None:
         """Ask every provider to end what it does."""
         self._calls.cancel()
+
+    def abandon(self) -> None:
+        """Leave it to itself: nobody waits for its end any more."""
+        self._abandoned.set()
 
     def close(self) -> None:
         """End all threads. Call it after the end only."""

@@ -31,6 +31,7 @@ class StackLock:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._mine = folder / f"{uuid.uuid4()}.json"
+        self._kept = False
         self.broken: list[str] = []
         """What was said about locks of crashed runs that were taken away."""
 
@@ -51,8 +52,14 @@ class StackLock:
             self.release()
             raise
 
+    def keep(self) -> None:
+        """Leave the lock until this process ends; the next run then takes it away."""
+        self._kept = True
+
     def release(self) -> None:
-        """Give the lock back. Does nothing where it is not held."""
+        """Give the lock back. Does nothing where it is not held, or is kept."""
+        if self._kept:
+            return
         with contextlib.suppress(OSError):
             self._mine.unlink(missing_ok=True)
 

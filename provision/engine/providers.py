@@ -8,10 +8,11 @@ deleted with the configuration they were made with.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import inspect
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -46,6 +47,7 @@ class Providers:
         self._loops = loops
         self._instances: dict[str, Instance] = {}
         self._slots = threading.BoundedSemaphore(parallel)
+        self._mine = threading.local()
         self._lock = threading.RLock()
 
     def known(self) -> str:
@@ -106,6 +108,11 @@ class Providers:
             found = self._instances.get(reference)
             if found is not None:
                 return found
+        # The place first, then the lock: the other way round could wait in a circle.
+        with self.slot(), self._lock:
+            found = self._instances.get(reference)
+            if found is not None:
+                return found
             kept = self._kept(reference)
             found = self.configure(kept.urn, urns.package_of(kept.type), kept.inputs)
             self._instances[reference] = found
@@ -121,7 +128,7 @@ class Providers:
         what = f"{method.replace('_', ' ')} of {urns.type_of(urn)} '{urns.name_of(urn)}'"
         if not inspect.iscoroutine(coroutine):
             raise errors.StackError(f"{what} is not an async method", operation="provider")
-        with self._slots:
+        with self.slot():
             try:
                 # A context of its own: what a provider sets must not reach the program.
                 answer = contextvars.copy_context().run(self._loops.run, coroutine)
@@ -141,6 +148,23 @@ class Providers:
                 operation="provider",
             )
         return answer
+
+    @contextlib.contextmanager
+    def slot(self) -> Generator[None]:
+        """Wait for one of the places that bound how many calls run at once.
+
+        A thread that has one does not need another: whoever notes on disk
+        that a call begins takes the place before.
+        """
+        if getattr(self._mine, "held", False):
+            yield
+            return
+        with self._slots:
+            self._mine.held = True
+            try:
+                yield
+            finally:
+                self._mine.held = False
 
     def cancel(self) -> None:
         """Ask every provider to come to an end, in a thread of its own."""

@@ -8,14 +8,6 @@ from provision import errors
 from provision.engine import api, events, execution, interrupts, run
 
 
-class Left(Exception):
-    """The user left without waiting; nothing may be written any more."""
-
-    def __init__(self, interrupted: errors.InterruptedByUser) -> None:
-        super().__init__(str(interrupted))
-        self.interrupted = interrupted
-
-
 class Session:
     """Waits for an operation in the caller's thread: passes on events, minds Ctrl-C."""
 
@@ -41,10 +33,11 @@ class Session:
         self._execution = execution.Execution(self._context, makers)
         with interrupts.handled(self._pressed):
             self._execution.start(program, lambda: waiting.put(None))
-            while (event := waiting.get()) is not None:
+            for event in interrupts.drained(waiting):
                 self._pass_on(event)
         if self._left:
-            return Left(self._interrupted())
+            self._execution.abandon()
+            return interrupts.Left(self._interrupted())
         self._execution.close()
         while not waiting.empty():
             event = waiting.get()

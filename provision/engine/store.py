@@ -43,6 +43,10 @@ class Keeper(Protocol):
         """Record this run's resource and return its cell."""
         ...
 
+    def abandon(self) -> None:
+        """Write no more, and leave what is there as a crash would."""
+        ...
+
 
 class Scratch:
     """The state of a preview: nothing reaches the disk, nothing is recorded."""
@@ -64,6 +68,9 @@ class Scratch:
         """Return a cell for a resource that is not recorded."""
         with self._lock:
             return self.ledger.new_cell()
+
+    def abandon(self) -> None:
+        """Do nothing."""
 
 
 class Store:
@@ -142,7 +149,7 @@ class Store:
         return changed
 
     def abandon(self) -> None:
-        """Leave everything as a crash would: for a run that must not write any more."""
+        """Write no more, and leave what is there as a crash would."""
         self._stop_flusher()
         if self._journal is not None:
             self._journal.close()
@@ -173,7 +180,7 @@ class Store:
             self._wake.notify()
 
     def _open_journal(self) -> None:
-        if self._journal is not None:
+        if self._journal is not None or self._closing:
             return
         try:
             files.folder(self._place.journal.parent)

@@ -38,7 +38,7 @@ def pumped(
     thread = threading.Thread(target=run, name="upstream", daemon=True)
     with interrupts.handled(on_signal):
         thread.start()
-        while (event := waiting.get()) is not None:
+        for event in interrupts.drained(waiting):
             on_event(event)
     thread.join()
     if failure and pressed:

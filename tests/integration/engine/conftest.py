@@ -94,7 +94,7 @@ class Bench:
 
 
 @pytest.fixture(autouse=True)
-def _quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Derive keys with few rounds: strength is not what is tested here."""
     monkeypatch.setattr(crypter, "_ROUNDS", 1000)
 

@@ -94,5 +94,6 @@ def test_a_changed_secret_is_an_update_that_shows_nothing(bench: Any) -> None:
 
 def test_the_provider_gets_plain_values_and_the_mark(bench: Any) -> None:
     bench.up(program())
-    assert bench.world.things["a-1"]["token"] == CANARY
+    found = bench.world.things[bench.resources()["a"]["id"]]
+    assert found["token"] == CANARY
     assert bench.world.configured[-1]["key"] == CANARY

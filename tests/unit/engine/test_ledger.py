@@ -112,8 +112,7 @@ def _steps(found: store.Store, script: list[int]) -> None:
         kind, pick = number % 4, number // 4
         old = sorted(cell for cell in living if cell not in taken)
         if kind == 0 or not old:
-            name = f"n{len(found.ledger._held)}x{number}"
-            found.put(raw(name, id="1"), None, durable=bool(number % 3))
+            found.put(raw(f"new{found.ledger._next}", id="1"), None, durable=bool(number % 3))
         elif kind == 1:
             cell = old[pick % len(old)]
             taken.add(cell)

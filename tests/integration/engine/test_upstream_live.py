@@ -1,0 +1,135 @@
+"""Both engines on one stack, in turns. Needs a `pulumi` on PATH."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from engine_provider import Group, Memory, MemProvider, Thing
+
+from provision import errors
+from provision.engine import api, events
+from provision.secret import Secret
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("pulumi") is None, reason="no `pulumi` CLI on PATH to compare with"
+)
+SUPPORT = Path(__file__).parents[2] / "support"
+
+
+class Both:
+    """One stack under two engines; the world lies in a file that both share."""
+
+    def __init__(self, root: Path) -> None:
+        sys.path.insert(0, str(SUPPORT))
+        try:
+            import engine_plugin
+        finally:
+            sys.path.remove(str(SUPPORT))
+        self.root = root
+        self.world = engine_plugin.FileWorld(root / "world.json")
+        self.plugin = root / "plugin"
+        self.plugin.mkdir()
+        script = self.plugin / "pulumi-resource-mem"
+        command = f"{sys.executable} {SUPPORT / 'engine_plugin.py'} {root / 'world.json'}"
+        script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        script.chmod(0o755)
+        self.events: list[events.Event] = []
+
+    def run(self, kind: Any, operation: str, program: Any, words: str = "pw") -> Any:
+        ref = api.StackRef(root=self.root, project="proj", stack="dev", backend="file://./s")
+        providers = {"mem": lambda: Memory(self.world)}
+        engine: Any = api.open_engine(kind, ref, Secret(words), providers)
+        if kind == "upstream":
+            engine.plugins = {"mem": self.plugin}
+        self.events = []
+        method = getattr(engine, operation)
+        return method(program, options=api.Options(), on_event=self.events.append)
+
+
+@pytest.fixture(autouse=True)
+def quick_keys() -> None:
+    """Take the place of the quick keys: the CLI derives its keys as it does."""
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Both:
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    return Both(tmp_path)
+
+
+def program(value: str = "1") -> Any:
+    def run() -> None:
+        group = Group("g")
+        secret = pulumi.Output.secret("s3cr3t")
+        prov = MemProvider("p", place="x", key=secret)
+        opts = pulumi.ResourceOptions(parent=group, provider=prov)
+        a = Thing("a", opts, value=value, token=secret, list=[1, 1.5, None, {"x": True}])
+        b = Thing("b", value=a.echo)
+        Thing("c", pulumi.ResourceOptions(depends_on=[b]), value=b.made)
+        pulumi.export("token", a.token)
+
+    return run
+
+
+def test_nothing_changes_when_the_engine_does(both: Both) -> None:
+    for first, second in (("embedded", "upstream"), ("upstream", "embedded")):
+        assert both.run(first, "up", program()).changed
+        assert not both.run(second, "preview", program()).changed
+        assert not both.run(second, "up", program()).changed
+        assert not both.run(first, "refresh", None).changed
+        both.run(second, "destroy", None)
+        both.world.load()
+        assert both.world.things == {}
+
+
+def test_the_same_events(both: Both) -> None:
+    def planned() -> dict[str, str]:
+        return {each.urn: each.op for each in both.events if hasattr(each, "diffs")}  # type: ignore[attr-defined]
+
+    both.run("embedded", "preview", program())
+    ours = planned()
+    both.run("upstream", "preview", program())
+    assert planned() == ours
+    both.run("upstream", "up", program())
+    both.run("embedded", "preview", program("2"))
+    ours = planned()
+    both.run("upstream", "preview", program("2"))
+    assert planned() == ours
+
+
+def test_the_cli_goes_on_after_a_failure_of_ours(both: Both) -> None:
+    both.world.failures = [("create", "b")]
+    both.world.save()
+    with pytest.raises(errors.StackError):
+        both.run("embedded", "up", program())
+    both.world.load()
+    both.world.failures = []
+    both.world.save()
+    both.run("upstream", "up", program())
+    assert not both.run("embedded", "up", program()).changed
+
+
+def test_errors_of_the_cli(both: Both) -> None:
+    def bad() -> None:
+        raise errors.ConfigError("wrong", [errors.Problem(message="x")])
+
+    with pytest.raises(errors.ConfigError, match="wrong"):
+        both.run("upstream", "up", bad)
+    both.run("embedded", "up", program())
+    with pytest.raises(errors.StackError, match="passphrase is wrong"):
+        both.run("upstream", "preview", program(), words="other")
+    both.world.failures = [("create", "d")]
+    both.world.save()
+
+    def more() -> None:
+        program()()
+        Thing("d")
+
+    with pytest.raises(errors.StackError) as caught:
+        both.run("upstream", "up", more)
+    assert "create of d went wrong" in caught.value.detail

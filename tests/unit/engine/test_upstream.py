@@ -1,0 +1,144 @@
+"""Around the `pulumi` CLI: what it is started with, and how its failures read."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision import crypter, errors
+from provision.engine import api, upstream_workspace
+from provision.secret import Secret
+
+PASSPHRASE = "passphrase-canary-77"
+TOKEN = "token-canary-88"
+
+FAKE = """#!{python}
+import json, os, sys
+if "version" in sys.argv:
+    print("{version}")
+    raise SystemExit(0)
+seen = {{"args": sys.argv, "env": dict(os.environ), "files": {{}}}}
+for name in os.listdir("."):
+    seen["files"][name] = [open(name).read(), oct(os.stat(name).st_mode & 0o777)]
+with open({log!r}, "a") as log:
+    log.write(json.dumps(seen) + "\\n")
+print({stderr!r}, file=sys.stderr)
+raise SystemExit(255)
+"""
+
+
+class Fake:
+    """A `pulumi` that notes how it was called and fails."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+
+    def install(self, version: str = "v3.260.0", stderr: str = "error: no") -> None:
+        path = self.folder / "pulumi"
+        path.write_text(
+            FAKE.format(python=sys.executable, version=version, log=str(self.log), stderr=stderr)
+        )
+        path.chmod(0o755)
+
+    def calls(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(crypter, "_ROUNDS", 1000)
+    return Fake(folder)
+
+
+def up(root: Path, **options: Any) -> None:
+    ref = api.StackRef(root=root, project="proj", stack="dev", backend="file://./state")
+    engine = api.open_engine("upstream", ref, Secret(PASSPHRASE), {"kubernetes": _never})
+    engine.up(lambda: None, options=api.Options(**options), on_event=lambda _: None)
+
+
+def _never() -> Any:
+    raise AssertionError
+
+
+def test_no_cli(fake: Fake, tmp_path: Path) -> None:
+    with pytest.raises(errors.StackError, match="no `pulumi` on PATH") as caught:
+        up(tmp_path)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("version", ["v3.100.0", "v2.0.0", "dev"])
+def test_an_old_cli(fake: Fake, tmp_path: Path, version: str) -> None:
+    fake.install(version=version)
+    with pytest.raises(errors.StackError, match="newer is needed"):
+        up(tmp_path)
+
+
+def test_nothing_secret_in_arguments_environment_or_readable_files(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("PULUMI_DEBUG_GRPC", "/tmp/trace")
+    fake.install()
+    with pytest.raises(errors.StackError):
+        up(
+            tmp_path,
+            config={"proj:plain": "x"},
+            secret_config={"proj:token": Secret(TOKEN)},
+        )
+    assert os.environ["PULUMI_CONFIG_PASSPHRASE"] == PASSPHRASE
+    assert fake.calls()
+    for call in fake.calls():
+        text = json.dumps([call["args"], call["env"]])
+        assert PASSPHRASE not in text
+        assert "PULUMI_DEBUG_GRPC" not in call["env"]
+        assert TOKEN not in json.dumps(call)
+        for name, (body, mode) in call["files"].items():
+            assert mode == "0o600", name
+            assert (PASSPHRASE in body) == (name == ".passphrase")
+        stack = json.loads(call["files"]["Pulumi.dev.yaml"][0])
+        assert stack["config"]["proj:plain"] == "x"
+        sealed = stack["config"]["proj:token"]["secure"]
+        opened = crypter.PassphraseCrypter.from_salt(stack["encryptionsalt"], Secret(PASSPHRASE))
+        assert opened.decrypt(sealed) == TOKEN
+        folder = Path(call["env"]["PULUMI_CONFIG_PASSPHRASE_FILE"]).parent
+        assert not folder.exists()
+    assert not (tmp_path / "Pulumi.yaml").exists()
+
+
+def test_project_file(fake: Fake, tmp_path: Path) -> None:
+    fake.install()
+    with pytest.raises(errors.StackError):
+        up(tmp_path)
+    project = json.loads(fake.calls()[0]["files"]["Pulumi.yaml"][0])
+    assert project["name"] == "proj"
+    assert project["backend"]["url"] == f"file://{tmp_path}/state"
+
+
+def test_plugins_of_this_installation_are_found() -> None:
+    found = upstream_workspace.plugin_paths({"elysium": None, "kubernetes": None})
+    assert found == {"elysium": Path(sys.executable).parent}
+
+
+@pytest.mark.parametrize(
+    ("stderr", "words"),
+    [
+        ("error: the stack is currently locked by 1 lock(s)", "locked"),
+        ("error: incorrect passphrase", "the passphrase is wrong"),
+        ("error: something else", "could not finish"),
+    ],
+)
+def test_failures_are_explained(fake: Fake, tmp_path: Path, stderr: str, words: str) -> None:
+    fake.install(stderr=stderr)
+    with pytest.raises(errors.StackError, match=words) as caught:
+        up(tmp_path)
+    assert caught.value.hint
+    assert caught.value.exit_code == 7
