@@ -54,8 +54,7 @@ def measure(
     """Run `argv` and return what it took, by wait4(2).
 
     Raises:
-        Failed: when it ends with another status than 0.
-        subprocess.TimeoutExpired: when it does not end within `timeout` seconds.
+        Failed: when it ends with another status than 0, or not within `timeout` seconds.
     """
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
         given.write(stdin.encode())
@@ -73,6 +72,9 @@ def measure(
         ) as process:
             try:
                 report = process.communicate(timeout=timeout)[1]
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise Failed(f"{argv[0]} did not end within {timeout:.0f} s") from None
             except BaseException:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
