@@ -35,16 +35,14 @@ def write(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 
 def keep(path: Path, copy: Path) -> None:
-    """Make `copy` hold what `path` holds now; a link where the file system has them.
+    """Make `copy` hold what `path` holds now.
 
-    A link is safe because no file here is ever changed in place.
+    A copy and not a link: someone who edits `path` in place must not change
+    what was kept of it.
     """
     folder(copy.parent)
     temporary = copy.with_name(f".{copy.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        os.link(path, temporary)
-    except OSError:
-        shutil.copy2(path, temporary)
+    shutil.copy2(path, temporary)
     temporary.replace(copy)
 
 

@@ -87,6 +87,9 @@ def test_keep_does_not_follow_later_writes(tmp_path: Path) -> None:
     files.keep(tmp_path / "a", tmp_path / "a.bak")
     files.write(tmp_path / "a", b"2")
     assert (tmp_path / "a.bak").read_bytes() == b"1"
+    files.keep(tmp_path / "a", tmp_path / "a.bak")
+    (tmp_path / "a").write_bytes(b"in place")
+    assert (tmp_path / "a.bak").read_bytes() == b"2"
 
 
 def test_one_lock_at_a_time(tmp_path: Path) -> None:
