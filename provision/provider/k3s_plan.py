@@ -136,10 +136,10 @@ def stale(
     expected = {one.path: one.sha256 for one in wanted if one.path in _WATCHED}
     expected[k3s_files.BINARY] = _binary_sha256(found, inputs)
     own = found.node.file(k3s_files.REGISTRIES)
-    if k3s_files.REGISTRIES not in expected and own is not None:
-        # What is not ours stays: the user's own, which k3s reads as well.
-        if not ours(found.node, k3s_files.REGISTRIES):
-            expected[k3s_files.REGISTRIES] = own.sha256 or ""
+    stays = own is not None and not ours(found.node, k3s_files.REGISTRIES)
+    if k3s_files.REGISTRIES not in expected and own is not None and stays:
+        # The user's own, which k3s reads as well.
+        expected[k3s_files.REGISTRIES] = own.sha256 or ""
     for name in found.node.listing(k3s_files.DROP_INS) or ():
         path = f"{k3s_files.DROP_INS}/{name}"
         entry = found.node.files.get(path)

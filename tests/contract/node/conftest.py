@@ -1,0 +1,159 @@
+"""A booted node to put k3s on, and what a resource is given to reach it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision import config
+from provision.artifacts import store
+from provision.host import session
+from provision.provider import k3s_server, resource
+from provision.sandbox import build, lifecycle, model, node, requirements, services
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _machine() -> None:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("needs Linux and root")
+    requirements.ensure()
+
+
+@dataclass
+class World:
+    """A resource's context of one node; messages are kept."""
+
+    session: session.NodeSession
+    store: store.ArtifactStore
+    said: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+    keep_data: bool = False
+
+    def node(self, name: str) -> session.NodeSession:
+        assert name == "kyrion"
+        return self.session
+
+    def artifacts(self) -> store.ArtifactStore:
+        return self.store
+
+    def github(self) -> Any:
+        raise AssertionError
+
+    def kube(self, kubeconfig: str) -> Any:
+        raise AssertionError
+
+    def progress(self, message: str) -> None:
+        self.said.append(message)
+
+    def warn(self, message: str) -> None:
+        self.warned.append(message)
+
+
+@dataclass
+class Box:
+    """A node, and the mirror that its downloads come from."""
+
+    node: model.Node
+    mirror: Path
+    folder: Path
+
+    def on(self, command: str, *, check: bool = True) -> str:
+        done = node.run(self.node, command, timeout=120)
+        assert done.returncode == 0 or not check, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def node_says(self, path: str) -> str:
+        """What a JSON path of the Kubernetes node says; leaves no cache behind."""
+        return self.on(f"kubectl --cache-dir /tmp/kube get node kyrion -o 'jsonpath={path}'")
+
+    def files(self) -> set[str]:
+        """Every path with kind, mode and owner, but for what changes by itself."""
+        spared = "/proc /sys /run /tmp /var/tmp /var/log/journal /opt/elysium-sandbox"
+        prune = " -o ".join(f"-path {path}" for path in spared.split())
+        text = self.on(rf"find / -xdev \( {prune} \) -prune -o -printf '%p %y %m %u:%g\n'")
+        return set(text.splitlines())
+
+    def configured(self, **changes: Any) -> config.Node:
+        values: dict[str, Any] = {
+            "name": "kyrion",
+            "host": self.node.host,
+            "port": self.node.port,
+            "user": self.node.user,
+            "host_key": self.node.host_key,
+            "identity_file": str(self.node.identity_file),
+            "agent": False,
+        }
+        return config.Node.model_validate(values | changes)
+
+    def inputs(self, **changes: Any) -> dict[str, Any]:
+        values = {
+            "node": "kyrion",
+            "cluster": "kyrion",
+            "version": config.K3s().version,
+            "address": self.node.host,
+            "startTimeout": 120,
+        }
+        inputs, problems = k3s_server.K3sServer().check(values | changes)
+        assert problems == []
+        return inputs
+
+    def world(self, opened: session.NodeSession | None = None) -> World:
+        kept = store.ArtifactStore(
+            str(self.mirror), self.folder / "pins.json", self.folder / "cache"
+        )
+        return World(session=opened or session.NodeSession(self.configured()), store=kept)
+
+    def forget(self, world: World) -> None:
+        """As a new run begins: nothing is known of the node."""
+        world.session.invalidate()
+
+
+@pytest.fixture(scope="session")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    folder = tmp_path_factory.mktemp("node")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        built = build.ensure()
+        mirror = services.make_mirror(folder / "mirror", built).mirror
+        binds = ((built.bin, f"{node.OPT}/bin"), (built.crds, f"{node.OPT}/crds"))
+        try:
+            made = lifecycle.up_node(name, node.Options(binds=binds))
+            yield Box(node=made.node, mirror=mirror, folder=folder)
+        finally:
+            lifecycle.down(name)
+
+
+@pytest.fixture
+def world(box: Box) -> Iterator[World]:
+    made = box.world()
+    yield made
+    made.session.close()
+
+
+Converge = Callable[..., tuple[tuple[str, ...], dict[str, Any]]]
+
+
+@pytest.fixture
+def converge(world: World) -> Converge:
+    """Converge a K3sServer; returns the plan as "action property" and the new state."""
+
+    def run(
+        inputs: dict[str, Any], state: dict[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], dict[str, Any]]:
+        kind = k3s_server.K3sServer()
+        world.session.invalidate()
+        observed = kind.observe(world, inputs, state or {})
+        planned = kind.plan(observed.facts, inputs, state or {})
+        after, kept = resource.converge(kind, world, inputs, state or {})
+        outputs = kind.outputs(after.facts, inputs, kept)
+        return tuple(f"{c.action} {c.property}" for c in planned), inputs | outputs
+
+    return run
