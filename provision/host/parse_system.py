@@ -1,0 +1,97 @@
+"""From the output of a facts script to the facts of the machine itself. Pure.
+
+The formats are those of proc(5), os-release(5) and the kernel's cgroup
+documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from provision.host import facts
+
+
+def system(values: Mapping[str, str], *, sent: float, received: float) -> facts.SystemFacts:
+    """Return the machine's facts from the script's fields; see `facts.SystemFacts`."""
+    pseudo: dict[str, list[str]] = {}
+    for line in values.get("pseudo", "").splitlines():
+        path, _, text = line.partition(":")
+        pseudo.setdefault(path, []).append(text)
+
+    def first(path: str) -> str:
+        return pseudo.get(path, [""])[0].strip()
+
+    release = _os_release(pseudo.get("/etc/os-release", []))
+    memory = {
+        key: value
+        for key, _, value in (line.partition(":") for line in pseudo.get("/proc/meminfo", []))
+    }
+    name, kernel, machine = [*values.get("uname", "").splitlines(), "", "", ""][:3]
+    # Version 1, or both side by side: those that are enabled (the last column).
+    rows = [line.split() for line in pseudo.get("/proc/cgroups", [])]
+    controllers = {row[0] for row in rows if len(row) == 4 and row[3] == "1"}
+    controllers |= set(first("/sys/fs/cgroup/cgroup.controllers").split())
+    return facts.SystemFacts(
+        hostname=name,
+        machine=machine,
+        kernel=kernel,
+        id=release.get("ID", ""),
+        like=tuple(release.get("ID_LIKE", "").split()),
+        version=release.get("VERSION_ID", ""),
+        name=release.get("PRETTY_NAME", ""),
+        systemd="systemd" in values,
+        init=first("/proc/1/comm"),
+        cpus=_cpus(first("/sys/devices/system/cpu/online")),
+        memory=_kibibytes(memory.get("MemTotal", "")),
+        memory_available=_kibibytes(memory.get("MemAvailable", "")),
+        clock_skew=_skew(values.get("date", ""), sent, received),
+        controllers=frozenset(controllers),
+        cgroup2="cgroup2" in values,
+        filesystems=frozenset(
+            line.split()[-1] for line in pseudo.get("/proc/filesystems", []) if line.strip()
+        ),
+        selinux={"1": "enforcing", "0": "permissive"}.get(first("/sys/fs/selinux/enforce"), ""),
+        default_route=any(
+            line.split()[1:2] == ["00000000"] for line in pseudo.get("/proc/net/route", [])
+        ),
+        boot_id=first("/proc/sys/kernel/random/boot_id"),
+        modules=frozenset(
+            line.split()[0] for line in pseudo.get("/proc/modules", []) if line.strip()
+        ),
+    )
+
+
+def _os_release(lines: list[str]) -> dict[str, str]:
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+
+
+def _kibibytes(text: str) -> int:
+    digits = text.split()[:1]
+    return int(digits[0]) * 1024 if digits and digits[0].isdigit() else 0
+
+
+def _cpus(online: str) -> int:
+    """Count a list of CPUs like ``0-3,6``."""
+    total = 0
+    for part in filter(None, online.split(",")):
+        low, _, high = part.partition("-")
+        total += int(high or low) - int(low) + 1
+    return total
+
+
+def _skew(date: str, sent: float, received: float) -> float:
+    """Return how far the node's clock is outside of what it may have been, in seconds."""
+    match = re.match(r"(\d+)(?:\.(\d+))?", date)
+    if match is None:
+        return 0.0
+    # Whole seconds only (busybox): the truth is up to a second later.
+    fraction = float(f"0.{match.group(2)}") if match.group(2) else None
+    low = int(match.group(1)) + (fraction or 0.0)
+    high = low if fraction is not None else low + 1
+    if high < sent:
+        return high - sent
+    if low > received:
+        return low - received
+    return 0.0
