@@ -47,7 +47,7 @@ def wrong_password(host: str) -> errors.SudoError:
     return errors.SudoError(
         f"sudo on {host} refused the password",
         host=host,
-        hint="set the right one: elysium config set --secret nodes.0.sudoPassword",
+        hint="set the right one: elysium config set --secret 'nodes[0].sudoPassword'",
     )
 
 
@@ -108,7 +108,7 @@ class Elevation:
                 f"sudo on {self._host} asks {self._user} for a password",
                 host=self._host,
                 detail=said,
-                hint="set it: elysium config set --secret nodes.0.sudoPassword",
+                hint="set it: elysium config set --secret 'nodes[0].sudoPassword'",
             )
         if "incorrect password" in lowered or "sorry, try again" in lowered:
             raise wrong_password(self._host)

@@ -79,11 +79,11 @@ def _system(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
             f"its clock is {abs(system.clock_skew):.0f} s {late} this machine's",
             "set it (timedatectl set-ntp true), or this machine's: certificates depend on it",
         )
-    name = str(cfg.k3s.options.get("node-name") or system.hostname).lower()
-    if not _LABEL.match(name) or name.startswith("localhost"):
+    name = str(cfg.k3s.options.get("node-name") or cfg.server.name).lower()
+    if not _LABEL.match(name):
         yield (
-            f"its host name {name!r} cannot be the name of a Kubernetes node",
-            "set one (hostnamectl set-hostname NAME), or k3s.options.node-name",
+            f"{name!r} cannot be the name of a Kubernetes node",
+            "take letters, digits and hyphens for k3s.options.node-name",
         )
     if system.selinux == "enforcing" and found.file(_SELINUX_POLICY) is None:
         yield (

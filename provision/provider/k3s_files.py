@@ -118,6 +118,8 @@ def settings(inputs: Mapping[str, Any], *, encrypt: bool) -> dict[str, Any]:
     chosen: dict[str, Any] = {
         "cluster-init": True if inputs.get("datastore") == "etcd" else None,
         "disable": list(inputs.get("disable", ())) or None,
+        # Not the host's name, which a rebuilt machine may not have again.
+        "node-name": inputs["node"],
         "secrets-encryption": True if encrypt else None,
         # The address in the kubeconfig must be one that the certificate names.
         "tls-san": list(dict.fromkeys(filter(None, names))) or None,

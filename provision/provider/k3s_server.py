@@ -165,7 +165,7 @@ class K3sServer(resource.Resource[K3sFacts]):
                 node,
                 inputs,
                 restart="restart" in actions,
-                name=node_name(facts, inputs),
+                name=node_name(inputs),
                 progress=ctx.progress,
             )
         return {}
@@ -182,7 +182,7 @@ class K3sServer(resource.Resource[K3sFacts]):
         return {
             "kubeconfig": kubeconfig,
             "token": token.text.strip() if token is not None else str(state.get("token", "")),
-            "nodeName": node_name(facts, inputs),
+            "nodeName": node_name(inputs),
             "version": facts.installed or str(inputs["version"]),
             "contentHash": content_hash(facts, inputs),
         }
@@ -192,7 +192,7 @@ class K3sServer(resource.Resource[K3sFacts]):
         return {
             "kubeconfig": resource.UNKNOWN,
             "token": resource.UNKNOWN,
-            "nodeName": resource.UNKNOWN,
+            "nodeName": node_name(inputs),
             "version": inputs.get("version"),
             "contentHash": resource.UNKNOWN,
         }
@@ -211,10 +211,10 @@ class K3sServer(resource.Resource[K3sFacts]):
         k3s_service.remove(node, inputs, keep_data=ctx.keep_data)
 
 
-def node_name(found: K3sFacts, inputs: Values) -> str:
-    """Return the name of the Kubernetes node: k3s takes the host's, in small letters."""
+def node_name(inputs: Values) -> str:
+    """Return the name of the Kubernetes node; k3s writes it in small letters."""
     options = inputs.get("options") or {}
-    return str(options.get("node-name") or found.node.system.hostname).lower()
+    return str(options.get("node-name") or inputs["node"]).lower()
 
 
 def content_hash(found: K3sFacts, inputs: Values) -> str:

@@ -161,6 +161,8 @@ def test_the_config_is_yaml_whatever_is_in_it():
     text = k3s_files.render_config(inputs, encrypt=True).decode()
     read = ruamel.yaml.YAML(typ="safe", pure=True).load(text)
     assert read == options | {"secrets-encryption": True, "tls-san": ["::1", "10.0.0.1"]}
+    plain = k3s_files.render_config(k3snode.k3s_inputs(), encrypt=False).decode()
+    assert 'node-name: "kyrion"' in plain
 
 
 def test_the_unit_watches_all_that_decides_a_restart():
