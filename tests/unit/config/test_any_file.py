@@ -99,7 +99,7 @@ def test_key_paths_survive_being_written(path):
 
 def test_deep_nesting(tmp_path):
     path = tmp_path / "Pulumi.kyrion.yaml"
-    for text in ("[" * 1500, "{a: " * 1500, "config:\n  elysium:k3s: " + "[" * 300 + "]" * 300):
+    for text in ("[" * 1000, "{a: " * 1000, "config:\n  elysium:k3s: " + "[" * 200 + "]" * 200):
         path.write_text(text)
         read(path)
 
