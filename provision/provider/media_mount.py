@@ -65,14 +65,16 @@ class MediaMount(Resource[Facts]):
     def observe(self, ctx: Context, inputs: Values, state: Values) -> Observed[Facts]:
         """Read files, units and the mount; what is not mounted is not touched."""
         node = ctx.node(inputs["node"]).facts(fact_request(inputs))
-        version, wanted = inputs["rcloneVersion"], ""
-        same = state.get("rcloneVersion") in (None, version)
-        if same and node.file(media_files.BINARY) is not None:
+        facts = Facts(node=node, binary_sha256="")
+        version = inputs["rcloneVersion"]
+        # Another version is to come in any case: nothing is downloaded to find that out.
+        if facts.binary is not None and state.get("rcloneVersion") in (None, version):
             wanted = ctx.artifacts().content_sha256(catalog.rclone(version), node.system.arch)
+            facts = replace(facts, binary_sha256=wanted)
         ours = {media_files.BEFORE, media_files.CONFIG}
         ours |= {media_files.unit_path(n) for n in media_files.unit_names(inputs["mountPoint"])}
         exists = any(node.file(path) is not None for path in ours)
-        return Observed(exists=exists, facts=Facts(node=node, binary_sha256=wanted))
+        return Observed(exists=exists, facts=facts)
 
     def plan(self, facts: Facts, inputs: Values, state: Values) -> tuple[Change, ...]:
         """List what differs. The configuration file is never shown."""
@@ -185,8 +187,8 @@ def _note(session: NodeSession, inputs: Values, facts: Facts) -> media_files.Bef
     known = facts.before
     if known is None:
         link = facts.node.file(media_files.LINK)
-        binaries = (media_files.BINARY, media_files.LINK)
-        absent += [path for path in binaries if facts.node.file(path) is None]
+        absent += [media_files.BINARY] if facts.binary is None else []
+        absent += [media_files.LINK] if link is None else []
         noted = media_files.Before(
             mount_point=inputs["mountPoint"],
             cache_dir=inputs["cacheDir"],

@@ -7,8 +7,28 @@ from dataclasses import dataclass
 from provision.change import Action, Change
 from provision.host import facts as host_facts
 from provision.host import scripts
-from provision.provider import media_files, node_files
+from provision.provider import media_files, media_scripts, node_files
 from provision.provider.resource import Values
+
+_BINARY = "media rclone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """The rclone that is there. `sha256` is empty for what is no regular file."""
+
+    sha256: str
+    mode: int = 0
+    owner: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def parse(cls, text: str) -> Binary | None:
+        """Read what `media_scripts.hash_binary` prints; None: there is none."""
+        fields = text.split()
+        if len(fields) != 4:
+            return cls(sha256="") if fields else None
+        sha256, mode, uid, gid = fields
+        return cls(sha256=sha256, mode=int(mode, 8), owner=(int(uid), int(gid)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +41,11 @@ class Facts:
 
     node: host_facts.NodeFacts
     binary_sha256: str
+
+    @property
+    def binary(self) -> Binary | None:
+        """The rclone that is there."""
+        return Binary.parse(self.node.snippet(_BINARY))
 
     @property
     def before(self) -> media_files.Before | None:
@@ -49,7 +74,7 @@ def fact_request(inputs: Values) -> host_facts.FactRequest:
     units = media_files.unit_names(inputs["mountPoint"])
     renewed = {media_files.CONFIG} if "token" in inputs["remote"] else set[str]()
     return host_facts.FactRequest(
-        files=frozenset({media_files.BINARY, media_files.LINK, media_files.CONFIG, "/dev/fuse"}),
+        files=frozenset({media_files.LINK, media_files.CONFIG, "/dev/fuse"}),
         contents=frozenset(
             {media_files.BEFORE, media_files.PROVEN}
             | {media_files.unit_path(name) for name in units}
@@ -58,7 +83,7 @@ def fact_request(inputs: Values) -> host_facts.FactRequest:
         units=frozenset(units),
         mounts=frozenset({inputs["mountPoint"]}),
         commands=frozenset({"fusermount3"}),
-        snippets=frozenset({folders_snippet(inputs)}),
+        snippets=frozenset({folders_snippet(inputs), (_BINARY, media_scripts.hash_binary())}),
     )
 
 
@@ -160,14 +185,14 @@ def _differs(
 
 def _binary(facts: Facts, inputs: Values) -> list[Change]:
     path, version = media_files.BINARY, inputs["rcloneVersion"]
-    there = facts.node.file(path)
+    there = facts.binary
     if there is None:
         return [_change(f"files.{path}", "create", f"put rclone {version} at {path}")]
-    if there.kind == "file" and there.sha256 == facts.binary_sha256:
-        if (there.mode, there.uid, there.gid) == (0o755, 0, 0):
+    if there.sha256 and there.sha256 == facts.binary_sha256:
+        if (there.mode, there.owner) == (0o755, (0, 0)):
             return []
         return [_change(f"files.{path}", "update", f"set owner and mode of {path}")]
-    had = f"sha256 {there.sha256[:8]}…" if there.sha256 else f"a {there.kind}"
+    had = f"sha256 {there.sha256[:8]}…" if there.sha256 else "what is no file"
     return [_change(f"files.{path}", "update", f"put rclone {version} at {path}, over {had}")]
 
 

@@ -21,6 +21,27 @@ _HOPELESS = (
 _PATHS = frozenset({media_files.BINARY, media_files.LINK})
 
 
+# Whoever writes to a file or replaces it changes at least one of these.
+_IDENTITY = f"stat -c '%i %s %z' -- {media_files.BINARY}"
+
+
+def hash_binary() -> str:
+    """Return a snippet that prints the binary's sha256, mode, owner and group.
+
+    Nothing where nothing is there, ``other`` where it is no regular file.
+    Reads it only where it is not what `listing` wrote down.
+    """
+    path, noted = media_files.BINARY, media_files.HASHED
+    return (
+        f"if [ -L {path} ]; then echo other\n"
+        f"elif [ -f {path} ]; then\n"
+        f"known=; was=; [ -f {noted} ] && {{ read -r known; read -r was; }} <{noted}\n"
+        f'[ "$was" = "$({_IDENTITY})" ] || known=$(sha256sum <{path} | cut -d " " -f 1)\n'
+        f"echo \"$known $(stat -c '%a %u %g' -- {path})\"\n"
+        f"elif [ -e {path} ]; then echo other; fi"
+    )
+
+
 def install_fuse() -> str:
     """Return the script that installs fuse3 and notes first which packages come with it."""
     return media_files.render("install-fuse.sh", packages=media_files.PACKAGES)
@@ -87,6 +108,8 @@ def listing(mount_point: str, what: str, timeout: int, proof: str) -> str:
         rclone=media_files.BINARY,
         config=media_files.CONFIG,
         what=what,
+        hashed=media_files.HASHED,
+        identity=_IDENTITY,
         proven=media_files.PROVEN,
         proof=proof,
     )
@@ -115,7 +138,12 @@ def remove(before: media_files.Before, *, wait: int = 60) -> str:
         backup=media_files.BINARY_BACKUP,
         drop_cache=drop_cache(before),
         packages=media_files.render("remove-packages.sh", packages=media_files.PACKAGES),
-        notes=[media_files.PROVEN, media_files.PACKAGES, media_files.BEFORE],
+        notes=[
+            media_files.PROVEN,
+            media_files.HASHED,
+            media_files.PACKAGES,
+            media_files.BEFORE,
+        ],
         folders=[media_files.STATE, *folders],
     )
 

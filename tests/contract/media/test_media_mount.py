@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,14 +110,25 @@ def test_no_secret_shows_on_the_node(box: Any, make_inputs: Any, state: dict[str
         (f"chmod 644 {media_files.CONFIG}", {f"files.{media_files.CONFIG}"}),
         (f"systemctl stop {AUTOMOUNT}", {f"unit.{AUTOMOUNT[1:-1]}"}),
         (f"systemctl disable {AUTOMOUNT}", {f"enabled.{AUTOMOUNT[1:-1]}"}),
-        ("pkill -KILL -x rclone", {f"unit.{MOUNT[1:-1]}"}),
+        # The kernel answers by itself for a second.
         (
-            # The kernel answers by itself for a moment.
+            f"pkill -KILL -x rclone; while stat {AT}; do sleep 0.1; done",
+            {f"unit.{MOUNT[1:-1]}"},
+        ),
+        (
             f"pkill -STOP -x rclone; while timeout 1 stat {AT}; do sleep 0.1; done",
             {f"unit.{MOUNT[1:-1]}"},
         ),
         (f"umount -l {AT}; umount -l {AT}", {f"unit.{AUTOMOUNT[1:-1]}"}),
         (f"rm {media_files.LINK}", {f"files.{media_files.LINK}"}),
+        (
+            f"cp -p {media_files.BINARY} /tmp/r; printf x | dd of=/tmp/r bs=1 seek=4096 "
+            f"conv=notrunc 2>/dev/null; touch -r {media_files.BINARY} /tmp/r; "
+            f"cat /tmp/r >{media_files.BINARY}.new; touch -r /tmp/r {media_files.BINARY}.new; "
+            f"chmod 755 {media_files.BINARY}.new; mv {media_files.BINARY}.new "
+            f"{media_files.BINARY}; rm /tmp/r",
+            {f"files.{media_files.BINARY}"},
+        ),
         (
             f"echo >{media_files.BINARY}.x; mv {media_files.BINARY}.x {media_files.BINARY}",
             {f"files.{media_files.BINARY}"},
@@ -135,6 +149,7 @@ def test_no_secret_shows_on_the_node(box: Any, make_inputs: Any, state: dict[str
         "rclone hangs",
         "unmounted",
         "link removed",
+        "binary changed, size and time kept",
         "binary replaced",
         "unit removed",
         "unit edited",
@@ -194,6 +209,45 @@ def test_a_container_that_is_not_there_is_told(
     up(elsewhere)
     assert world.warned == []
     assert "README.txt" in box.on(f"ls {AT}")
+
+
+@pytest.fixture
+def silent(box: Any) -> Iterator[Callable[[], None]]:
+    """A store that takes connections and does not answer; call it to let it answer."""
+
+    def answer() -> None:
+        os.kill(box.azure_process.pid, signal.SIGCONT)
+
+    os.kill(box.azure_process.pid, signal.SIGSTOP)
+    yield answer
+    answer()
+
+
+def test_a_store_that_is_slow_is_waited_for(
+    box: Any, up: Any, state: dict[str, Any], silent: Callable[[], None]
+) -> None:
+    timer = threading.Timer(6, silent)
+    timer.start()
+    try:
+        changed = up(state, idleTimeout=600)
+    finally:
+        timer.join()
+    assert "README.txt" in box.on(f"ls {AT}")
+    up(changed)
+
+
+def test_a_store_that_does_not_answer_is_told_in_time(
+    world: Any, up: Any, planned: Any, state: dict[str, Any], silent: Callable[[], None]
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(errors.WaitError, match="cannot be listed") as caught:
+        up(state, idleTimeout=60, listTimeout=6)
+    assert caught.value.detail
+    assert time.monotonic() - began < 40
+    assert "listing" in planned(state)
+    silent()
+    up(state)
+    assert planned(state) == []
 
 
 def test_a_wrong_option_is_told_as_such(up: Any, state: dict[str, Any]) -> None:

@@ -161,6 +161,7 @@ def test_scripts_are_shell(made: bool, link: str) -> None:
     note = media_files.Before(mount_point="/mnt/x y", cache_dir="/c", absent=absent, link=link)
     for script in (
         media_scripts.install_fuse(),
+        media_scripts.hash_binary(),
         media_scripts.need_device(),
         media_scripts.put_aside("/a b", "/c"),
         media_scripts.clear("/mnt/x y"),

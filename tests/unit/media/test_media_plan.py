@@ -84,17 +84,26 @@ class Node:
         self.files[path] = file(path, content, self.files[path].mode)
 
     def plan(self, **changes: Any) -> tuple[Any, ...]:
+        return self.decide(**changes).changes
+
+    def decide(self, **changes: Any) -> media_plan.Decision:
         values = self.values | changes
         request = media_mount.fact_request(values)
+        binary = self.files.get(media_files.BINARY)
+        told = f"{binary.sha256} {binary.mode:o} 0 0" if binary else ""
+        snippets = {name: told if name == "media rclone" else "" for name, _ in request.snippets}
         found = self.make(
             request,
-            files=self.files,
+            files={path: one for path, one in self.files.items() if path != media_files.BINARY},
+            snippets=snippets,
             units=self.units,
             mounts=self.mounts,
             commands=self.commands,
         )
         facts = media_plan.Facts(node=found, binary_sha256=BINARY_SHA)
-        return media_mount.MediaMount().plan(facts, values, {})
+        found = media_plan.decide(facts, values)
+        assert media_mount.MediaMount().plan(facts, values, {}) == found.changes
+        return found
 
 
 @pytest.fixture
@@ -238,6 +247,13 @@ def test_a_dead_mount_is_said_to_be_one(node: Node) -> None:
     (change,) = node.plan()
     assert change.action == "restart"
     assert "it is dead (Transport endpoint is not connected)" in change.summary
+
+
+@pytest.mark.parametrize("harm", [harm_dead, harm_failed])
+def test_what_is_broken_is_cleared_first(node: Node, harm: Callable[[Node], None]) -> None:
+    assert not node.decide().clear
+    harm(node)
+    assert node.decide().clear
 
 
 @pytest.mark.parametrize(
