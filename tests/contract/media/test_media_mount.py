@@ -112,11 +112,11 @@ def test_no_secret_shows_on_the_node(box: Any, make_inputs: Any, state: dict[str
         (f"systemctl disable {AUTOMOUNT}", {f"enabled.{AUTOMOUNT[1:-1]}"}),
         # The kernel answers by itself for a second.
         (
-            f"pkill -KILL -x rclone; while stat {AT}; do sleep 0.1; done",
+            f"pkill -KILL -x rclone; while stat -c %i {AT}; do sleep 0.1; done",
             {f"unit.{MOUNT[1:-1]}"},
         ),
         (
-            f"pkill -STOP -x rclone; while timeout 1 stat {AT}; do sleep 0.1; done",
+            f"pkill -STOP -x rclone; while timeout 1 stat -c %i {AT}; do sleep 0.1; done",
             {f"unit.{MOUNT[1:-1]}"},
         ),
         (f"umount -l {AT}; umount -l {AT}", {f"unit.{AUTOMOUNT[1:-1]}"}),
