@@ -50,7 +50,9 @@ e2e: setup sandbox-parts ## The whole thing, in the sandbox
 	$(BIN)/pytest -q tests/e2e
 
 test: check sandbox-parts ## Everything
-	$(BIN)/pytest -q tests/contract tests/integration tests/e2e
+	$(BIN)/pytest -q tests/integration
+	$(BIN)/pytest -q tests/contract
+	$(BIN)/pytest -q tests/e2e
 
 bench: setup sandbox-parts ## Ratios against peers and limits
 	$(BIN)/python -m tests.bench
