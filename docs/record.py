@@ -29,7 +29,13 @@ def run(folder: pathlib.Path, *arguments: str, stdin: str | None = None) -> list
     done = subprocess.run(
         [ELYSIUM, *arguments],
         cwd=folder,
-        env=os.environ | {"COLUMNS": str(WIDTH), "FORCE_COLOR": "1", "TERM": "xterm-256color"},
+        env=os.environ
+        | {
+            "HOME": str(folder),
+            "COLUMNS": str(WIDTH),
+            "FORCE_COLOR": "1",
+            "TERM": "xterm-256color",
+        },
         input=stdin,
         text=True,
         stdout=subprocess.PIPE,
@@ -55,7 +61,6 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
-            os.environ["HOME"] = name
             tryout.seed_repository(sandbox)
             run(folder, *tryout.init_arguments(sandbox))
             for key, value in tryout.settings(sandbox).items():
