@@ -143,26 +143,6 @@ def test_no_color_means_none(session):
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", up.text)
 
 
-def test_ctrl_c_names_the_step_and_gives_the_cursor_back(session):
-    up = session("up", "--yes", block=True)
-    up.until(r"waiting until k3s is Ready")
-    up.interrupt()
-    assert up.end() == 130
-    shown = plain(up.text)
-    assert "error: interrupted during k3s kyrion (waiting until k3s is Ready)" in shown
-    assert "run it again" in shown
-    assert "Traceback" not in shown
-    assert up.text.count("\x1b[?25l") == up.text.count("\x1b[?25h")
-
-
-def test_ctrl_c_at_the_question(session):
-    up = session("up")
-    up.until(r"Do this\?")
-    up.interrupt()
-    assert up.end() == 130
-    assert "nothing was changed" in plain(up.text)
-
-
 def test_a_secret_is_not_echoed(session, folder, monkeypatch):
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "correct horse")
     asked = session("config", "set", "--secret", "github.token")
