@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import click
 
@@ -71,7 +73,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = list(sys.argv[1:] if arguments is None else arguments)
         result = cli.main(given, prog_name="elysium", standalone_mode=False, obj=called)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place to say it well
-        from provision.cli import failures
+        with _undisturbed():
+            from provision.cli import failures
 
-        return failures.report(error, called)
+            return failures.report(error, called)
     return result if isinstance(result, int) else 0
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Generator[None]:
+    """Let no further Ctrl-C cut short the words about the first."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not the main thread: signals are not ours
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

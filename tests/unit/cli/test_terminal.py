@@ -76,13 +76,6 @@ class Session:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def interrupt(self) -> None:
-        """Press ^C, again where it came just before the program began to read."""
-        deadline = time.monotonic() + 60
-        while "error:" not in self.text and time.monotonic() < deadline:
-            self.type("\x03")
-            self._more(time.monotonic() + 1)
-
     def end(self, seconds: float = 60) -> int:
         deadline = time.monotonic() + seconds
         while self._more(deadline):
@@ -141,6 +134,35 @@ def test_no_color_means_none(session):
     up.type("n\n")
     assert up.end() == 0
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", up.text)
+
+
+def test_ctrl_c_names_the_step_and_gives_the_cursor_back(session):
+    up = session("up", "--yes", block=True)
+    up.until(r"waiting until k3s is Ready")
+    up.type("\x03")
+    assert up.end() == 130
+    shown = plain(up.text)
+    assert "error: interrupted during k3s kyrion (waiting until k3s is Ready)" in shown
+    assert "run it again" in shown
+    assert "Traceback" not in shown
+    assert up.text.rindex("\x1b[?25h") > up.text.rindex("\x1b[?25l")
+
+
+def test_ctrl_c_pressed_many_times_still_ends_in_words(session):
+    up = session("up", "--yes", block=True)
+    up.until(r"waiting until k3s is Ready")
+    up.type("\x03" * 5)
+    assert up.end() == 130
+    assert "run it again" in plain(up.text)
+    assert up.text.rindex("\x1b[?25h") > up.text.rindex("\x1b[?25l")
+
+
+def test_no_answer_at_the_question(session):
+    up = session("up")
+    up.until(r"Do this\?")
+    up.type("\x04")
+    assert up.end() == 130
+    assert "nothing was changed" in plain(up.text)
 
 
 def test_a_secret_is_not_echoed(session, folder, monkeypatch):
