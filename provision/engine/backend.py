@@ -47,15 +47,33 @@ class FileBackend:
     def read(self) -> checkpoint.Document | None:
         """Return the state as it lies on disk, or None where there is none.
 
-        Raises `errors.StackError` as `checkpoint.parse` does, and when a
-        newer compressed state lies beside it.
+        Raises `errors.StackError` as `read_bytes` and `parse` do.
+        """
+        data = self.read_bytes()
+        return None if data is None else self.parse(data)
+
+    def read_bytes(self) -> bytes | None:
+        """Return the state file as it is, or None where there is none.
+
+        Raises `errors.StackError` when it cannot be read, and when a newer
+        compressed state lies beside it.
         """
         self._refuse_compressed()
         try:
-            text = self.path.read_text(encoding="utf-8")
+            return self.path.read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise checkpoint.broken(str(self.path), str(error)) from error
+
+    def parse(self, data: bytes) -> checkpoint.Document:
+        """Return the state that `data` holds.
+
+        Raises `errors.StackError` as `checkpoint.parse` does.
+        """
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
             raise checkpoint.broken(str(self.path), str(error)) from error
         return checkpoint.parse(text, str(self.path), self.project, self.stack)
 

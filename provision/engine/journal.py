@@ -44,7 +44,7 @@ def load(place: backend.FileBackend) -> Loaded:
 
     Raises `errors.StackError` for a file that cannot be used.
     """
-    loaded = _recover(place, place.read())
+    loaded = _recover(place)
     if loaded.document is not None:
         integrity.require(loaded.document, str(place.path))
     return loaded
@@ -60,11 +60,12 @@ def settle(place: backend.FileBackend, loaded: Loaded) -> None:
         place.journal.replace(place.journal.with_name(name))
 
 
-def _recover(place: backend.FileBackend, document: checkpoint.Document | None) -> Loaded:
-    entries = _read_journal(place)
-    if document is None or not entries:
+def _recover(place: backend.FileBackend) -> Loaded:
+    data, entries = _snapshot(place)
+    document = None if data is None else place.parse(data)
+    if data is None or document is None or not entries:
         return Loaded(document=document, journal="none")
-    name = digest(place.path.read_bytes())
+    name = digest(data)
     matching = [
         index
         for index, entry in enumerate(entries)
@@ -77,6 +78,21 @@ def _recover(place: backend.FileBackend, document: checkpoint.Document | None) -
         if entry["do"] != "base":
             found.apply(entry)
     return Loaded(document=found.document(), journal="folded")
+
+
+def _snapshot(place: backend.FileBackend) -> tuple[bytes | None, list[ledger.Entry]]:
+    """Return the checkpoint's bytes and the journal that belongs to them.
+
+    A preview reads while another run may be writing: it looks again when the
+    checkpoint was replaced while it read the journal.
+    """
+    data = place.read_bytes()
+    while True:
+        entries = _read_journal(place)
+        again = place.read_bytes()
+        if again == data:
+            return data, entries
+        data = again
 
 
 def _read_journal(place: backend.FileBackend) -> list[ledger.Entry]:
