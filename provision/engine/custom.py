@@ -134,7 +134,8 @@ class CustomSteps:
             return self._replace(new, asked, before, instance, diff)
         if diff.changed or known.init_errors:
             return self._update(new, asked, before, instance, diff)
-        self._run.planned(new, "same", changes=diff.changes)
+        if not before.old.imported:
+            self._run.planned(new, "same", changes=diff.changes)
         same = new.but(id=known.id, outputs=crud.with_secrets(new, known.outputs))
         return self._run.put(same, asked, before.old, durable=False)
 
@@ -267,7 +268,7 @@ class CustomSteps:
             placed = self._run.put(known, asked, None, *([entry] if entry else []))
         else:
             placed = self._run.put(known, asked, None)
-        return run.Old(cell=placed.cell, record=known)
+        return run.Old(cell=placed.cell, record=known, imported=True)
 
     def _refresh(self, old: run.Old, instance: providers.Instance) -> Before | None:
         """Return the resource as it is now; None when it is gone."""

@@ -124,7 +124,7 @@ class Deleter:
         op: events.Op = "delete"
         if known.delete or known.pending_replacement:
             op = "delete-replaced"
-        elif known.custom and not touches and not known.is_provider:
+        elif known.external:
             op = "discard"
         if not internal:
             self._run.planned(known, op)

@@ -37,8 +37,8 @@ Op = Literal[
 
 ``replace`` is the plan of a replacement; its two halves are reported as
 ``create-replacement`` and ``delete-replaced``. ``discard`` takes a resource
-out of the state without touching what it stands for (``retainOnDelete``, a
-resource that was only read, or one that goes with another).
+out of the state without touching what it stands for (it was only read, or is
+gone already).
 """
 
 Severity = Literal["debug", "info", "warning", "error"]

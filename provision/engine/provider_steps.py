@@ -76,8 +76,9 @@ class ProviderSteps:
         if diff.changed:
             self._plan(new, "update", asked, diff)
             return self._run.put(new.but(modified=record.now()), asked, old)
+        # "Nothing that matters" still leaves the new inputs to be recorded.
         self._plan(new, "same", asked)
-        return self._run.put(new, asked, old, durable=False)
+        return self._run.put(new.but(outputs=known.outputs), asked, old, durable=False)
 
     def refresh_configuration(self, urn: str, asked: goal.Goal, old: run.Old) -> None:
         """Configure the state's provider `old` with what the program asks for now."""
@@ -141,10 +142,10 @@ class ProviderSteps:
         answer = self._calls.call(
             new.urn, instance.provider.diff_config(request), protocol.DiffResponse
         )
-        # An answer of "nothing that matters" still leaves new inputs to be recorded.
         diffs = paths.describe(known.inputs, new.inputs)
         replaces = bool(answer.replaces)
-        return crud.Diff(changed=bool(diffs) or replaces, replaces=replaces, diffs=diffs)
+        changed = bool(diffs) if answer.changes is None else bool(answer.changes)
+        return crud.Diff(changed=changed or replaces, replaces=replaces, diffs=diffs)
 
     def _create(
         self, new: record.Record, asked: goal.Goal, instance: providers.Instance

@@ -21,12 +21,13 @@ class Old:
     """One resource of the state as the run found it, and the cell that holds it.
 
     `done` becomes true when a resource of this run took its place, or it was
-    deleted.
+    deleted. `imported`: this run itself took it over, and has said so.
     """
 
     cell: int
     record: record.Record
     done: bool = False
+    imported: bool = False
 
 
 @dataclass(kw_only=True)

@@ -99,7 +99,7 @@ class Registrar:
         old, alias = self._find(urn, asked)
         if self._run.mode != "up":
             return self._only_configure(urn, asked, old)
-        new = _record(urn, asked, alias)
+        new = _record(urn, asked)
         self._require_known(new)
         if alias and not self._run.dry_run:
             self._run.keeper.commit({"do": "rename", "old": alias, "new": urn}, durable=False)
@@ -280,7 +280,7 @@ class Registrar:
         old = self._run.olds.get(urn)
         if self._run.mode != "up":
             return self._only_configure(urn, asked, old)
-        new = _record(urn, asked, "").but(external=True, id=asked.read_id)
+        new = _record(urn, asked).but(external=True, id=asked.read_id)
         self._require_known(new)
         new = new.but(provider=self._provider_of(asked))
         instance = self._calls.get(new.provider)
@@ -307,7 +307,7 @@ class Registrar:
         return Reply(urn=urn, id=found.id, outputs=new.outputs)
 
 
-def _record(urn: str, asked: goal.Goal, alias: str) -> record.Record:
+def _record(urn: str, asked: goal.Goal) -> record.Record:
     return record.Record(
         urn=urn,
         type=asked.type,
@@ -319,7 +319,6 @@ def _record(urn: str, asked: goal.Goal, alias: str) -> record.Record:
         property_dependencies=asked.property_dependencies if asked.custom else {},
         provider=asked.provider if asked.custom else "",
         additional_secret_outputs=asked.additional_secret_outputs,
-        aliases=(alias,) if alias else (),
         custom_timeouts=asked.custom_timeouts,
         import_id=asked.import_id,
         retain_on_delete=bool(asked.retain_on_delete),

@@ -32,13 +32,14 @@ class FileWorld(engine_provider.World):
             "things": self.things,
             "calls": self.calls,
             "made": self.made,
+            "counts": self.counts,
             "failures": getattr(self, "failures", []),
         }
         self.path.write_text(json.dumps(body))
 
     def load(self) -> None:
         body = json.loads(self.path.read_text())
-        self.things, self.made = body["things"], body["made"]
+        self.things, self.made, self.counts = body["things"], body["made"], body["counts"]
         self.calls = [tuple(each) for each in body["calls"]]
         self.failures = [tuple(each) for each in body["failures"]]
 
@@ -59,8 +60,36 @@ class FileWorld(engine_provider.World):
             return result
 
 
+def _diff_config(server: Any) -> Any:
+    """The SDK's own answer to DiffConfig takes True for "no change"; this one does not."""
+    from pulumi.provider.experimental import provider as protocol
+    from pulumi.provider.experimental.property_value import PropertyValue
+    from pulumi.runtime import proto
+
+    async def diff_config(self: Any, request: Any, context: Any) -> Any:
+        answer = await self._provider.diff_config(
+            protocol.DiffRequest(
+                request.urn,
+                request.id,
+                PropertyValue.unmarshal_map(request.olds),
+                PropertyValue.unmarshal_map(request.news),
+                list(request.ignoreChanges),
+            )
+        )
+        kinds = proto.DiffResponse
+        return kinds(
+            replaces=answer.replaces,
+            changes=kinds.DIFF_SOME if answer.changes else kinds.DIFF_NONE,
+            diffs=answer.diffs,
+        )
+
+    server.ProviderServicer.DiffConfig = diff_config
+
+
 if __name__ == "__main__":
     from pulumi.provider.experimental import server
+
+    _diff_config(server)
 
     world = FileWorld(Path(sys.argv.pop(1)))
     server.main(sys.argv[1:], "1.0.0", engine_provider.Memory(world))

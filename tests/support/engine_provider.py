@@ -44,6 +44,7 @@ class World:
     things: dict[str, Values] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     made: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
     configured: list[Values] = field(default_factory=list)
     hooks: dict[tuple[str, str], Callable[[], None]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -130,7 +131,8 @@ class Memory(protocol.Provider):
 
         def make() -> int:
             self.world.made += 1
-            made = self.world.made
+            made = self.world.counts.get(request.name, 0) + 1
+            self.world.counts[request.name] = made
             self.world.things[f"{request.name}-{made}"] = plain_map(request.properties)
             return made
 

@@ -47,7 +47,7 @@ def test_without_refresh_drift_is_not_seen(bench: Any) -> None:
 def test_refresh_takes_drift_into_the_state(bench: Any) -> None:
     bench.up(program)
     bench.world.things["a-1"]["value"] = "changed by hand"
-    del bench.world.things["b-2"]
+    del bench.world.things["b-1"]
     result = bench.run("refresh", None)
     bench.require_valid()
     assert bench.ops() == {"a": "refresh", "b": "discard"}

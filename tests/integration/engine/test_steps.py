@@ -179,7 +179,7 @@ def test_protect_stops_a_replacement(bench: Any) -> None:
 def test_retain_on_delete_leaves_the_thing(bench: Any) -> None:
     bench.up(one(pulumi.ResourceOptions(retain_on_delete=True)))
     bench.up(nothing)
-    assert bench.ops() == {"a": "discard"}
+    assert bench.ops() == {"a": "delete"}
     assert len(bench.world.things) == 1
     assert "a" not in bench.resources()
 
