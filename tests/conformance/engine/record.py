@@ -15,8 +15,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "support")]
 
-import corpus
-import harness
+import corpus  # noqa: E402 - found where they lie
+import harness  # noqa: E402 - found where they lie
 
 FOLDER = HERE / "recordings"
 

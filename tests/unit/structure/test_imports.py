@@ -12,8 +12,8 @@ ROOT = pathlib.Path(__file__).parents[3]
 # A folder may import those to its right, and itself.
 LAYERS = {
     "cli": 0,
-    "operations": 1,
-    "recovery": 2,
+    "recovery": 1,
+    "operations": 2,
     "sandbox": 3,
     "engine": 3,
     "stacks": 4,
