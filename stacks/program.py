@@ -13,8 +13,14 @@ from stacks import decisions, resources
 from stacks.components import flux, gpu, node
 
 
-def make_program(cfg: config.Config, decided: decisions.Decisions) -> Callable[[], None]:
-    """Return the Pulumi program of `cfg`, given what the repository decides."""
+def make_program(
+    cfg: config.Config, decided: decisions.Decisions, *, rotation: str = ""
+) -> Callable[[], None]:
+    """Return the Pulumi program of `cfg`, given what the repository decides.
+
+    `rotation`, any text that was not used before, asks for a new deploy key.
+    It is a wish of one run: without it the key that is there stays.
+    """
 
     def program() -> None:
         elysium = resources.Provider("elysium", pulumi.Output.secret(settings.dump(cfg)))
@@ -56,6 +62,7 @@ def make_program(cfg: config.Config, decided: decisions.Decisions) -> Callable[[
                 flux=cfg.flux,
                 path=cfg.flux_path,
                 node=server.k3s,
+                rotation=rotation,
             ),
             in_cluster,
         )

@@ -23,6 +23,7 @@ COMMANDS = {
     "output": (f"{_COMMANDS}.output:output", "Print what the stack exports."),
     "kubeconfig": (f"{_COMMANDS}.kubeconfig:kubeconfig", "Print or merge the kubeconfig."),
     "destroy": (f"{_COMMANDS}.destroy:destroy", "Take the cluster down again."),
+    "rotate": (f"{_COMMANDS}.rotate:rotate", "Replace a credential, with no gap."),
     "secret": (
         f"{_COMMANDS}.secret:secret",
         "Seal secrets for Git, open them, and check which the keys open.",

@@ -24,7 +24,7 @@ def preflight(stack: Stack, progress: Progress = silent) -> None:
     only problem: then it is raised as what it is.
     """
     progress("checking node, GitHub and repository")
-    checks: tuple[Check, ...] = (_node, _github)
+    checks: tuple[Check, ...] = (_node, github)
     problems: list[errors.Problem] = []
     raised: list[errors.ElysiumError] = []
     with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -71,12 +71,12 @@ def _node(stack: Stack) -> list[errors.Problem]:
     return host.check(facts, stack.config)
 
 
-def _github(stack: Stack) -> list[errors.Problem]:
-    from provision.github import preflight as github
-    from provision.github import token
+def github(stack: Stack) -> list[errors.Problem]:
+    """Return what GitHub would refuse later. Changes nothing."""
+    from provision.github import preflight, token
 
     cfg = stack.config.github
-    return github.check(
+    return preflight.check(
         cfg,
         token.find_token(cfg, os.environ),
         stack.config.flux_path,

@@ -24,6 +24,8 @@ class FluxArgs:
     path: str
     node: pulumi.Resource
     """What everything in the cluster goes with."""
+    rotation: str = ""
+    """Asks for a new deploy key, if it was not used before."""
 
 
 class Flux(pulumi.ComponentResource):
@@ -67,6 +69,7 @@ class Flux(pulumi.ComponentResource):
                 "readWrite": flux.key_is_read_write,
                 "algorithm": flux.key_algorithm,
                 "hostKeys": list(github.git_host_keys),
+                "rotation": args.rotation,
             },
             pulumi.ResourceOptions(parent=self, depends_on=[self.components]),
         )

@@ -38,6 +38,17 @@ _OWN: dict[str, tuple[str, dict[str, Any]]] = {
             "outputs": {"type": "object"},
         },
     ),
+    "rotation": (
+        "How a `rotate` ended; its last line. `before` and `after` name the credential without "
+        "showing it.",
+        {
+            "credential": _TEXT,
+            "changed": {"type": "boolean"},
+            "before": _TEXT,
+            "after": _TEXT,
+            "seconds": {"type": "number"},
+        },
+    ),
     "error": (
         "The command failed; the last line. `exitCode` is the exit status of the process.",
         {

@@ -1,0 +1,277 @@
+"""The deploy key: an update of one resource, which brings a new key into force.
+
+The steps, and taking them back, are the resource's own
+(``provision.provider.git_rotation``). Here is what stands around them: the
+wish, the locks, the configuration that must say the same afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provision import config, config_file, errors
+from provision.change import Change
+from provision.engine import api
+from provision.operations import checks, state
+from provision.operations.stack import Listener, Stack
+from provision.provider import git_access
+from stacks import decisions, program
+
+_ACCESS = git_access.GitAccess()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the new key is to be; empty and None: as the configuration says.
+
+    `reason` is kept in the stack's history and beside the key.
+    """
+
+    algorithm: str = ""
+    read_write: bool | None = None
+    reason: str = ""
+
+    def settings(self, cfg: config.Flux) -> dict[str, str]:
+        """Return the configuration keys, with values, that have to change for it."""
+        found: dict[str, str] = {}
+        if self.algorithm and self.algorithm != cfg.key_algorithm:
+            found["flux.keyAlgorithm"] = self.algorithm
+        if self.read_write is not None and self.read_write != cfg.key_is_read_write:
+            found["flux.readWrite"] = str(self.read_write).lower()
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class InForce:
+    """The key in force, as GitHub has it now; `title` is empty where there is none.
+
+    `left_over` says what is left of an earlier run, one sentence each, and
+    `repairs` what else `up` would do to key and Secret.
+    """
+
+    title: str = ""
+    fingerprint: str = ""
+    algorithm: str = ""
+    read_only: bool = False
+    created_at: datetime.datetime | None = None
+    left_over: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+    def age(self, now: datetime.datetime | None = None) -> datetime.timedelta | None:
+        """Return how old it is, None where GitHub does not say."""
+        if self.created_at is None:
+            return None
+        return (now or datetime.datetime.now(datetime.UTC)) - self.created_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotated:
+    """How a rotation ended."""
+
+    before: InForce
+    after: InForce
+    seconds: float
+
+
+def look(stack: Stack) -> InForce:
+    """Return the key in force. Changes nothing.
+
+    Raises `errors.StackError` where the stack has no deploy key yet.
+    """
+    record = _record(stack)
+    context = stack.live.bind(_unheard)
+    facts = _ACCESS.observe(context, record.inputs, record.outputs).facts
+    found = git_access.decide(facts, record.inputs, record.outputs)
+    planned = _ACCESS.plan(facts, record.inputs, record.outputs)
+    left = tuple(change.summary for change in planned if _removes(change))
+    repairs = tuple(change.summary for change in planned if not _removes(change))
+    if found.key is None or found.pair is None:
+        return InForce(left_over=left, repairs=repairs)
+    return InForce(
+        title=found.key.title,
+        fingerprint=found.key.fingerprint,
+        algorithm=found.pair.algorithm,
+        read_only=found.key.read_only,
+        created_at=found.key.created_at,
+        left_over=left,
+        repairs=repairs,
+    )
+
+
+def check(stack: Stack) -> None:
+    """Check what the token may do, before anything is changed.
+
+    Raises `errors.PreflightError` naming each right that is missing.
+    """
+    problems = checks.github(stack)
+    if problems:
+        raise errors.PreflightError(
+            "the deploy key cannot be rotated",
+            problems,
+            hint="nothing was changed; run the same command again afterwards",
+        )
+
+
+def preview(stack: Stack, wish: Wish | None, *, on_event: Listener) -> api.Result:
+    """Show what `rotate`, or without a wish `prune`, would do. Changes nothing."""
+    return stack.engine().preview(
+        _program(stack, wish), options=_options(stack, wish), on_event=on_event
+    )
+
+
+def rotate(stack: Stack, wish: Wish, *, before: InForce, on_event: Listener) -> Rotated:
+    """Bring a new key into force in place of `before`, the one that was looked at.
+
+    Done under the stack's lock and the node's. What the wish changes in the
+    configuration is written there first, so that a run that is killed is
+    finished by the next `up`, and taken out again where the old key stays in
+    force.
+
+    Raises:
+        errors.StackError: another run holds the stack, or rotated meanwhile.
+        errors.ElysiumError: as a step raised it; `detail` says what became of it.
+    """
+    file = _ConfigFile(stack.directory / f"Pulumi.{stack.ref.stack}.yaml")
+    inner = _program(stack, wish)
+
+    def under_lock() -> Any:
+        stack.live.node(stack.config.server.name).lock()
+        _refuse_another(stack, before)
+        file.change(wish.settings(stack.config.flux))
+        return inner()
+
+    try:
+        result = stack.engine().up(under_lock, options=_options(stack, wish), on_event=on_event)
+    except BaseException:
+        if file.changed and not _is_in_force(stack, wish, before):
+            file.restore()
+        raise
+    return Rotated(before=before, after=look(stack), seconds=result.seconds)
+
+
+def prune(stack: Stack, *, on_event: Listener) -> InForce:
+    """Remove keys of ours that nothing uses, once Flux has shown that it uses another one.
+
+    Returns the key that stays. Raises `errors.StackError` where that one needs
+    repair itself.
+    """
+    found = look(stack)
+    if found.repairs:
+        raise errors.StackError(
+            "the deploy key needs repair first; no key was removed",
+            operation="remove unused deploy keys",
+            detail="\n".join(f"- {line}" for line in found.repairs),
+            hint="run 'elysium up': it repairs and removes",
+        )
+    inner = _program(stack, None)
+
+    def under_lock() -> Any:
+        stack.live.node(stack.config.server.name).lock()
+        return inner()
+
+    stack.engine().up(under_lock, options=_options(stack, None), on_event=on_event)
+    return look(stack)
+
+
+def _program(stack: Stack, wish: Wish | None) -> api.Program:
+    context = stack.live.bind(_unheard)
+    cfg, rotation = stack.config, ""
+    if wish is not None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        rotation = f"{now} {wish.reason}".strip()
+        changed: dict[str, Any] = {}
+        if wish.algorithm:
+            changed["key_algorithm"] = wish.algorithm
+        if wish.read_write is not None:
+            changed["read_write"] = wish.read_write
+        cfg = cfg.model_copy(update={"flux": cfg.flux.model_copy(update=changed)})
+    return program.make_program(cfg, decisions.decide(cfg, context), rotation=rotation)
+
+
+def _options(stack: Stack, wish: Wish | None) -> api.Options:
+    message = "elysium rotate deploy-key" + ("" if wish else " --prune")
+    if wish is not None and wish.reason:
+        message = f"{message}: {wish.reason}"
+    return api.Options(targets=_targets(stack), message=message)
+
+
+def _targets(stack: Stack) -> tuple[str, ...]:
+    return (f"**::{_record(stack).name}",)
+
+
+def _record(stack: Stack) -> state.Record:
+    for record in state.resources(stack):
+        if record.type == git_access.GitAccess.type:
+            return record
+    raise errors.StackError(
+        f"the stack {stack.config.cluster} has no deploy key yet",
+        operation="look for the deploy key",
+        hint="run 'elysium up' first",
+    )
+
+
+def _refuse_another(stack: Stack, before: InForce) -> None:
+    """Refuse where the key is another one than the user was asked about."""
+    stack.live.github().refresh()
+    now = look(stack)
+    if now.fingerprint != before.fingerprint:
+        raise errors.StackError(
+            "the deploy key was rotated by another run in the meantime",
+            operation="rotate the deploy key",
+            detail=f"it was {before.fingerprint or 'none'} and is {now.fingerprint or 'none'}",
+            hint="nothing was changed here; run again if it is still wanted",
+        )
+
+
+def _is_in_force(stack: Stack, wish: Wish, before: InForce) -> bool:
+    """Return whether a new key as wished is in force, also where that cannot be seen."""
+    stack.live.github().refresh()
+    try:
+        now = look(stack)
+    except errors.ElysiumError:
+        return True  # then the next run goes by the configuration
+    if not now.fingerprint or now.fingerprint == before.fingerprint:
+        return False
+    wants = (wish.algorithm or now.algorithm, wish.read_write)
+    return wants[0] == now.algorithm and wants[1] in (None, not now.read_only)
+
+
+def _removes(change: Change) -> bool:
+    return change.action == "delete" and change.property.startswith("keys.")
+
+
+def _unheard(_level: str, _text: str) -> None:
+    return None
+
+
+@dataclass(kw_only=False)
+class _ConfigFile:
+    """The stack's configuration file, and how it was before this run changed it."""
+
+    path: Path
+    before: bytes = b""
+    after: bytes = b""
+
+    @property
+    def changed(self) -> bool:
+        """Whether this run changed it."""
+        return self.after != self.before
+
+    def change(self, settings: dict[str, str]) -> None:
+        """Set each key of `settings`."""
+        if not settings:
+            return
+        self.before = self.path.read_bytes()
+        for key, value in settings.items():
+            config_file.set_value(self.path, key, value)
+        self.after = self.path.read_bytes()
+
+    def restore(self) -> None:
+        """Take it back, unless somebody has edited it since."""
+        with contextlib.suppress(OSError):
+            if self.path.read_bytes() == self.after:
+                config_file.write_atomic(self.path, self.before.decode())
