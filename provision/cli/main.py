@@ -24,6 +24,10 @@ COMMANDS = {
     "kubeconfig": (f"{_COMMANDS}.kubeconfig:kubeconfig", "Print or merge the kubeconfig."),
     "destroy": (f"{_COMMANDS}.destroy:destroy", "Take the cluster down again."),
     "rotate": (f"{_COMMANDS}.rotate:rotate", "Replace a credential, with no gap."),
+    "stack": (
+        f"{_COMMANDS}.stack:stack",
+        "Look into the stacks' state, and mend, move or remove it.",
+    ),
     "secret": (
         f"{_COMMANDS}.secret:secret",
         "Seal secrets for Git, open them, and check which the keys open.",

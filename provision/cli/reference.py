@@ -84,9 +84,9 @@ def events() -> str:
         _MADE,
         "With `--json`, `preview`, `up`, `destroy` and the long `sandbox` commands print one JSON "
         "object a line on stdout: `event` says which kind, `time` when it was printed. The last "
-        "line of an `up` is `result`; of a command that failed, `error`. `status`, `output` and "
-        "`config` print one object and no events. `schema` in the prelude is raised when a field "
-        "changes its meaning or goes; new fields and kinds may come without that.\n",
+        "line of an `up` is `result`; of a command that failed, `error`. `status`, `output`, "
+        "`config` and `stack` print one value and no events. `schema` in the prelude is raised "
+        "when a field changes its meaning or goes; new fields and kinds may come without that.\n",
         "No line ever holds a secret. [`events.schema.json`](events.schema.json) is the same as a "
         "JSON Schema.\n",
     ]

@@ -17,7 +17,13 @@ from provision.config_file.passphrase import (
     passphrase_file,
     stack_crypter,
 )
-from provision.config_file.project import Project, find_project, open_project, write_project
+from provision.config_file.project import (
+    Project,
+    find_project,
+    is_stack_name,
+    open_project,
+    write_project,
+)
 from provision.config_file.reader import Crypter, Loaded, load, read
 from provision.config_file.scaffold import AzureMedia, NewStack, ignore_state, render_new, write_new
 
@@ -31,6 +37,7 @@ __all__ = [
     "find_passphrase",
     "find_project",
     "ignore_state",
+    "is_stack_name",
     "load",
     "open_project",
     "passphrase_file",

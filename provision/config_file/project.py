@@ -59,7 +59,7 @@ class Project:
                 [],
                 hint=f"say which: --stack {stacks[0]}",
             )
-        if not _STACK.fullmatch(stack):
+        if not is_stack_name(stack):
             raise errors.ConfigError(
                 f"{stack!r} is no name for a cluster",
                 [],
@@ -72,6 +72,11 @@ class Project:
                 f"no Pulumi.{stack}.yaml is in {self.config_dir}", [], hint=hint
             )
         return stack
+
+
+def is_stack_name(text: str) -> bool:
+    """Return whether a cluster may be called `text`."""
+    return _STACK.fullmatch(text) is not None
 
 
 def find_project(start: Path) -> Project:

@@ -1,4 +1,4 @@
-"""The resources of a state and what depends on what: as text, DOT and SVG.
+"""The resources of a state and what depends on what: as text, DOT, SVG and data.
 
 Providers are left out, and so is the stack itself. In the text a resource
 stands under its parent; what it depends on is named behind it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from provision.engine import checkpoint, urns
@@ -30,6 +31,33 @@ def visible(document: checkpoint.Document) -> list[Raw]:
         and each["type"] != urns.ROOT_TYPE
         and not urns.is_provider(each["type"])
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One resource. `parent` is empty at the top; `needs` are URNs, without the parent."""
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    needs: tuple[str, ...]
+
+
+def nodes(document: checkpoint.Document) -> tuple[Node, ...]:
+    """Return what a graph shows, in the state's order."""
+    found = visible(document)
+    shown = {each["urn"] for each in found}
+    return tuple(
+        Node(
+            urn=each["urn"],
+            type=_type(each),
+            name=_name(each),
+            parent=each.get("parent", "") if each.get("parent") in shown else "",
+            needs=tuple(needs(each, shown)),
+        )
+        for each in found
+    )
 
 
 def draw(document: checkpoint.Document, form: Form) -> str:

@@ -17,10 +17,14 @@ Raw = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. `remedy` is what mends it; empty where nothing here can."""
+    """One thing that is wrong. `remedy` is what mends it; empty where nothing here can.
+
+    `blocks` is false for what is only worth knowing: the state can be used as it is.
+    """
 
     message: str
     remedy: str = ""
+    blocks: bool = True
 
 
 def mend(document: checkpoint.Document) -> tuple[checkpoint.Document, list[Finding]]:

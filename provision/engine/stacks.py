@@ -98,8 +98,8 @@ def export(ref: api.StackRef, passphrase: Secret | None = None) -> dict[str, Any
     return {"version": checkpoint.VERSION, "deployment": latest}
 
 
-def import_(ref: api.StackRef, exported: dict[str, Any]) -> None:
-    """Replace the state by an exported deployment.
+def check_import(ref: api.StackRef, exported: dict[str, Any]) -> checkpoint.Document:
+    """Return the state that `exported` would become.
 
     Raises `errors.StackError` for one that belongs to another stack, breaks a
     rule, or holds secrets that are not encrypted.
@@ -121,6 +121,12 @@ def import_(ref: api.StackRef, exported: dict[str, Any]) -> None:
             detail="\n".join(plain[:20]),
             hint="export it again without --show-secrets",
         )
+    return document
+
+
+def import_(ref: api.StackRef, exported: dict[str, Any]) -> None:
+    """Replace the state by an exported deployment. Raises as `check_import` does."""
+    document = check_import(ref, exported)
     with _writing(ref) as place:
         place.keep_previous()
         place.write(document)
@@ -151,6 +157,21 @@ def draw(ref: api.StackRef, form: graph.Form) -> str:
     return graph.draw(_document(_place(ref), ref), form)
 
 
+def resources(ref: api.StackRef) -> tuple[graph.Node, ...]:
+    """Return the stack's resources and what they depend on, as data."""
+    return graph.nodes(_document(_place(ref), ref))
+
+
+def exists(ref: api.StackRef) -> bool:
+    """Return whether the backend holds a state of this stack, readable or not."""
+    return _place(ref).path.exists()
+
+
+def holders(ref: api.StackRef) -> list[str]:
+    """Return who holds locks of the stack."""
+    return [lock.describe(body) for _, body in lock.held(_place(ref).locks)]
+
+
 def unlock(ref: api.StackRef) -> list[str]:
     """Take every lock of the stack away; return who held them."""
     found: list[str] = []
@@ -178,7 +199,11 @@ def mend(ref: api.StackRef, *, write: bool) -> list[repair.Finding]:
             place.keep_previous()
             place.write(mended)
     found += [
-        repair.Finding(message=f"{path} holds what a cut off run had noted and was not used")
+        repair.Finding(
+            message=f"{path} holds what a cut off run had noted and was not used; after "
+            "`elysium refresh` it can be deleted",
+            blocks=False,
+        )
         for path in sorted(place.path.parent.glob(f"{place.journal.name}.*.aside"))
     ]
     return found
@@ -187,7 +212,8 @@ def mend(ref: api.StackRef, *, write: bool) -> list[repair.Finding]:
 def rename(ref: api.StackRef, name: str) -> None:
     """Give a stack another name: its URNs, its state, its history.
 
-    ``Pulumi.<stack>.yaml`` is the caller's to rename.
+    ``Pulumi.<stack>.yaml`` is the caller's to rename. A Kubernetes provider
+    that is named after the stack goes on as the same one.
     """
     target = backend.FileBackend(ref.backend, ref.root, ref.project, name)
     if target.path.exists():

@@ -36,13 +36,20 @@ def plaintext(value: Any, place: str) -> set[str]:
 
 
 def renamed(value: Any, project: str, old: str, new: str) -> Any:
-    """Return `value` of a state with every URN of the stack `old` as one of the stack `new`."""
+    """Return `value` of a state with every URN of the stack `old` as one of the stack `new`.
+
+    So is the identifier by which a Kubernetes provider knows its cluster,
+    where that was the stack's name: a new one would replace all it made.
+    """
     root = urns.make(old, project, "", urns.ROOT_TYPE, f"{project}-{old}")
     new_root = urns.make(new, project, "", urns.ROOT_TYPE, f"{project}-{new}")
 
     def follow(each: Any) -> Any:
         if isinstance(each, dict):
-            return {key: follow(inner) for key, inner in each.items()}
+            body = {key: follow(inner) for key, inner in each.items()}
+            if body.get("clusterIdentifier") == old:
+                body["clusterIdentifier"] = new
+            return body
         if isinstance(each, list):
             return [follow(inner) for inner in each]
         if each == root:

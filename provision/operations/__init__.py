@@ -7,6 +7,7 @@ providers, which know nothing of commands. Nothing here prints or asks.
 from provision.operations.checks import preflight
 from provision.operations.destruction import destroy, losses
 from provision.operations.inspection import Section, Status, kubeconfig, outputs, status
+from provision.operations.naming import find_state, rename
 from provision.operations.running import UpResult, preview, refresh, up
 from provision.operations.stack import Stack, open_stack
 
@@ -16,6 +17,7 @@ __all__ = [
     "Status",
     "UpResult",
     "destroy",
+    "find_state",
     "kubeconfig",
     "losses",
     "open_stack",
@@ -23,6 +25,7 @@ __all__ = [
     "preflight",
     "preview",
     "refresh",
+    "rename",
     "status",
     "up",
 ]
