@@ -14,6 +14,11 @@
     |- KubeError(status, reason)          4   the Kubernetes API
     |- GitOpsError(problems)              3   the repository's tree
     |- StackError(operation)              7   engine or state
+    |- BundleError                        3   a backup bundle that cannot be used
+    |  |- BundleKeyError                      wrong passphrase or key
+    |  |- BundleDamagedError                  changed, cut short, no bundle at all
+    |  |- BundlePartError(part)               a part is missing or other than it should be
+    |  `- BundleSchemaError                   made by a newer elysium
     `- InterruptedByUser                  130
 
 `summary` is one sentence of what failed; `detail` the remote's own words
@@ -223,6 +228,32 @@ class StackError(ElysiumError):
     def __init__(self, summary: str, *, operation: str, detail: str = "", hint: str = "") -> None:
         super().__init__(summary, detail=detail, hint=hint)
         self.operation = operation
+
+
+class BundleError(ElysiumError):
+    """A backup bundle that cannot be used; nothing was done with it."""
+
+    exit_code = 3
+
+
+class BundleKeyError(BundleError):
+    """The passphrase, or none of the keys, opens it."""
+
+
+class BundleDamagedError(BundleError):
+    """It was changed or cut short, or is no bundle at all."""
+
+
+class BundlePartError(BundleError):
+    """A part is missing, surplus, or other than the manifest says."""
+
+    def __init__(self, summary: str, *, part: str, detail: str = "", hint: str = "") -> None:
+        super().__init__(summary, detail=detail, hint=hint)
+        self.part = part
+
+
+class BundleSchemaError(BundleError):
+    """It was made by a newer elysium."""
 
 
 class InterruptedByUser(ElysiumError):
