@@ -66,12 +66,15 @@ class Problem:
 
     `where` is what a person can open: ``file:line``, ``node kyrion``,
     ``github owner/repo``. `key` is the configuration key or property, if any.
+    `kind` names it for machines where a check found it (``docs/errors.md``):
+    ``too-little-disk``, or the class of the error it was.
     """
 
     message: str
     where: str = ""
     key: str = ""
     hint: str = ""
+    kind: str = ""
 
     def __str__(self) -> str:
         head = ": ".join(part for part in (self.where, self.key) if part)

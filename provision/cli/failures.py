@@ -58,7 +58,13 @@ def _tell(called: Settings, name: str, code: int, error: errors.ElysiumError) ->
                 "detail": error.detail,
                 "hint": error.hint,
                 "problems": [
-                    {"message": p.message, "where": p.where, "key": p.key, "hint": p.hint}
+                    {
+                        "message": p.message,
+                        "where": p.where,
+                        "key": p.key,
+                        "hint": p.hint,
+                        "kind": p.kind,
+                    }
                     for p in problems
                 ],
             }

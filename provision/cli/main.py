@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 import click
 
 import provision
-from provision.cli import lazy, settings
+from provision.cli import ctrl_c, lazy, settings
 
 _COMMANDS = "provision.cli.commands"
 
@@ -74,26 +72,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     5 not converged; 6 GitHub; 7 engine or state; 130 interrupted.
     """
     called = settings.Settings()
+    presses = ctrl_c.Presses()
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        given = list(sys.argv[1:] if arguments is None else arguments)
+        try:
+            presses.heed()
+            return _run(given, called, presses)
+        except KeyboardInterrupt as again:  # pressed once more before the first was told of
+            return _tell(again, called, presses)
+    finally:
+        if arguments is None:
+            presses.over()
+        else:
+            presses.give_back()
+
+
+def _run(given: list[str], called: settings.Settings, presses: ctrl_c.Presses) -> int:
+    try:
         result = cli.main(given, prog_name="elysium", standalone_mode=False, obj=called)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place to say it well
-        with _undisturbed():
-            from provision.cli import failures
-
-            return failures.report(error, called)
+        return _tell(error, called, presses)
     return result if isinstance(result, int) else 0
 
 
-@contextlib.contextmanager
-def _undisturbed() -> Generator[None]:
-    """Let no further Ctrl-C cut short the words about the first."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not the main thread: signals are not ours
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _tell(error: BaseException, called: settings.Settings, presses: ctrl_c.Presses) -> int:
+    presses.telling = True
+    from provision.cli import failures
+
+    return failures.report(error, called)

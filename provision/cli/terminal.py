@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from provision.cli import redaction
+from provision.cli import ctrl_c, redaction
 from provision.secret import Secret
 
 if TYPE_CHECKING:
@@ -115,16 +115,40 @@ class Terminal:
 
     def confirm(self, question: str, *, default: bool = False) -> bool:
         """Ask yes or no, on stderr."""
-        return click.confirm(question, default=default, err=True)
+        choice = "Y/n" if default else "y/N"
+        while True:
+            answer = self._line(f"{question} [{choice}]: ").strip().lower()
+            if answer in ("", "y", "yes", "n", "no"):
+                return answer.startswith("y") if answer else default
+            click.echo("please answer y or n", err=True)
 
     def ask(self, question: str, *, default: str | None = None, secret: bool = False) -> str:
         """Ask for a text, on stderr; a secret one is not shown."""
-        answer: str = click.prompt(
-            question, default=default, hide_input=secret, err=True, show_default=bool(default)
-        )
         if secret:
-            self.keep_secret([Secret(answer)])
-        return answer.strip()
+            hidden: str = click.prompt(question, default=default, hide_input=True, err=True)
+            self.keep_secret([Secret(hidden)])
+            return hidden.strip()
+        shown = f" [{default}]" if default else ""
+        while True:
+            answer = self._line(f"{question}{shown}: ").strip()
+            if answer or default is not None:
+                return answer or default or ""
+
+    def _line(self, prompt: str) -> str:
+        """Return the line that a person types after `prompt`.
+
+        Raises `click.Abort` at Ctrl-C and at the end of the input.
+        """
+        try:
+            click.echo(prompt, nl=False, err=True)
+            ctrl_c.await_line(sys.stdin)
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            line = ""
+        if not line:
+            click.echo(err=True)
+            raise click.Abort
+        return line
 
     def _colored(self) -> bool:
         if self._color is not None:

@@ -72,6 +72,7 @@ def _host_keys(repo: repository.Repository, where: str) -> list[errors.Problem]:
         return [_problem(error, where, "github.gitHostKeys")]
     return [
         errors.Problem(
+            kind="host-keys-unknown",
             message=f"{repo.cfg.base_url} does not tell the git server's SSH host keys",
             where=where,
             key="github.gitHostKeys",
@@ -85,6 +86,7 @@ def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> l
     if rights.archived:
         problems.append(
             errors.Problem(
+                kind="repository-archived",
                 message="the repository is archived, so nothing can be written to it",
                 where=where,
                 key="github.repository",
@@ -95,6 +97,7 @@ def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> l
     if rights.scopes is not None and not wanted.intersection(rights.scopes):
         problems.append(
             errors.Problem(
+                kind="scope-missing",
                 message="the classic token lacks the scope " + " or ".join(sorted(wanted)),
                 where=where,
                 key="github.token",
@@ -104,6 +107,7 @@ def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> l
     if not rights.role_admin:
         problems.append(
             errors.Problem(
+                kind="not-administrator",
                 message="the token's user is no administrator of the repository,"
                 " so it may not add a deploy key",
                 where=where,
@@ -114,6 +118,7 @@ def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> l
     if commit != "none" and not rights.role_push:
         problems.append(
             errors.Problem(
+                kind="may-not-push",
                 message="the token's user may not push to the repository",
                 where=where,
                 key="github.token",
@@ -139,6 +144,7 @@ def _path(path: str, where: str, *, is_file: bool) -> list[errors.Problem]:
         return []
     return [
         errors.Problem(
+            kind="path-is-a-file",
             message=f"{path} is a file, and the cluster's folder should be there",
             where=where,
             key="flux.path",
@@ -156,6 +162,7 @@ def _branch(repo: repository.Repository, where: str) -> list[errors.Problem]:
         return []
     return [
         errors.Problem(
+            kind="branch-protected",
             message=f"the branch {repo.cfg.branch} takes no direct push: {found.why}",
             where=where,
             key="flux.commit",
@@ -165,7 +172,9 @@ def _branch(repo: repository.Repository, where: str) -> list[errors.Problem]:
 
 
 def _problem(error: errors.CodeHostError, where: str, key: str) -> errors.Problem:
-    return errors.Problem(message=error.summary, where=where, key=key, hint=error.hint)
+    return errors.Problem(
+        message=error.summary, where=where, key=key, hint=error.hint, kind=type(error).__name__
+    )
 
 
 def _key_of(error: errors.CodeHostError) -> str:

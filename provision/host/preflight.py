@@ -52,47 +52,54 @@ def check(found: facts.NodeFacts, cfg: config.Config) -> list[errors.Problem]:
     where = f"node {cfg.server.name}"
     checks = (_system, _resources, _cgroups, _ports_taken, _tools, _media, _gpu)
     return [
-        errors.Problem(message=message, hint=hint, where=where)
+        errors.Problem(message=message, hint=hint, where=where, kind=kind)
         for one in checks
-        for message, hint in one(found, cfg)
+        for kind, message, hint in one(found, cfg)
     ]
 
 
-Finding = tuple[str, str]
+Finding = tuple[str, str, str]
+"""Kind, message, hint."""
 
 
 def _system(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     system = found.system
     if not system.systemd:
         yield (
+            "no-systemd",
             f"it does not run systemd (process 1 is {system.init or 'unknown'})",
             "elysium needs a Linux with systemd; a container usually has none",
         )
     if system.arch not in ARCHITECTURES:
         yield (
+            "unsupported-architecture",
             f"its architecture {system.machine} is not one that k3s is published for",
             "k3s runs on x86_64, aarch64 and armv7l",
         )
     if abs(system.clock_skew) > CLOCK:
         late = "behind" if system.clock_skew < 0 else "ahead of"
         yield (
+            "clock",
             f"its clock is {abs(system.clock_skew):.0f} s {late} this machine's",
             "set it (timedatectl set-ntp true), or this machine's: certificates depend on it",
         )
     name = str(cfg.k3s.options.get("node-name") or cfg.server.name).lower()
     if not _LABEL.match(name):
         yield (
+            "node-name",
             f"{name!r} cannot be the name of a Kubernetes node",
             "take letters, digits and hyphens for k3s.options.node-name",
         )
     if system.selinux == "enforcing" and found.file(_SELINUX_POLICY) is None:
         yield (
+            "selinux",
             "SELinux is enforcing, and there is no policy for k3s",
             "install the package k3s-selinux on the node",
         )
     routed = {"node-ip", "flannel-iface"} & cfg.k3s.options.keys()
     if not system.default_route and not routed:
         yield (
+            "no-route",
             "it has no default route, without which k3s does not find its own address",
             "add one, or set k3s.options.node-ip",
         )
@@ -101,6 +108,7 @@ def _system(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
 def _resources(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     if 0 < found.system.memory < MEMORY:
         yield (
+            "too-little-memory",
             f"it has {_size(found.system.memory)} of memory, and k3s needs {_size(MEMORY)}",
             "2 GiB and more are comfortable",
         )
@@ -110,6 +118,7 @@ def _resources(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
         disk = found.disk(path)
         if disk is not None and disk.free < needed:
             yield (
+                "too-little-disk",
                 f"only {_size(disk.free)} are free for {path}, and {_size(needed)} are needed",
                 "make room, or move k3s' data with k3s.options.data-dir",
             )
@@ -120,6 +129,7 @@ def _cgroups(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     missing = [name for name in CONTROLLERS if name not in system.controllers]
     if missing:
         yield (
+            "cgroup-controllers",
             f"the cgroup controllers {', '.join(missing)} are off",
             "on a Raspberry Pi add 'cgroup_memory=1 cgroup_enable=memory' to the kernel's "
             "command line (/boot/firmware/cmdline.txt) and reboot",
@@ -128,6 +138,7 @@ def _cgroups(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     arguments = " ".join(str(a) for a in _list(cfg.k3s.options.get("kubelet-arg")))
     if not system.cgroup2 and minor >= 35 and "fail-cgroupv1=false" not in arguments:
         yield (
+            "cgroup-v1",
             f"it uses cgroup version 1, with which the kubelet of {cfg.k3s.version} does not start",
             "boot with systemd.unified_cgroup_hierarchy=1, or set k3s.options.kubelet-arg "
             "to [fail-cgroupv1=false]",
@@ -140,6 +151,7 @@ def _ports_taken(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding
     for port, use in _ports(cfg):
         if found.listens(port):
             yield (
+                "port-taken",
                 f"port {port}, which k3s needs for {use}, is taken",
                 f"see what it is: ss -ltnp 'sport = {port}'; another Kubernetes must go first",
             )
@@ -149,6 +161,7 @@ def _tools(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     missing = [name for name in COMMANDS if found.command(name) is None]
     if missing:
         yield (
+            "commands-missing",
             f"the commands {', '.join(missing)} are missing",
             "install them: tar, util-linux, findutils, sed, kmod",
         )
@@ -160,6 +173,7 @@ def _media(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     managers = any(found.command(name) for name in PACKAGE_MANAGERS)
     if found.command("fusermount3") is None and not managers:
         yield (
+            "no-fusermount",
             "fusermount3 is missing, and there is no package manager to get it with",
             "install fuse3 on the node by hand",
         )
@@ -167,12 +181,14 @@ def _media(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     for device, name in (("/dev/fuse", "fuse"), ("/dev/autofs", "autofs")):
         if found.file(device) is None and not any(entry.startswith(name) for entry in known):
             yield (
+                "no-kernel-module",
                 f"its kernel has no {name}, which the media library is mounted with",
                 f"load it (modprobe {name}), or take a kernel that has it",
             )
     there = found.mount(cfg.media.mount_point)
     if there is not None and not there.fstype.startswith("fuse"):
         yield (
+            "mount-point-taken",
             f"{cfg.media.mount_point} already is the mount point of {there.source}",
             "set media.mountPoint to a folder of its own",
         )
@@ -184,6 +200,7 @@ def _gpu(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     nodes = found.listing(_DRI) or ()
     if not any(name.startswith("renderD") for name in nodes):
         yield (
+            "no-gpu",
             f"there is no GPU: {_DRI} has no render node",
             "load its driver (modprobe i915, or xe) and look at its firmware; "
             "without a GPU, take 'gpu' out of the configuration",

@@ -35,7 +35,10 @@ def preflight(stack: Stack, progress: Progress = silent) -> None:
                 raised.append(error)
     if len(raised) == 1 and not problems:
         raise raised[0]
-    problems += [errors.Problem(message=error.summary, hint=error.hint) for error in raised]
+    problems += [
+        errors.Problem(message=error.summary, hint=error.hint, kind=type(error).__name__)
+        for error in raised
+    ]
     if problems:
         raise errors.PreflightError(
             f"{len(problems)} thing{'s' if len(problems) > 1 else ''} to put right "

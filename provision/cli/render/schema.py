@@ -11,6 +11,7 @@ from provision.cli import terminal
 from provision.engine import events
 
 _TEXT = {"type": "string"}
+_PROBLEM = ("message", "where", "key", "hint", "kind")
 _TEXTS = {"type": "array", "items": _TEXT}
 _COUNTS = {"type": "object", "additionalProperties": {"type": "integer"}}
 
@@ -61,8 +62,8 @@ _OWN: dict[str, tuple[str, dict[str, Any]]] = {
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "properties": dict.fromkeys(("message", "where", "key", "hint"), _TEXT),
-                    "required": ["message", "where", "key", "hint"],
+                    "properties": dict.fromkeys(_PROBLEM, _TEXT),
+                    "required": [*_PROBLEM],
                     "additionalProperties": False,
                 },
             },

@@ -91,7 +91,9 @@ def test_every_line_satisfies_the_schema(call, operations):
     assert check(outcome.out) == ["step", "error"]
     last = json.loads(outcome.out.splitlines()[-1])
     assert (last["class"], last["exitCode"]) == ("PreflightError", outcome.code)
-    assert last["problems"] == [{"message": "m", "where": "", "key": "", "hint": ""}]
+    assert last["problems"] == [
+        dict.fromkeys(("where", "key", "hint", "kind"), "") | {"message": "m"}
+    ]
 
 
 def test_the_check_itself_refuses():

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 CHILD = """\
-import importlib.util, pathlib, sys, time
+import importlib.util, pathlib, sys, threading, time
 spec = importlib.util.spec_from_file_location("support", {conftest!r})
 support = importlib.util.module_from_spec(spec)
 sys.modules["support"] = support
@@ -32,16 +32,19 @@ if {block!r}:
     def up(stack, *, on_event, options):
         for event in support.work()[:-3]:
             on_event(event)
-        time.sleep(60)
+        if {block!r} == "in a thread":
+            threading.Thread(target=time.sleep, args=(120,)).start()
+        time.sleep(120)
     fake.up = up
-sys.exit(main.main({arguments!r}))
+sys.argv[1:] = {arguments!r}
+sys.exit(main.main())
 """
 
 
 class Session:
     """A program on a pseudo terminal of 100 by 40 characters."""
 
-    def __init__(self, arguments: list[str], folder: Path, *, block: bool = False) -> None:
+    def __init__(self, arguments: list[str], folder: Path, *, block: str = "") -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
         conftest = str(Path(__file__).with_name("conftest.py"))
@@ -107,7 +110,7 @@ def plain(text: str) -> str:
 def session(folder: Path) -> Iterator[object]:
     opened: list[Session] = []
 
-    def start(*arguments: str, block: bool = False) -> Session:
+    def start(*arguments: str, block: str = "") -> Session:
         opened.append(Session(list(arguments), folder, block=block))
         return opened[-1]
 
@@ -137,7 +140,7 @@ def test_no_color_means_none(session):
 
 
 def test_ctrl_c_names_the_step_and_gives_the_cursor_back(session):
-    up = session("up", "--yes", block=True)
+    up = session("up", "--yes", block="here")
     up.until(r"waiting until k3s is Ready")
     up.type("\x03")
     assert up.end() == 130
@@ -149,12 +152,43 @@ def test_ctrl_c_names_the_step_and_gives_the_cursor_back(session):
 
 
 def test_ctrl_c_pressed_many_times_still_ends_in_words(session):
-    up = session("up", "--yes", block=True)
+    up = session("up", "--yes", block="here")
     up.until(r"waiting until k3s is Ready")
     up.type("\x03" * 5)
     assert up.end() == 130
     assert "run it again" in plain(up.text)
     assert up.text.rindex("\x1b[?25h") > up.text.rindex("\x1b[?25l")
+
+
+def test_ctrl_c_after_the_last_word_does_not_wait_for_what_still_runs(session):
+    up = session("up", "--yes", block="in a thread")
+    up.until(r"waiting until k3s is Ready")
+    up.type("\x03")
+    up.until(r"run it again.*\n")
+    pressed = time.monotonic()
+    up.type("\x03")
+    assert up.end() == 130
+    assert time.monotonic() - pressed < 60
+    assert "Traceback" not in up.text
+
+
+def test_ctrl_c_at_the_question(session):
+    up = session("up")
+    up.until(r"Do this\?")
+    up.type("\x03")
+    assert up.end() == 130
+    assert "nothing was changed" in plain(up.text)
+    assert "Traceback" not in up.text
+
+
+def test_a_question_is_asked_again_until_the_answer_is_one(session):
+    up = session("up")
+    up.until(r"Do this\? \[y/N\]")
+    up.type("perhaps\n")
+    up.until(r"please answer y or n\nDo this\?")
+    up.type("\n")
+    assert up.end() == 0
+    assert "nothing was changed" in plain(up.text)
 
 
 def test_no_answer_at_the_question(session):
