@@ -131,6 +131,19 @@ class Media(_Model):
         return self
 
 
+class GitHubApp(_Model):
+    """A GitHub App to log in as, instead of a person's token."""
+
+    id: str = Field(min_length=1, description="The app's id, or its client id.")
+    installation: int = Field(
+        default=0, ge=0, description="Default: the one that covers the repository is looked up."
+    )
+    private_key: Secret | None = Field(
+        default=None, description="Default: GITHUB_APP_PRIVATE_KEY, or the file of …_KEY_FILE."
+    )
+    private_key_file: str = Field(default="", description="A file that holds it (.pem).")
+
+
 class GitHub(_Model):
     """The GitOps repository and how GitHub is reached."""
 
@@ -147,6 +160,9 @@ class GitHub(_Model):
         default=None, description="Default: GITHUB_TOKEN, then GH_TOKEN, then 'gh auth token'."
     )
     token_file: str = ""
+    app: GitHubApp | None = Field(
+        default=None, description="A GitHub App to log in as; its deploy keys belong to nobody."
+    )
 
     @property
     def slug(self) -> str:

@@ -20,7 +20,13 @@ _SHORTEST = 4
 """Hiding every "a" would make all output unreadable and tell the password by its gaps."""
 _LONG_LINE = 16
 
-ENVIRONMENT = ("GITHUB_TOKEN", "GH_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN")
+ENVIRONMENT = (
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "GITHUB_APP_PRIVATE_KEY",
+    "PULUMI_CONFIG_PASSPHRASE",
+    "PULUMI_ACCESS_TOKEN",
+)
 
 
 class Redactor:

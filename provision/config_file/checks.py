@@ -104,6 +104,7 @@ def _names_file(path: paths.Path) -> bool:
         "nodes[].identityFile",
         "nodes[].jump.identityFile",
         "github.tokenFile",
+        "github.app.privateKeyFile",
         "flux.manifests",
     )
 

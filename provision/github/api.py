@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from provision import config, errors, progress
-from provision.github import failures
+from provision.github import failures, installation
 from provision.secret import Secret, mask
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Api:
     def __init__(
         self,
         cfg: config.GitHub,
-        token: Secret,
+        credential: Secret | installation.Installation,
         *,
         deadline: float = DEADLINE,
         progress: progress.Progress = progress.silent,
@@ -48,7 +48,12 @@ class Api:
         self.cfg = cfg
         self.deadline = deadline
         self.say = progress
-        self._token = token
+        self._token = credential if isinstance(credential, Secret) else Secret("")
+        self._exchange = (
+            installation.Exchange(cfg, credential, timeout=_REQUEST_TIMEOUT)
+            if isinstance(credential, installation.Installation)
+            else None
+        )
         self._local = threading.local()
         self._lock = threading.Lock()
         self._clients: list[github.Github] = []
@@ -66,6 +71,16 @@ class Api:
         """The API's host name, for messages."""
         return urlsplit(self.cfg.base_url).netloc
 
+    def granted(self) -> Mapping[str, str] | None:
+        """Return what an app's installation may do (``contents`` to ``write``).
+
+        None for tokens: there, only GitHub's refusals tell.
+        """
+        if self._exchange is None:
+            return None
+        exchange = self._exchange
+        return self.call("log in as the GitHub App", exchange.permissions)
+
     def client(self) -> github.Github:
         """Return this thread's PyGithub client."""
         found: github.Github | None = getattr(self._local, "client", None)
@@ -73,7 +88,7 @@ class Api:
             import github
 
             found = github.Github(
-                auth=github.Auth.Token(self._token.reveal()),
+                auth=_auth(self._exchange or self._token),
                 base_url=self.cfg.base_url.rstrip("/"),
                 timeout=_REQUEST_TIMEOUT,
                 user_agent="elysium",
@@ -204,8 +219,28 @@ class Api:
             )
         else:
             return None
-        found.detail = mask(found.detail, [self._token])
+        mine = self._exchange.last if self._exchange is not None else self._token
+        found.detail = mask(found.detail, [mine])
         return found
+
+
+def _auth(source: Secret | installation.Exchange) -> github.Auth.Auth:
+    """Return PyGithub's way to log in; an installation's token is asked for at each request."""
+    import github
+
+    if isinstance(source, Secret):
+        return github.Auth.Token(source.reveal())
+
+    class _Installed(github.Auth.Auth):
+        @property
+        def token_type(self) -> str:
+            return "token"
+
+        @property
+        def token(self) -> str:
+            return source.token().reveal()
+
+    return _Installed()
 
 
 def _wait_before_retry(error: Exception, tries: int) -> float | None:

@@ -6,28 +6,28 @@ from concurrent import futures
 from typing import Literal
 
 from provision import config, errors
-from provision.github import failures, protection, repository
-from provision.secret import Secret
+from provision.github import failures, protection, repository, token
 
 CommitMode = Literal["push", "pull-request", "none"]
 
 
 def check(
     cfg: config.GitHub,
-    token: Secret,
+    credential: token.Credential,
     path: str,
     *,
     commit: CommitMode = "push",
+    new_key: bool = False,
     repo: repository.Repository | None = None,
 ) -> list[errors.Problem]:
     """Return every problem that GitHub shows.
 
     `path` is the cluster's folder in the repository. Contents and deploy keys
-    are read, nothing is written; what only a write would show (a fine-grained
-    token that may read keys and not add them) is found by the role of the
-    token's user where GitHub tells it. `repo` is used where one is open.
+    are read, nothing is written. Whether keys may be written is found by the
+    role of the token's user where GitHub tells it, and where a `new_key` is to
+    come by a harmless question. `repo` is used where one is open.
     """
-    repo = repo or repository.Repository.open(cfg, token)
+    repo = repo or repository.Repository.open(cfg, credential)
     where = f"github {cfg.slug}"
     try:
         rights = repo.permissions()
@@ -35,7 +35,7 @@ def check(
         return [_problem(error, where, _key_of(error))]
     checks = (
         lambda: _head(repo, path, where, commit),
-        lambda: _deploy_keys(repo, where),
+        lambda: _deploy_keys(repo, where, new_key and rights.scopes is None and rights.role_admin),
         lambda: _host_keys(repo, where),
     )
     with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -56,12 +56,15 @@ def _head(
     return problems
 
 
-def _deploy_keys(repo: repository.Repository, where: str) -> list[errors.Problem]:
+def _deploy_keys(
+    repo: repository.Repository, where: str, try_writing: bool
+) -> list[errors.Problem]:
     try:
         repo.deploy_keys()
+        refused = repo.may_write_keys() if try_writing else None
     except errors.CodeHostError as error:
         return [_problem(error, where, "github.token")]
-    return []
+    return [_problem(refused, where, "github.token")] if refused is not None else []
 
 
 def _host_keys(repo: repository.Repository, where: str) -> list[errors.Problem]:
@@ -104,24 +107,31 @@ def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> l
                 hint="it has: " + (", ".join(rights.scopes) or "none"),
             )
         )
+    key = "github.app" if rights.is_app else "github.token"
     if not rights.role_admin:
+        who = "installation of the GitHub App has no permission 'Administration: write'"
+        if not rights.is_app:
+            who = "token's user is no administrator of the repository"
+        hint = "give it to the app, and have the installation's owner accept it"
+        if not rights.is_app:
+            hint = "use a token with 'Administration: write' of someone with the admin role"
         problems.append(
             errors.Problem(
                 kind="not-administrator",
-                message="the token's user is no administrator of the repository,"
-                " so it may not add a deploy key",
+                message=f"the {who}, so it may not add a deploy key",
                 where=where,
-                key="github.token",
-                hint="use a token with 'Administration: write' of someone with the admin role",
+                key=key,
+                hint=hint,
             )
         )
     if commit != "none" and not rights.role_push:
+        who = "installation of the GitHub App" if rights.is_app else "token's user"
         problems.append(
             errors.Problem(
                 kind="may-not-push",
-                message="the token's user may not push to the repository",
+                message=f"the {who} may not push to the repository",
                 where=where,
-                key="github.token",
+                key=key,
                 hint="give it 'Contents: write', or set flux.commit to none",
             )
         )

@@ -18,7 +18,8 @@ class Permissions:
     """Who the token is here.
 
     `role_*` is what the user behind it may do; a fine-grained token may do
-    less. `scopes` lists a classic token's scopes and is None for all others.
+    less. Of an app it is what its installation was given. `scopes` lists a
+    classic token's scopes and is None for all others.
     """
 
     private: bool
@@ -27,6 +28,7 @@ class Permissions:
     role_push: bool
     role_admin: bool
     scopes: tuple[str, ...] | None
+    is_app: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,13 @@ def permissions(link: api.Api) -> Permissions:
     role: Any = data.get("permissions") or {}
     listed = headers.get("x-oauth-scopes")
     scopes = None if listed is None else tuple(s.strip() for s in listed.split(",") if s.strip())
+    granted = link.granted()
+    if granted is not None:
+        # A repository's body tells nothing of an app; the installation's token does.
+        role = {
+            "push": granted.get("contents") == "write",
+            "admin": granted.get("administration") == "write",
+        }
     return Permissions(
         private=bool(data.get("private")),
         archived=bool(data.get("archived")),
@@ -51,7 +60,25 @@ def permissions(link: api.Api) -> Permissions:
         role_push=bool(role.get("push")),
         role_admin=bool(role.get("admin")),
         scopes=scopes,
+        is_app=granted is not None,
     )
+
+
+def may_write_keys(link: api.Api) -> failures.ForbiddenError | None:
+    """Return the refusal that registering a deploy key would meet, None where there is none.
+
+    Harmless: it asks to remove a deploy key that cannot be there. Whoever may
+    is told that it is not found, whoever may not is refused (GitHub
+    documentation, "Troubleshooting the REST API"). A classic token's scopes
+    tell the same without asking.
+    """
+    try:
+        link.request("register a deploy key", "DELETE", f"/repos/{link.cfg.slug}/keys/0")
+    except failures.NotFoundError:
+        return None
+    except failures.ForbiddenError as error:
+        return error
+    return None
 
 
 def probe(link: api.Api, branch: str) -> Protection:

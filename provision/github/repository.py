@@ -11,8 +11,7 @@ from collections.abc import Collection
 from typing import Any, Self
 
 from provision import config, progress
-from provision.github import api, commits, deploy_keys, failures, protection, trees
-from provision.secret import Secret
+from provision.github import api, commits, deploy_keys, failures, protection, token, trees
 
 
 class Repository:
@@ -33,7 +32,7 @@ class Repository:
     def open(
         cls,
         cfg: config.GitHub,
-        token: Secret,
+        credential: token.Credential,
         *,
         deadline: float = api.DEADLINE,
         progress: progress.Progress = progress.silent,
@@ -43,7 +42,7 @@ class Repository:
         `deadline` bounds one operation with its retries, in seconds;
         `progress` hears of every retry.
         """
-        return cls(api.Api(cfg, token, deadline=deadline, progress=progress))
+        return cls(api.Api(cfg, credential, deadline=deadline, progress=progress))
 
     def close(self) -> None:
         """Close the connections. It may be used again."""
@@ -200,6 +199,10 @@ class Repository:
     def permissions(self) -> protection.Permissions:
         """Return what the token may do here, as far as GitHub says."""
         return protection.permissions(self._link)
+
+    def may_write_keys(self) -> failures.ForbiddenError | None:
+        """Return the refusal that registering a deploy key would meet; changes nothing."""
+        return protection.may_write_keys(self._link)
 
     def branch_protection(self, branch: str) -> protection.Protection:
         """Return what stands in the way of a direct push to `branch`."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent import futures
 
 from provision import errors
+from provision.operations import state
 from provision.operations.stack import Stack
 from provision.progress import Progress, silent
 from provision.provider import registry
@@ -24,7 +25,8 @@ def preflight(stack: Stack, progress: Progress = silent) -> None:
     only problem: then it is raised as what it is.
     """
     progress("checking node, GitHub and repository")
-    checks: tuple[Check, ...] = (_node, github)
+    first = not state.has(stack, "elysium:flux:GitAccess")
+    checks: tuple[Check, ...] = (_node, lambda stack: github(stack, progress, new_key=first))
     problems: list[errors.Problem] = []
     raised: list[errors.ElysiumError] = []
     with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -74,8 +76,13 @@ def _node(stack: Stack) -> list[errors.Problem]:
     return host.check(facts, stack.config)
 
 
-def github(stack: Stack) -> list[errors.Problem]:
-    """Return what GitHub would refuse later. Changes nothing."""
+def github(
+    stack: Stack, progress: Progress = silent, *, new_key: bool = False
+) -> list[errors.Problem]:
+    """Return what GitHub would refuse later. Changes nothing.
+
+    `new_key`: a deploy key will be registered, so the right to is asked for too.
+    """
     from provision.github import preflight, token
 
     cfg = stack.config.github
@@ -84,5 +91,6 @@ def github(stack: Stack) -> list[errors.Problem]:
         token.find_token(cfg, os.environ),
         stack.config.flux_path,
         commit=stack.config.flux.commit,
-        repo=stack.live.github(),
+        new_key=new_key,
+        repo=stack.live.github(progress),
     )

@@ -43,6 +43,11 @@ def resources(stack: Stack) -> tuple[Record, ...]:
     return tuple(found)
 
 
+def has(stack: Stack, type_: str) -> bool:
+    """Return whether a resource of that type is in the state. Decrypts nothing."""
+    return any(str(raw.get("type")) == type_ for raw in _latest(stack).get("resources") or [])
+
+
 def last_update(stack: Stack) -> str:
     """Return when the state was last written (RFC 3339), or an empty text."""
     return str((_latest(stack).get("manifest") or {}).get("time", ""))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision import config, errors
+from provision import config, errors, progress
 from provision.provider import settings as provider_settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from provision.github.repository import Repository
     from provision.host.session import NodeSession
     from provision.kube.client import KubeClient
+
+_HEARD: contextvars.ContextVar[progress.Progress] = contextvars.ContextVar(
+    "elysium_github_heard", default=progress.silent
+)
+"""Who hears what GitHub's one connection says: the resource at work in this context."""
 
 Listener = Callable[[str, str], None]
 """Called with ("info" or "warning", one sentence)."""
@@ -88,14 +94,20 @@ class Live:
                 self._nodes[name] = session.NodeSession(found[0])
             return self._nodes[name]
 
-    def github(self) -> Repository:
-        """Return the configured repository."""
+    def github(self, say: progress.Progress | None = None) -> Repository:
+        """Return the configured repository; `say` hears of its retries from here on."""
         from provision.github import repository, token
 
+        if say is not None:
+            _HEARD.set(say)
         with self._lock:
             if self._github is None:
                 cfg = self.config.github
-                self._github = repository.Repository.open(cfg, token.find_token(cfg, os.environ))
+                self._github = repository.Repository.open(
+                    cfg,
+                    token.find_token(cfg, os.environ),
+                    progress=lambda message: _HEARD.get()(message),
+                )
             return self._github
 
     def kube(self, kubeconfig: str) -> KubeClient:
@@ -135,7 +147,7 @@ class Bound:
 
     def github(self) -> Repository:
         """Return the configured repository."""
-        return self._live.github()
+        return self._live.github(self.progress)
 
     def kube(self, kubeconfig: str) -> KubeClient:
         """Return the client for `kubeconfig`."""

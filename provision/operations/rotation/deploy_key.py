@@ -107,7 +107,7 @@ def check(stack: Stack) -> None:
 
     Raises `errors.PreflightError` naming each right that is missing.
     """
-    problems = checks.github(stack)
+    problems = checks.github(stack, new_key=True)
     if problems:
         raise errors.PreflightError(
             "the deploy key cannot be rotated",

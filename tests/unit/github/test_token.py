@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provision import config, errors
-from provision.github import token
+from provision.github import installation, token
 from provision.secret import Secret
 
 
@@ -63,3 +63,30 @@ def test_a_bad_token_file_is_named_and_not_passed_over(tmp_path, content):
         token.find_token(settings(token_file=str(file)), {"GITHUB_TOKEN": "x"})
     assert str(file) in str(caught.value)
     assert "words" not in (content or "") or "two words" not in str(caught.value)
+
+
+def test_an_app_without_a_key_is_said():
+    with pytest.raises(errors.ConfigError) as caught:
+        token.find_token(settings(app={"id": "12"}), {"GITHUB_TOKEN": "not this one"})
+    assert caught.value.problems[0].key == "github.app.privateKey"
+
+
+def test_an_app_comes_after_tokens_of_the_environment(tmp_path):
+    environ = {"GITHUB_APP_ID": "12", "GITHUB_APP_PRIVATE_KEY": "pem"} | gh(tmp_path, "echo cli")
+    found = token.find_token(settings(), environ)
+    assert found == installation.Installation(app="12", private_key=Secret("pem\n"))
+    assert "pem" not in f"{found}"
+    assert token.find_token(settings(), environ | {"GH_TOKEN": "first"}) == Secret("first")
+
+
+def test_an_installation_that_is_no_number_is_said():
+    with pytest.raises(errors.ConfigError) as caught:
+        token.find_token(settings(), {"GITHUB_APP_ID": "1", "GITHUB_APP_INSTALLATION_ID": "x"})
+    assert "GITHUB_APP_INSTALLATION_ID" in caught.value.summary
+
+
+def test_an_apps_key_file_that_cannot_be_read_is_named(tmp_path):
+    app = {"id": "1", "privateKeyFile": str(tmp_path / "absent.pem")}
+    with pytest.raises(errors.ConfigError) as caught:
+        token.find_token(settings(app=app), {})
+    assert "absent.pem" in str(caught.value)
