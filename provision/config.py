@@ -188,6 +188,10 @@ class Flux(_Model):
     )
     interval: str = "1m"
     manifests: str = Field(default="", description="A components file instead of the release.")
+    crds: str = Field(
+        default="",
+        description="A folder of CustomResourceDefinitions for a cold start that lacks some.",
+    )
     key_algorithm: Literal["ed25519", "ecdsa-p384", "rsa-4096"] = "ed25519"
     read_write: bool | None = Field(
         default=None, description="Default: read-write when image automation is among them."
@@ -205,6 +209,32 @@ class Flux(_Model):
         if self.read_write is not None:
             return self.read_write
         return "image-automation-controller" in self.all_components
+
+
+class Sealing(_Model):
+    """The sealing keys of Sealed Secrets."""
+
+    enabled: bool = Field(
+        default=True, description="Whether sealing keys are made, kept and installed."
+    )
+    keys: Secret | None = Field(
+        default=None,
+        description="Keys of an earlier cluster: their Secrets as YAML or JSON, or one PEM key.",
+    )
+    namespace: str = Field(
+        default="",
+        description="Default: where the repository installs Sealed Secrets, else flux-system.",
+    )
+    certificate: str = Field(
+        default="etc/certs/pub-sealed-secrets.pem",
+        pattern=r"^[^/\s][^\s]*$",
+        description="Where the public certificate is in the repository.",
+    )
+    version: str = Field(
+        default="v0.27.1",
+        pattern=r"^v\d+\.\d+\.\d+$",
+        description="The release whose definition of SealedSecret is used where one is needed.",
+    )
 
 
 class Artifacts(_Model):
@@ -226,6 +256,7 @@ class Config(_Model):
     media: Media | None = None
     github: GitHub
     flux: Flux = Flux()
+    sealing: Sealing = Sealing()
     artifacts: Artifacts = Artifacts()
 
     @model_validator(mode="after")

@@ -10,9 +10,17 @@ from provision.provider.context import Context
 
 @dataclass(frozen=True, kw_only=True)
 class Decisions:
-    """`flux_brings_gpu_plugin`: the repository installs Intel's device plugin itself."""
+    """What the repository means for the program.
+
+    `flux_brings_gpu_plugin`: it installs Intel's device plugin itself.
+    `sealing_namespace`: where its Sealed Secrets controller reads its keys.
+    `sealing_certificate`: where it has the public certificate, empty for where
+    the configuration says.
+    """
 
     flux_brings_gpu_plugin: bool = False
+    sealing_namespace: str = "flux-system"
+    sealing_certificate: str = ""
 
 
 def decide(cfg: config.Config, ctx: Context) -> Decisions:

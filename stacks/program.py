@@ -10,7 +10,7 @@ import pulumi_kubernetes
 from provision import config
 from provision.provider import settings
 from stacks import decisions, resources
-from stacks.components import flux, gpu, node
+from stacks.components import flux, gpu, node, secrets
 
 
 def make_program(
@@ -53,6 +53,21 @@ def make_program(
                 in_cluster,
             )
             after.append(plugin)
+        sealing: secrets.Sealing | None = None
+        if cfg.sealing.enabled:
+            sealing = secrets.Sealing(
+                "sealing",
+                secrets.SealingArgs(
+                    kubeconfig=server.kubeconfig,
+                    github=cfg.github,
+                    flux=cfg.flux,
+                    path=cfg.flux_path,
+                    sealing=cfg.sealing,
+                    namespace=decided.sealing_namespace,
+                    certificate=decided.sealing_certificate or cfg.sealing.certificate,
+                ),
+                in_cluster,
+            )
         gitops = flux.Flux(
             "flux",
             flux.FluxArgs(
@@ -63,10 +78,15 @@ def make_program(
                 path=cfg.flux_path,
                 node=server.k3s,
                 rotation=rotation,
+                before_controllers=[sealing.key] if sealing else [],
             ),
             in_cluster,
         )
         _export(cfg, server, gitops)
+        if sealing is not None:
+            pulumi.export("sealingCertificate", sealing.key.certificate)
+            pulumi.export("sealingFingerprints", sealing.key.fingerprints)
+            pulumi.export("sealingKeys", pulumi.Output.secret(sealing.key.keys))
         if cfg.gpu is not None and server.gpu is not None:
             after = after or [gitops.sync]
             capacity = gpu.capacity(

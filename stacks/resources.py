@@ -118,6 +118,18 @@ class Sync(_Elysium):
     kustomizations: pulumi.Output[list[Any]]
 
 
+class SealingKey(_Elysium):
+    """The key pairs that open the repository's SealedSecrets."""
+
+    pulumi_type = "elysium:secrets:SealingKey"
+    outputs = ("certificate", "fingerprints", "revision")
+    secret_outputs = ("keys",)
+    keys: pulumi.Output[str]
+    certificate: pulumi.Output[str]
+    fingerprints: pulumi.Output[list[Any]]
+    namespace: pulumi.Output[str]
+
+
 class Commit(_Elysium):
     """Files on a branch of the repository."""
 

@@ -43,6 +43,7 @@ _MEANINGS = {
     "flux.componentsExtra": "Controllers beyond the usual four; by default the two for images.",
     "flux.interval": "How often Flux looks for new commits.",
     "flux.keyAlgorithm": "What kind of deploy key is made.",
+    "sealing": "The keys that open the repository's SealedSecrets; without this key, all defaults.",
     "artifacts": "Where pinned downloads come from; without this key, their own hosts.",
 }
 

@@ -73,12 +73,17 @@ class SealingError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SealingKey:
-    """A private key with its certificate. `name` is that of its Secret, or empty."""
+    """A private key with its certificate.
+
+    `name` is that of its Secret, or empty; `use` its label there: keys that
+    are not ``active`` open and are not sealed with.
+    """
 
     private_pem: Secret
     certificate_pem: str
     name: str = ""
     created: str = ""
+    use: str = "active"
 
     @cached_property
     def private(self) -> rsa.RSAPrivateKey:
@@ -91,10 +96,13 @@ class SealingKey:
             raise SealingError("the private key is not an RSA key")
         return key
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Return the fingerprint of the public key (``SHA256:…``, as the controller logs it)."""
-        return fingerprint(self.private.public_key())
+        """Return the fingerprint of the certificate's key, ``SHA256:…`` as the controller logs it.
+
+        The private key is not looked at, which takes a hundred times as long.
+        """
+        return certificate_fingerprint(self.certificate_pem)
 
 
 def fingerprint(public: rsa.RSAPublicKey) -> str:
@@ -106,9 +114,31 @@ def fingerprint(public: rsa.RSAPublicKey) -> str:
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-def make_key(*, now: datetime.datetime | None = None) -> SealingKey:
-    """Return a new key pair: RSA 4096, certificate valid for ten years."""
-    start = now or datetime.datetime.now(datetime.UTC)
+def certificate_fingerprint(pem: str) -> str:
+    """Return the fingerprint of the key that the certificate `pem` is for, expired or not.
+
+    Raises `SealingError` where there is no RSA certificate.
+    """
+    try:
+        public = x509.load_pem_x509_certificates(pem.encode())[0].public_key()
+    except ValueError:
+        raise SealingError("it holds no PEM certificate") from None
+    if not isinstance(public, rsa.RSAPublicKey):
+        raise SealingError("the certificate is not for an RSA key")
+    return fingerprint(public)
+
+
+def make_key(
+    *, now: datetime.datetime | None = None, after: SealingKey | None = None
+) -> SealingKey:
+    """Return a new key pair: RSA 4096, certificate valid for ten years.
+
+    It is newer than `after`, by which the controller and `newest_first` go,
+    even where both are made in the same second.
+    """
+    start = (now or datetime.datetime.now(datetime.UTC)).replace(microsecond=0)
+    if after is not None:
+        start = max(start, _valid_from(after) + datetime.timedelta(seconds=1))
     private = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
     subject = x509.Name([])
     certificate = (
@@ -163,12 +193,12 @@ def certificate_belongs(pem: str, keys: Iterable[SealingKey]) -> bool:
 
 def newest_first(keys: Iterable[SealingKey]) -> list[SealingKey]:
     """Return `keys`, the one to seal with first: the controller seals with the newest."""
+    return sorted(keys, key=lambda key: (key.use == "active", _valid_from(key)), reverse=True)
 
-    def started(key: SealingKey) -> datetime.datetime:
-        certificate = x509.load_pem_x509_certificates(key.certificate_pem.encode())[0]
-        return certificate.not_valid_before_utc
 
-    return sorted(keys, key=started, reverse=True)
+def _valid_from(key: SealingKey) -> datetime.datetime:
+    certificate = x509.load_pem_x509_certificates(key.certificate_pem.encode())[0]
+    return certificate.not_valid_before_utc
 
 
 def key_secret(key: SealingKey, *, namespace: str, name: str) -> dict[str, Any]:
@@ -177,7 +207,7 @@ def key_secret(key: SealingKey, *, namespace: str, name: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace, "labels": {KEY_LABEL: "active"}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {KEY_LABEL: key.use}},
         "type": "kubernetes.io/tls",
         "data": {k: base64.b64encode(text.encode()).decode() for k, text in data.items()},
     }
@@ -221,6 +251,7 @@ def _from_secret(
             certificate_pem=base64.b64decode(data.get("tls.crt") or "").decode(),
             name=str(metadata.get("name") or ""),
             created=str(metadata.get("creationTimestamp") or ""),
+            use=str((metadata.get("labels") or {}).get(KEY_LABEL) or "active"),
         )
         belongs = certificate_belongs(key.certificate_pem, [key])
     except SealingError as error:

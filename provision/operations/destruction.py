@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from provision import errors
-from provision.engine import api
-from provision.operations import inspection
+from provision import config_file, errors
+from provision.engine import api, events
+from provision.operations import inspection, state
 from provision.operations.stack import Listener, Stack
 
 LOCAL_PATH = "/var/lib/rancher/k3s/storage"
@@ -53,7 +54,39 @@ def destroy(
 ) -> api.Result:
     """Delete all that the stack made; commits in the repository stay.
 
-    `keep_data` spares local-path volumes on the node.
+    `keep_data` spares local-path volumes on the node. The sealing keys, without
+    which the repository's SealedSecrets never open again, go from the state
+    into the stack's configuration first, encrypted.
     """
+    kept = keep_sealing_keys(stack)
+    if kept:
+        on_event(events.Diagnostic(severity="info", message=kept))
     stack.live.keep_data = keep_data
     return stack.engine().destroy(None, options=options or api.Options(), on_event=on_event)
+
+
+def keep_sealing_keys(stack: Stack) -> str:
+    """Write the state's sealing keys into the configuration, and say so; nothing where they are.
+
+    Raises `errors.ConfigError` when the file cannot be written.
+    """
+    from provision.gitops import keyring, sealing
+
+    keys = keyring.load(state.sealing_keys(stack))
+    given = stack.config.sealing.keys
+    there = sealing.read_keys(given.reveal()) if given else []
+    if {key.fingerprint for key in keys} <= {key.fingerprint for key in there}:
+        return ""
+    project = config_file.open_project(stack.directory)
+    path = project.stack_file(stack.ref.stack)
+    config_file.set_value(
+        path,
+        "sealing.keys",
+        keyring.dump(keyring.together(keys, there), "flux-system"),
+        secret=True,
+        crypter=config_file.stack_crypter(project, stack.ref.stack, os.environ),
+    )
+    return (
+        f"the sealing keys are kept, encrypted, as sealing.keys in {path.name}: "
+        "the next cluster opens the repository's secrets with them"
+    )

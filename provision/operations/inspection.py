@@ -83,6 +83,7 @@ _TITLES: dict[str, str] = {
     "elysium:flux:Components": "Flux controllers",
     "elysium:flux:Sync": "Flux Kustomizations",
     "elysium:github:Commit": "commit",
+    "elysium:secrets:SealingKey": "sealing keys",
 }
 
 
@@ -131,6 +132,14 @@ def _key(outputs: resource.Values) -> Facts:
     return [*_named(*pairs)(outputs), ("access", access)]
 
 
+def _sealing(outputs: resource.Values) -> Facts:
+    prints = [str(one) for one in outputs.get("fingerprints") or []]
+    if not prints:
+        return []
+    older = [("older keys", str(len(prints) - 1))] if len(prints) > 1 else []
+    return [("newest key", prints[0]), *older, ("certificate", str(outputs["certificatePath"]))]
+
+
 def _kustomizations(outputs: resource.Values) -> Facts:
     rows = outputs.get("kustomizations") or []
     listed = [(str(row.get("name")), str(row.get("revision"))) for row in rows]
@@ -145,4 +154,5 @@ _FACTS: dict[str, Callable[[resource.Values], Facts]] = {
     "elysium:flux:GitAccess": _key,
     "elysium:flux:Components": _named(("version", "version"), ("from", "source")),
     "elysium:flux:Sync": _kustomizations,
+    "elysium:secrets:SealingKey": _sealing,
 }

@@ -48,6 +48,15 @@ def has(stack: Stack, type_: str) -> bool:
     return any(str(raw.get("type")) == type_ for raw in _latest(stack).get("resources") or [])
 
 
+def sealing_keys(stack: Stack) -> str:
+    """Return all sealing keys of the state as one text (`keyring.load`), empty without any.
+
+    It holds private keys in clear.
+    """
+    found = (r for r in resources(stack) if r.type == "elysium:secrets:SealingKey")
+    return next((str(record.outputs.get("keys") or "") for record in found), "")
+
+
 def last_update(stack: Stack) -> str:
     """Return when the state was last written (RFC 3339), or an empty text."""
     return str((_latest(stack).get("manifest") or {}).get("time", ""))

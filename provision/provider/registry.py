@@ -21,6 +21,7 @@ _TYPES = {
     "elysium:flux:Components": ("components", "Components"),
     "elysium:flux:Sync": ("sync", "Sync"),
     "elysium:github:Commit": ("commit", "Commit"),
+    "elysium:secrets:SealingKey": ("sealing_key", "SealingKey"),
 }
 
 

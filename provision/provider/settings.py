@@ -18,9 +18,9 @@ from provision.secret import Secret
 def dump(cfg: config.Config) -> str:
     """Return `cfg` as JSON with its secrets in clear: to be made a secret at once.
 
-    The media library is left out: its credentials are inputs of its own resource.
+    The media library and the sealing keys are left out: they are inputs of their own resources.
     """
-    cfg = cfg.model_copy(update={"media": None})
+    cfg = cfg.model_copy(update={"media": None, "sealing": config.Sealing()})
     return json.dumps(_reveal(cfg.model_dump(by_alias=True)), sort_keys=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -26,6 +27,8 @@ class FluxArgs:
     """What everything in the cluster goes with."""
     rotation: str = ""
     """Asks for a new deploy key, if it was not used before."""
+    before_controllers: Sequence[pulumi.Resource] = ()
+    """What must be there before any of Flux' controllers."""
 
 
 class Flux(pulumi.ComponentResource):
@@ -54,7 +57,9 @@ class Flux(pulumi.ComponentResource):
                 "manifests": flux.manifests,
                 "message": f"Add Flux {flux.version} component manifests",
             },
-            child,
+            pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(depends_on=list(args.before_controllers))
+            ),
         )
         # Not deleted with the node: the key is on GitHub, and must go from there.
         self.access = resources.GitAccess(

@@ -248,7 +248,9 @@ class FakeKube:
         field_selector: str | None = None,
     ) -> list[dict[str, Any]]:
         self._answer()
-        wanted = dict(part.split("=") for part in (label_selector or "").split(",") if part)
+        parts = [part for part in (label_selector or "").split(",") if part]
+        wanted = dict(part.split("=") for part in parts if "=" in part)
+        there = {part for part in parts if "=" not in part}
         return [
             copy.deepcopy(obj)
             for (of, _, where), obj in self.objects.items()
@@ -256,6 +258,7 @@ class FakeKube:
             and obj["apiVersion"] == api_version
             and namespace in (None, where)
             and wanted.items() <= (obj["metadata"].get("labels") or {}).items()
+            and there <= (obj["metadata"].get("labels") or {}).keys()
         ]
 
     def apply(

@@ -37,6 +37,7 @@ class Remembering(protocol.Provider):
         "elysium:node:GpuCapacity": {"allocatable": 10},
         "elysium:flux:GitAccess": {"title": "elysium/kyrion/1-x", "fingerprint": "SHA256:x"},
         "elysium:flux:Components": {"revision": "abc"},
+        "elysium:secrets:SealingKey": {"keys": "sealing-canary", "certificate": "c"},
         "elysium:flux:Sync": {"revision": "main@sha1:abc", "kustomizations": []},
     }
 
@@ -48,7 +49,7 @@ class Remembering(protocol.Provider):
         with self.lock:
             self.calls.append(("create", _type(request)))
         more = {
-            key: _value(value).with_secret(key in ("kubeconfig", "token"))
+            key: _value(value).with_secret(key in ("kubeconfig", "token", "keys"))
             for key, value in self.extra.get(_type(request), {}).items()
         }
         return protocol.CreateResponse(
@@ -122,10 +123,16 @@ def test_a_cluster_is_made_in_order(run: Any) -> None:
         "elysium:node:IntelGpu",
         "elysium:node:K3sServer",
         "elysium:node:MediaMount",
+        "elysium:secrets:SealingKey",
         "kubernetes:apps/v1:DaemonSet",
         "kubernetes:core/v1:Namespace",
     ]
-    order = ["elysium:node:K3sServer", "elysium:flux:Components", "elysium:flux:GitAccess"]
+    order = [
+        "elysium:node:K3sServer",
+        "elysium:secrets:SealingKey",
+        "elysium:flux:Components",
+        "elysium:flux:GitAccess",
+    ]
     positions = [made.index(kind) for kind in [*order, "elysium:flux:Sync"]]
     assert positions == sorted(positions)
 
@@ -152,7 +159,7 @@ def test_no_secret_is_in_the_state_or_in_an_event(run: Any, tmp_path: pathlib.Pa
     files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert files
     told = json.dumps([events.to_json(event) for event in seen])
-    for canary in (CANARY, "canary-sudo", "kubeconfig-canary"):
+    for canary in (CANARY, "canary-sudo", "kubeconfig-canary", "sealing-canary"):
         assert canary not in told
         for path in files:
             assert canary not in path.read_text(), path
@@ -169,6 +176,7 @@ def test_destroy_leaves_what_goes_with_the_node_to_the_node(run: Any) -> None:
         "elysium:node:IntelGpu",
         "elysium:node:K3sServer",
         "elysium:node:MediaMount",
+        "elysium:secrets:SealingKey",
     ]
     assert deleted.index("elysium:flux:GitAccess") < deleted.index("elysium:node:K3sServer")
 

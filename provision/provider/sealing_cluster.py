@@ -1,0 +1,75 @@
+"""Sealing keys as a cluster has them, and the controller that reads them when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from provision import errors, progress
+from provision.gitops import keyring, sealing
+from provision.kube import wait
+from provision.kube.client import KubeClient
+
+FIELD_MANAGER = "elysium"
+_RESTART_TIMEOUT = 180.0
+
+
+def key_secrets(kube: KubeClient) -> list[dict[str, Any]]:
+    """Return every Secret of the cluster that is labelled as a sealing key."""
+    return kube.list("v1", "Secret", label_selector=sealing.KEY_LABEL)
+
+
+def install(kube: KubeClient, key: sealing.SealingKey, namespace: str) -> None:
+    """Create the Secret of `key`; one of that name is left as it is."""
+    obj = sealing.key_secret(key, namespace=namespace, name=keyring.secret_name(key))
+    try:
+        kube.create(obj, field_manager=FIELD_MANAGER)
+    except errors.KubeError as error:
+        if error.status != 409:
+            raise
+
+
+def restart_controller(
+    kube: KubeClient, namespace: str, *, progress: progress.Progress = progress.silent
+) -> bool:
+    """Have a controller that runs read its keys again; return whether there was one.
+
+    Its pods are deleted, so that nothing of what Helm wrote changes. Waits
+    until its Deployment is available again; raises `errors.WaitError` when
+    that does not come.
+    """
+    found = [one for one in kube.list("apps/v1", "Deployment", namespace) if _unseals(one)]
+    for deployment in found:
+        progress(f"restarting {deployment['metadata']['name']}, so that it reads its keys")
+        _restart(kube, deployment, namespace, progress)
+    return bool(found)
+
+
+def _restart(
+    kube: KubeClient,
+    deployment: Mapping[str, Any],
+    namespace: str,
+    progress: progress.Progress,
+) -> None:
+    labels: Mapping[str, str] = deployment["spec"]["selector"].get("matchLabels") or {}
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    old = kube.list("v1", "Pod", namespace, label_selector=selector)
+    ids = {pod["metadata"]["uid"] for pod in old}
+    for pod in old:
+        kube.delete("v1", "Pod", pod["metadata"]["name"], namespace)
+
+    def judge(obj: Mapping[str, Any], revision: str) -> wait.Readiness:
+        pods = kube.list("v1", "Pod", namespace, label_selector=selector)
+        if any(pod["metadata"]["uid"] in ids for pod in pods):
+            return wait.Readiness(ready=False, reason="its old pod is not gone yet")
+        return wait.readiness(obj, revision)
+
+    wait.wait_ready(
+        kube, [wait.Ref.of(deployment)], timeout=_RESTART_TIMEOUT, progress=progress, judge=judge
+    )
+
+
+def _unseals(deployment: Mapping[str, Any]) -> bool:
+    pod = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
+    images = [str(one.get("image") or "") for one in pod.get("containers") or ()]
+    return any("sealed-secrets" in image for image in images)
