@@ -4,6 +4,10 @@ In this order: ``PULUMI_CONFIG_PASSPHRASE``, ``PULUMI_CONFIG_PASSPHRASE_FILE``
 (both as upstream reads them, the file's text stripped), else a file that
 `create_passphrase` made, readable by its owner only, in the user's
 configuration folder under the project's path and the stack's name.
+
+Before any of it is read, a change of the passphrase that was cut off is
+finished or taken back (`settle`), so that file, state and passphrase always
+belong together.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision import errors
-from provision.config_file import document, project
+from provision.config_file import document, project, switch
 from provision.secret import Secret
 
 if TYPE_CHECKING:
@@ -62,14 +66,35 @@ def create_passphrase(root: Path, stack: str) -> tuple[Secret, Path]:
     return Secret(text), path
 
 
+def switch_record(root: Path, stack: str) -> Path:
+    """Return where the state of a change of `stack`'s passphrase is kept."""
+    return root / ".elysium" / f"{stack}.passphrase-change"
+
+
+def settle(root: Path, stack: str) -> bool:
+    """Finish or take back a cut off change of the passphrase; return whether there was one.
+
+    Raises `errors.StackError` where that cannot be done.
+    """
+    return switch.finish(switch_record(root, stack))
+
+
+def passphrase_source(root: Path, stack: str, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that the passphrase of `stack` is read from; None for the environment."""
+    if _VARIABLE in environ:
+        return None
+    named = environ.get(f"{_VARIABLE}_FILE")
+    return Path(named).expanduser() if named else passphrase_file(root, stack)
+
+
 def find_passphrase(root: Path, stack: str, environ: Mapping[str, str]) -> Secret:
     """Return the passphrase of `stack`. Raises `errors.StackError` when there is none."""
-    if _VARIABLE in environ:
+    settle(root, stack)
+    path = passphrase_source(root, stack, environ)
+    if path is None:
         return Secret(environ[_VARIABLE])
-    named = environ.get(f"{_VARIABLE}_FILE")
-    if named:
-        return _from_file(Path(named).expanduser(), f"the file that {_VARIABLE}_FILE names")
-    path = passphrase_file(root, stack)
+    if environ.get(f"{_VARIABLE}_FILE"):
+        return _from_file(path, f"the file that {_VARIABLE}_FILE names")
     if path.exists():
         return _from_file(path, "the stack's passphrase file")
     raise errors.StackError(
@@ -87,8 +112,11 @@ def stack_crypter(
 
     It uses the salt in the stack's file; where there is none yet, a new
     crypter with a new salt (`set_value` then writes it). The function raises
-    `errors.StackError`: no passphrase, a wrong one, a damaged salt.
+    `errors.StackError`: no passphrase, a wrong one, a damaged salt. A cut off
+    change of the passphrase is settled at once, before the caller reads the
+    stack's file.
     """
+    settle(where.root, stack)
 
     @functools.cache
     def opened() -> PassphraseCrypter:
