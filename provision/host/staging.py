@@ -2,8 +2,10 @@
 
 Files are unpacked to a private folder on /run, which is memory: a secret that
 an interrupted run leaves behind is gone with the next boot and is removed by
-the next run. They are copied beside their targets under a fixed name, synced
-all together, and renamed all together; no reader ever sees half a file.
+the next run. Each script has a folder of its own, named by its process, since
+the resources of a node are changed side by side. The files are copied beside
+their targets under a fixed name, synced all together, and renamed all
+together; no reader ever sees half a file.
 """
 
 from __future__ import annotations
@@ -69,17 +71,18 @@ def pack(wanted: bundle.Bundle) -> bytes:
 
 
 def _files(files: tuple[bundle.File, ...]) -> str:
-    stage = scripts.quote([STAGE])
     lines = [
-        f"rm -rf {stage}\nmkdir -p {stage}\nchmod 700 {stage}\n"
-        f"trap 'rm -rf {stage}' EXIT\ntar -xf - -C {stage}\n"
+        f"mkdir -p {STAGE}\nchmod 700 {STAGE}\nfor left in {STAGE}/*; do\n"
+        'if [ -e "$left" ] && ! [ -d "/proc/${left##*/}" ]; then rm -rf "$left"; fi\ndone\n'
+        f'stage={STAGE}/$$\nrm -rf "$stage"\nmkdir "$stage"\n'
+        'trap \'rm -rf "$stage"\' EXIT\ntar -xf - -C "$stage"\n'
     ]
     for number, file in enumerate(files):
         temporary = scripts.quote([file.path + SUFFIX])
         # Made empty and closed to others before it holds anything.
         lines.append(
             f"mkdir -p {scripts.quote([_parent(file.path)])}\n"
-            f"rm -f {temporary}\n(umask 077; cat {stage}/{number} >{temporary})\n"
+            f"rm -f {temporary}\n(umask 077; cat $stage/{number} >{temporary})\n"
             f"chown {file.uid}:{file.gid} {temporary}\nchmod {file.mode:o} {temporary}\n"
         )
     temporaries = scripts.quote(file.path + SUFFIX for file in files)

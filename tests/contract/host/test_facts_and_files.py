@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import subprocess
+from concurrent import futures
 
 import pytest
 
@@ -198,7 +199,24 @@ def test_a_bundle_is_applied(node_session: session.NodeSession, tmp_path: pathli
     assert (tmp_path / "full/kept").exists()
     assert not (tmp_path / "gone").exists() and not (tmp_path / "hollow").exists()
     left = [p for p in tmp_path.rglob("*") if p.name.endswith(staging.SUFFIX)]
-    assert left == [] and not pathlib.Path(staging.STAGE).exists()
+    assert left == [] and list(pathlib.Path(staging.STAGE).iterdir()) == []
+
+
+def test_bundles_side_by_side_do_not_meet(
+    node_session: session.NodeSession, tmp_path: pathlib.Path
+):
+    stale = pathlib.Path(staging.STAGE) / "4194305"  # more than any process id
+    stale.mkdir(parents=True)
+
+    def wanted(number: int) -> bundle.Bundle:
+        content = f"{number}\n".encode() * 200_000
+        return bundle.Bundle(files=(bundle.File(path=f"{tmp_path}/{number}", content=content),))
+
+    with futures.ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda number: node_session.apply(wanted(number)), range(12)))
+    for number in range(12):
+        assert set((tmp_path / str(number)).read_text().split()) == {str(number)}
+    assert list(pathlib.Path(staging.STAGE).iterdir()) == []
 
 
 def test_an_empty_bundle_contacts_nobody(sshd):
