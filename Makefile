@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types unit check contract integration e2e test bench sandbox-parts clean
+.PHONY: help setup demo fmt lint types unit check contract integration e2e coldstart test bench sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -49,10 +49,14 @@ integration: setup ## The engine with the real SDK
 e2e: setup sandbox-parts ## The whole thing, in the sandbox
 	$(BIN)/pytest -q tests/e2e
 
+coldstart: setup sandbox-parts ## A repository that Flux alone cannot bring up, in the sandbox
+	$(BIN)/pytest -q tests/e2e_coldstart
+
 test: check sandbox-parts ## Everything
 	$(BIN)/pytest -q tests/integration
 	$(BIN)/pytest -q tests/contract
 	$(BIN)/pytest -q tests/e2e
+	$(BIN)/pytest -q tests/e2e_coldstart/test_1_three_deadlocks.py
 
 bench: setup sandbox-parts ## Ratios against peers and limits
 	$(BIN)/python -m tests.bench

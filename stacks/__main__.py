@@ -29,9 +29,15 @@ def main() -> None:
     cfg = _config()
     connections = live.Live(cfg)
     try:
-        decided = decisions.decide(cfg, connections.bind(lambda _level, _text: None))
+        decided = decisions.decide(
+            cfg,
+            connections.bind(lambda _level, _text: None),
+            decisions.of_configuration(cfg),
+        )
     finally:
         connections.close()
+    for problem in decided.problems:
+        pulumi.log.warn(f"an empty cluster would not come up: {problem}")
     program.make_program(cfg, decided)()
 
 

@@ -68,6 +68,19 @@ def make_program(
                 ),
                 in_cluster,
             )
+        cold_start: secrets.ColdStart | None = None
+        if decided.seeds:
+            cold_start = secrets.ColdStart(
+                "cold-start",
+                secrets.ColdStartArgs(
+                    kubeconfig=server.kubeconfig,
+                    seeds=decided.seeds,
+                    release=cfg.sealing.version,
+                    node=server.k3s,
+                    after=[sealing.key] if sealing else [],
+                ),
+                in_cluster,
+            )
         gitops = flux.Flux(
             "flux",
             flux.FluxArgs(
@@ -79,6 +92,7 @@ def make_program(
                 node=server.k3s,
                 rotation=rotation,
                 before_controllers=[sealing.key] if sealing else [],
+                before_sync=cold_start.seeds if cold_start else [],
             ),
             in_cluster,
         )

@@ -130,6 +130,13 @@ class SealingKey(_Elysium):
     namespace: pulumi.Output[str]
 
 
+class Seed(_Elysium):
+    """One thing that must be there before Flux starts."""
+
+    pulumi_type = "elysium:secrets:Seed"
+    outputs = ("cluster",)
+
+
 class Commit(_Elysium):
     """Files on a branch of the repository."""
 

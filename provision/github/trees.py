@@ -22,8 +22,8 @@ from provision import errors
 from provision.github import api, failures
 
 _READERS = 8
-_MANY = 40
-"""From so many files on, one archive of everything is less than the single files."""
+_MANY = 4
+"""From so many files on, one archive of everything (two requests) is less than the single files."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,17 @@ def analyse(
     repository; `needs.Analysis.check` does.
     """
     found = discovery.discover(tree, path, keys=keys or (), root=root, cache=cache)
+    return analyse_found(found, keys, obtainable=obtainable, bundled_traefik=bundled_traefik)
+
+
+def analyse_found(
+    found: discovery.Discovered,
+    keys: Sequence[sealing.SealingKey] | None,
+    *,
+    obtainable: Collection[str] = OBTAINABLE,
+    bundled_traefik: bool = True,
+) -> needs.Analysis:
+    """Return what `analyse` does, for a repository that was built already."""
     problems = list(found.problems)
     for ring in flux.cycles(unit.kustomization for unit in found.units):
         names = " -> ".join([*(str(one) for one in ring), str(ring[0])])

@@ -43,6 +43,8 @@ class Discovered:
     units: list[Unit]
     problems: list[errors.Problem]
     remote: list[str] = field(default_factory=list[str])
+    opened: frozenset[str] = frozenset()
+    """Every value that was decrypted for it, in clear."""
 
 
 class _Values:
@@ -51,6 +53,7 @@ class _Values:
     def __init__(self, keys: Sequence[sealing.SealingKey]) -> None:
         self._keys = keys
         self._found: dict[tuple[str, str, str], dict[str, str]] = {}
+        self.opened: set[str] = set()
 
     def learn(self, docs: Sequence[documents.Document]) -> bool:
         """Take in `docs`; return whether anything new was learnt."""
@@ -67,7 +70,9 @@ class _Values:
 
     def _opened(self, doc: documents.Document) -> dict[str, str]:
         try:
-            return _plain(sealed.unseal(doc.obj, self._keys))
+            values = _plain(sealed.unseal(doc.obj, self._keys))
+            self.opened |= set(values.values())
+            return values
         except errors.GitOpsError:
             # The names are known, the values are not: each stands for itself.
             spec = doc.obj.get("spec") or {}
@@ -145,7 +150,10 @@ class _Discovery:
         problems = [p for b in self._built.values() for p in b.problems] + problems
         remote = [text for built in self._built.values() for text in built.remote]
         return Discovered(
-            units=units, problems=_unique(problems), remote=list(dict.fromkeys(remote))
+            units=units,
+            problems=_unique(problems),
+            remote=list(dict.fromkeys(remote)),
+            opened=frozenset(self._values.opened),
         )
 
     def _build(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,8 +26,12 @@ def installs_plugin(
     tree = files if isinstance(files, Tree) else Tree.of(files)
     if not any(_HINT.search(content) for content in tree.files.values()):
         return False
-    found = discovery.discover(tree, path, cache=cache)
-    return any(_brings_it(doc.obj) for unit in found.units for doc in unit.objects)
+    return in_units(discovery.discover(tree, path, cache=cache).units)
+
+
+def in_units(units: Sequence[discovery.Unit]) -> bool:
+    """Return whether one of the objects that `units` apply is, or brings, the GPU plugin."""
+    return any(_brings_it(doc.obj) for unit in units for doc in unit.objects)
 
 
 def _brings_it(obj: Mapping[str, Any]) -> bool:

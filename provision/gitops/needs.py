@@ -20,7 +20,8 @@ class Need:
     that stops without it. `reason` says why nothing makes it in time,
     `suggestion` what to change in the repository so that no seed is needed.
     For a Secret or ConfigMap `object` is what to create, or None when it
-    cannot be made; `obstacle` then says why. A CustomResourceDefinition has
+    cannot be made; `obstacle` then says why. Where it comes from a
+    SealedSecret, `sealed` is that. A CustomResourceDefinition has
     the name of its group and kind (``SealedSecret.bitnami.com``) and
     `provided_by` the project that defines it.
     """
@@ -35,6 +36,7 @@ class Need:
     source: str = ""
     provided_by: str = ""
     object: Mapping[str, Any] | None = field(default=None, repr=False)
+    sealed: Mapping[str, Any] | None = field(default=None, repr=False)
     obstacle: str = ""
 
     @property

@@ -69,6 +69,7 @@ class Reasons:
             source=doc.where,
             suggestion=suggestion,
             object=obj,
+            sealed=doc.obj if sealed.is_sealed(doc.obj) else None,
             obstacle=obstacle,
         )
 

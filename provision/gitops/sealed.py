@@ -201,6 +201,13 @@ def _problem(sealed: Mapping[str, Any], where: str, key: str, message: str) -> e
     return errors.Problem(where=where or documents.ref(sealed), key=key, message=message)
 
 
+def closed(
+    sealed: Mapping[str, Any], keys: Sequence[sealing.SealingKey], *, where: str = ""
+) -> list[errors.Problem]:
+    """Return why values of `sealed` cannot be opened; none when all can. Templates do not count."""
+    return _open(sealed, keys, where)[1]
+
+
 def seed(
     sealed: Mapping[str, Any], keys: Sequence[sealing.SealingKey], *, where: str = ""
 ) -> Object:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent import futures
 
 from provision import errors
-from provision.operations import state
+from provision.operations import repository, state
 from provision.operations.stack import Stack
 from provision.progress import Progress, silent
 from provision.provider import registry
@@ -16,8 +16,10 @@ from stacks.components import node as node_component
 Check = Callable[[Stack], list[errors.Problem]]
 
 
-def preflight(stack: Stack, progress: Progress = silent) -> None:
+def preflight(stack: Stack, progress: Progress = silent) -> list[str]:
     """Check node, GitHub and repository; change nothing.
+
+    Returns what does not matter now and would to a new cluster, in sentences.
 
     The node's part collects, in one exec, all the facts that the resources
     will ask for afterwards. Raises `errors.PreflightError` with every problem
@@ -26,14 +28,23 @@ def preflight(stack: Stack, progress: Progress = silent) -> None:
     """
     progress("checking node, GitHub and repository")
     first = not state.has(stack, "elysium:flux:GitAccess")
+    prefetch(stack)
     checks: tuple[Check, ...] = (_node, lambda stack: github(stack, progress, new_key=first))
     problems: list[errors.Problem] = []
     raised: list[errors.ElysiumError] = []
-    with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
+    later: list[errors.Problem] = []
+    with futures.ThreadPoolExecutor(max_workers=len(checks) + 1) as pool:
+        looking = pool.submit(repository.check, stack)
         for future in [pool.submit(check, stack) for check in checks]:
             try:
                 problems += future.result()
             except errors.ElysiumError as error:
+                raised.append(error)
+        try:
+            now, later = looking.result()
+            problems += now
+        except errors.ElysiumError as error:
+            if not problems and not raised:  # else it met what was told already
                 raised.append(error)
     if len(raised) == 1 and not problems:
         raise raised[0]
@@ -48,6 +59,7 @@ def preflight(stack: Stack, progress: Progress = silent) -> None:
             problems,
             hint="nothing was changed; run the same command again afterwards",
         )
+    return [f"a new cluster would not come up: {problem}" for problem in later]
 
 
 def prefetch(stack: Stack) -> None:
@@ -71,7 +83,6 @@ def prefetch(stack: Stack) -> None:
 def _node(stack: Stack) -> list[errors.Problem]:
     from provision.host import preflight as host
 
-    prefetch(stack)
     facts = stack.live.node(stack.config.server.name).facts(host.preflight_request(stack.config))
     return host.check(facts, stack.config)
 

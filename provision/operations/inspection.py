@@ -84,6 +84,7 @@ _TITLES: dict[str, str] = {
     "elysium:flux:Sync": "Flux Kustomizations",
     "elysium:github:Commit": "commit",
     "elysium:secrets:SealingKey": "sealing keys",
+    "elysium:secrets:Seed": "seed",
 }
 
 

@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass, replace
 
 from provision.engine import api, events
+from provision.operations import repository
 from provision.operations.stack import Listener, Stack
-from stacks import decisions, program
+from stacks import program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +51,7 @@ def refresh(stack: Stack, *, on_event: Listener, options: api.Options | None = N
 
 
 def _program(stack: Stack) -> api.Program:
-    context = stack.live.bind(lambda _level, _text: None)
-    return program.make_program(stack.config, decisions.decide(stack.config, context))
+    return program.make_program(stack.config, repository.decide(stack))
 
 
 def _always_refresh(options: api.Options | None) -> api.Options:

@@ -45,7 +45,10 @@ def resources(stack: Stack) -> tuple[Record, ...]:
 
 def has(stack: Stack, type_: str) -> bool:
     """Return whether a resource of that type is in the state. Decrypts nothing."""
-    return any(str(raw.get("type")) == type_ for raw in _latest(stack).get("resources") or [])
+    return any(
+        str(raw.get("type")).rpartition("$")[2] == type_
+        for raw in _latest(stack).get("resources") or []
+    )
 
 
 def sealing_keys(stack: Stack) -> str:
@@ -53,8 +56,16 @@ def sealing_keys(stack: Stack) -> str:
 
     It holds private keys in clear.
     """
-    found = (r for r in resources(stack) if r.type == "elysium:secrets:SealingKey")
+    found = (r for r in resources(stack) if r.type.endswith("elysium:secrets:SealingKey"))
     return next((str(record.outputs.get("keys") or "") for record in found), "")
+
+
+def public_outputs(stack: Stack, type_: str) -> dict[str, Any]:
+    """Return the outputs of the first resource of that type, what is secret still encrypted."""
+    for raw in _latest(stack).get("resources") or []:
+        if str(raw.get("type")).rpartition("$")[2] == type_:
+            return dict(raw.get("outputs") or {})
+    return {}
 
 
 def last_update(stack: Stack) -> str:

@@ -22,6 +22,7 @@ _TYPES = {
     "elysium:flux:Sync": ("sync", "Sync"),
     "elysium:github:Commit": ("commit", "Commit"),
     "elysium:secrets:SealingKey": ("sealing_key", "SealingKey"),
+    "elysium:secrets:Seed": ("seed", "Seed"),
 }
 
 

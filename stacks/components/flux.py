@@ -29,6 +29,8 @@ class FluxArgs:
     """Asks for a new deploy key, if it was not used before."""
     before_controllers: Sequence[pulumi.Resource] = ()
     """What must be there before any of Flux' controllers."""
+    before_sync: Sequence[pulumi.Resource] = ()
+    """What must be there before Flux applies anything."""
 
 
 class Flux(pulumi.ComponentResource):
@@ -93,7 +95,10 @@ class Flux(pulumi.ComponentResource):
                 "timeout": flux.timeout,
             },
             pulumi.ResourceOptions.merge(
-                child, pulumi.ResourceOptions(depends_on=[self.components, self.access])
+                child,
+                pulumi.ResourceOptions(
+                    depends_on=[self.components, self.access, *args.before_sync]
+                ),
             ),
         )
         self.register_outputs(

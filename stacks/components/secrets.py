@@ -1,13 +1,19 @@
-"""What opens the repository's SealedSecrets."""
+"""What opens the repository's SealedSecrets, and what Flux would wait for for ever without."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from provision import config
 from stacks import resources
+
+if TYPE_CHECKING:
+    from provision.gitops import needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +54,63 @@ class Sealing(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"fingerprints": self.key.fingerprints})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdStartArgs:
+    """What is seeded. `release` is the version of Sealed Secrets for its definition."""
+
+    kubeconfig: pulumi.Input[str]
+    seeds: Sequence[needs.Need]
+    release: str
+    node: pulumi.Resource
+    """What everything in the cluster goes with."""
+    after: Sequence[pulumi.Resource] = ()
+
+
+class ColdStart(pulumi.ComponentResource):
+    """What must be there before Flux starts: one resource each, with its reason."""
+
+    seeds: list[pulumi.Resource]
+
+    def __init__(
+        self, name: str, args: ColdStartArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("elysium:components:ColdStart", name, None, opts)
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=args.node, depends_on=list(args.after)
+        )
+        self.seeds = [
+            resources.Seed(
+                f"{name}-{seed_name(need)}",
+                {"kubeconfig": args.kubeconfig} | _seed(need, args.release),
+                child,
+            )
+            for need in args.seeds
+        ]
+        self.register_outputs({})
+
+
+def seed_name(need: needs.Need) -> str:
+    """Return what tells one seed from another: ``secret-flux-system-cluster-secret-vars``."""
+    kind = "crd" if need.kind == "CustomResourceDefinition" else need.kind.lower()
+    return "-".join(part for part in (kind, need.namespace, need.name.lower()) if part)
+
+
+def _seed(need: needs.Need, release: str) -> dict[str, Any]:
+    from provision.gitops import definitions
+
+    name, manifest = need.name, need.sealed or need.object
+    if need.kind == "CustomResourceDefinition":
+        there = (need.object or {}).get("metadata") or {}
+        name = str(there.get("name") or definitions.RELEASED.get(need.name, need.name))
+    return {
+        "kind": need.kind,
+        "name": name,
+        "namespace": need.namespace,
+        "manifest": pulumi.Output.secret(json.dumps(manifest, sort_keys=True) if manifest else ""),
+        "release": release,
+        "reason": need.reason,
+        "where": need.where,
+        "blocks": need.blocks,
+    }

@@ -20,6 +20,7 @@ PARTS = {
     "upload": "tests.bench.upload",
     "up": "tests.bench.whole",
     "host": "tests.bench.host",
+    "cold-start": "tests.bench.coldstart",
 }
 
 

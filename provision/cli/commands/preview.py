@@ -38,7 +38,8 @@ def preview(
     from provision.cli.render import reporter
 
     with opened.stack(called) as stack, reporter.of(called) as listening:
-        operations.preflight(stack, listening.step)
+        for warning in operations.preflight(stack, listening.step):
+            called.terminal.warn(warning)
         result = operations.preview(
             stack, on_event=listening.on_event, options=opened.run_options(**options)
         )

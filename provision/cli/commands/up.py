@@ -36,7 +36,8 @@ def up(called: Settings, yes: bool, diff: bool, **options: Any) -> None:
 
     wanted = opened.run_options(**options)
     with opened.stack(called) as stack, reporter.of(called) as listening:
-        operations.preflight(stack, listening.step)
+        for warning in operations.preflight(stack, listening.step):
+            called.terminal.warn(warning)
         if not yes:
             planned = operations.preview(stack, on_event=listening.on_event, options=wanted)
             listening.pause()

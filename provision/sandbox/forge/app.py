@@ -52,6 +52,7 @@ class Forge:
         self.calls = journal.Journal(self.root / "calls.jsonl")
         self.git_log = journal.Journal(self.root / "git.jsonl")
         self.ssh = sshd.Sshd(self.root, options.ssh_host, options.ssh_port)
+        self.downloads: dict[str, tuple[float, str, str]] = {}
         self.stopping = threading.Event()
         self._gits: dict[str, gitrepo.GitRepository] = {}
         self._lock = threading.Lock()

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from provision.sandbox.forge import access, admin, app, faults, routing
-from provision.sandbox.forge.routes import TABLE
+from provision.sandbox.forge.routes import TABLE, archives
 
 _VERSIONS = ("2022-11-28", "2026-03-10")
 _ENTERPRISE = "/api/v3"
@@ -116,7 +116,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _send(self, answer: routing.Response, extra: dict[str, str]) -> None:
-        data = b"" if answer.body is None else json.dumps(answer.body).encode()
+        data = answer.content if answer.body is None else json.dumps(answer.body).encode()
         status = answer.status
         headers = {**extra, **answer.headers}
         if status == 200 and data and self.command == "GET" and extra:
@@ -129,7 +129,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if value:
                 self.send_header(name, value)
         if status not in self._no_content:
-            self.send_header("Content-Type", "application/json; charset=utf-8")
+            if "Content-Type" not in headers:
+                self.send_header("Content-Type", "application/json; charset=utf-8")
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.command != "HEAD":
@@ -163,6 +164,8 @@ class _Call:
 
     def _answer(self, base: str, headers: Any, data: bytes) -> routing.Response:
         forge = self._forge
+        if self._path.startswith(archives.PREFIX):
+            return archives.download(forge, self._query.get("token", ""))
         version = headers.get("X-GitHub-Api-Version") or _VERSIONS[0]
         if version not in _VERSIONS:
             raise routing.ApiError(400, f"{version} is not a valid API version")

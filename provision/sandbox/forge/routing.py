@@ -88,10 +88,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """One answer; `body` None means no content."""
+    """One answer; `body` None means no content, unless there is `content` as it is."""
 
     status: int = 200
     body: Body = None
+    content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

@@ -199,9 +199,10 @@ class FakeOperations:
         self._called("open_stack", directory=directory, stack=stack, engine=engine)
         return self.stack
 
-    def preflight(self, stack: FakeStack, progress: Callable[[str], None]) -> None:
+    def preflight(self, stack: FakeStack, progress: Callable[[str], None]) -> list[str]:
         progress("checking node, GitHub and repository")
         self._called("preflight")
+        return []
 
     def preview(self, stack: FakeStack, *, on_event: Any, options: api.Options) -> api.Result:
         return self._play("preview", self.preview_events, on_event, options=options)

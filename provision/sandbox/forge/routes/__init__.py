@@ -5,6 +5,7 @@ from __future__ import annotations
 from provision.sandbox.forge import routing
 from provision.sandbox.forge.routes import (
     apps,
+    archives,
     branches,
     contents,
     gitdata,
@@ -24,6 +25,7 @@ TABLE = routing.Table(
         *repos.ROUTES,
         *branches.ROUTES,
         *contents.ROUTES,
+        *archives.ROUTES,
         *pulls.ROUTES,
         *apps.ROUTES,
     )

@@ -1,0 +1,160 @@
+"""The repository that Flux alone cannot bring up: it is real, and one `up` ends it."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.gitops import sealed, sealing
+from tests.support import coldstarts, elysiumrepo
+from tests.support import lab as labs
+
+ALL = {"flux-system", "infra-controllers", "infra-configs", "apps"}
+CERTIFICATE = "etc/certs/pub-sealed-secrets.pem"
+
+
+@pytest.fixture(scope="module")
+def forge(lab: labs.Lab, key: sealing.SealingKey):
+    return coldstarts.use(lab, "deadlocked", coldstarts.repository(key))
+
+
+def test_the_preview_lists_each_seed_with_its_reason(lab: labs.Lab, forge) -> None:
+    done = lab.elysium("preview").ok()
+    told = " ".join(done.stdout.split())
+    for seed in (
+        "CustomResourceDefinition/sealedsecrets.bitnami.com",
+        "Secret/flux-system/cluster-secret-vars",
+        "Namespace/tailscale",
+    ):
+        assert f"seed {seed}:" in told, done.stdout
+    assert "clusters/kyrion/sealed-secrets.yaml:1" in told
+    assert "canary-token" not in done.stdout + done.stderr
+
+
+def test_with_other_keys_nothing_is_touched(lab: labs.Lab, forge) -> None:
+    path = lab.folder / "Pulumi.kyrion.yaml"
+    before = path.read_text()
+    try:
+        lab.elysium(
+            "config",
+            "set",
+            "--secret",
+            "sealing.keys",
+            stdin=sealing.make_key().private_pem.reveal(),
+        ).ok()
+        done = lab.elysium("up", "--yes")
+    finally:
+        path.write_text(before)
+    assert done.status == 3
+    for place in ("clusters/kyrion/infrastructure.yaml:1", "tsidp-auth.yaml:1"):
+        assert place in done.stderr
+    assert lab.on_node("test -e /usr/local/bin/k3s || echo untouched").strip() == "untouched"
+
+
+def test_without_seeds_it_stops_at_the_first_deadlock(lab: labs.Lab, forge) -> None:
+    lab.elysium("config", "set", "flux.timeout", "15").ok()
+    done = lab.elysium("up", "--yes", environ={"ELYSIUM_NO_SEEDS": "1"})
+    lab.elysium("config", "set", "flux.timeout", "600").ok()
+    assert done.status == 5, done.stderr
+    coldstarts.until(
+        lambda: 'no matches for kind "SealedSecret"' in coldstarts.message(lab, "flux-system"),
+        "the first deadlock",
+    )
+
+
+def test_with_the_definition_at_the_second(lab: labs.Lab) -> None:
+    crd = "/opt/elysium-sandbox/crds/bitnami.com_sealedsecrets.yaml"
+    lab.on_node(f"k3s kubectl apply -f {crd}")
+    coldstarts.ask(lab, "flux-system")
+    coldstarts.until(
+        lambda: '"cluster-secret-vars" not found' in coldstarts.message(lab, "infra-controllers"),
+        "the second deadlock",
+    )
+
+
+def test_with_the_secret_at_the_third(lab: labs.Lab) -> None:
+    lab.on_node(
+        "k3s kubectl create secret generic cluster-secret-vars -n flux-system"
+        " --from-literal=DOMAIN=by.hand --from-literal=TOKEN=t"
+    )
+    coldstarts.until(
+        lambda: (
+            "namespace" in coldstarts.message(lab, "infra-controllers")
+            and "not found" in coldstarts.message(lab, "infra-controllers")
+        ),
+        "the third deadlock",
+    )
+    lab.on_node("k3s kubectl delete secret -n flux-system cluster-secret-vars")
+
+
+def test_one_up_brings_it_to_ready(lab: labs.Lab, forge) -> None:
+    lab.elysium("up", "--yes").ok()
+    assert coldstarts.ready(lab) >= ALL
+    assert coldstarts.secret(lab, "cluster-secret-vars", "flux-system") == {
+        "DOMAIN": "example.org",
+        "TOKEN": "canary-token",
+    }
+    web = lab.kubectl("get", "configmap", "web", "-n", "arkham")
+    assert web["data"]["host"] == "web.example.org"
+
+
+def test_the_controller_adopts_the_seed_and_its_changes_win(
+    lab: labs.Lab, forge, key: sealing.SealingKey
+) -> None:
+    def owned() -> bool:
+        found = lab.kubectl("get", "secret", "cluster-secret-vars", "-n", "flux-system")
+        owners = found["metadata"].get("ownerReferences") or []
+        return [owner["kind"] for owner in owners] == ["SealedSecret"]
+
+    coldstarts.until(owned, "the controller owns the Secret")
+    changed = elysiumrepo.sealed_secret(
+        key, "cluster-secret-vars", "flux-system", DOMAIN="changed.example", TOKEN="canary-token"
+    )
+    forge.commit_files({"clusters/kyrion/sealed-secrets.yaml": changed}, message="Change it")
+
+    def won() -> bool:
+        found = coldstarts.secret(lab, "cluster-secret-vars", "flux-system")
+        return found["DOMAIN"] == "changed.example"
+
+    lab.elysium("up", "--yes").ok()
+    coldstarts.until(won, "the controller's change")
+    lab.elysium("up", "--yes").ok()
+    assert won()
+
+
+def test_a_value_sealed_by_us_opens_in_the_controller(lab: labs.Lab, forge) -> None:
+    certificate = forge.read_file(CERTIFICATE)
+    assert certificate and sealing.read_certificate(certificate)
+    for scope in sealing.Scope:
+        name = f"sealed-{scope.value}"
+        plain = elysiumrepo.secret(name, "default", value=f"opened {scope.value}")
+        path = lab.folder / f"{name}.json"
+        path.write_text(elysiumrepo.as_json(sealed.seal(plain, certificate, scope=scope)))
+        lab.on_node(
+            f"cat > /tmp/s.json <<'END'\n{path.read_text()}\nEND\nk3s kubectl apply -f /tmp/s.json"
+        )
+    for scope in sealing.Scope:
+        coldstarts.until(
+            lambda name=f"sealed-{scope.value}": (
+                "opened"
+                in lab.on_node(
+                    f"k3s kubectl get secret {name} -n default -o jsonpath='{{.data.value}}'"
+                    " 2>/dev/null | base64 -d",
+                    check=False,
+                )
+            ),
+            f"{scope.value} opens",
+        )
+
+
+def test_the_next_up_changes_nothing_and_reads_nothing_again(lab: labs.Lab, forge) -> None:
+    lab.elysium("up", "--yes").ok()
+    head, calls = forge.head(), len(lab.forge.calls())
+    lab.elysium("preview", "--expect-no-changes").ok()
+    lab.elysium("up", "--yes").ok()
+    assert forge.head() == head
+    made = lab.forge.calls(calls)
+    assert [call["path"] for call in made if call["method"] != "GET"] == []
+    again = [
+        call["path"] for call in made if "/blobs/" in call["path"] or "tarball" in call["path"]
+    ]
+    assert again == []

@@ -1,0 +1,108 @@
+"""Stacks for repositories with the deadlocks of a cold start, and a look at their clusters."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from provision.gitops import keyring, sealing
+from provision.sandbox import tryout
+from tests.support import elysiumrepo
+from tests.support import lab as labs
+
+SOURCES = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: {{name: {name}, namespace: flux-system}}
+spec: {{interval: 1h, url: "https://charts.example.org"}}
+"""
+PATH = "clusters/kyrion"
+
+
+def configure(lab: labs.Lab, key: sealing.SealingKey) -> None:
+    """Write a stack without GPU and media, with `key` at hand."""
+    arguments = [one for one in tryout.init_arguments(lab.sandbox, lab.cluster) if one != "--gpu"]
+    lab.elysium(*arguments).ok()
+    settings = {
+        name: value
+        for name, value in tryout.settings(lab.sandbox).items()
+        if not name.startswith("media")
+    }
+    for name, value in {**settings, "flux.interval": "2s"}.items():
+        lab.elysium("config", "set", name, value).ok()
+    text = keyring.dump([key], "flux-system")
+    lab.elysium("config", "set", "--secret", "sealing.keys", stdin=text).ok()
+
+
+def repository(key: sealing.SealingKey, *, root: bool = True) -> dict[str, str]:
+    """Return the deadlocked repository, with chart sources and quick retries."""
+    files = elysiumrepo.deadlocked(key, root=root)
+    folder = "infrastructure/controllers"
+    files[f"{folder}/sources.yaml"] = "---\n".join(
+        SOURCES.format(name=name) for name in ("sealed-secrets", "tailscale-operator")
+    )
+    files[f"{folder}/kustomization.yaml"] += "  - sources.yaml\n"
+    return {
+        path: text.replace("  prune: true\n", "  prune: true\n  retryInterval: 2s\n")
+        for path, text in files.items()
+    }
+
+
+def use(lab: labs.Lab, name: str, files: Mapping[str, str]) -> Any:
+    """Make a repository of that name on the forge, and have the stack follow it."""
+    forge = lab.forge.with_repository(name)
+    forge.seed_repository(dict(files))
+    lab.elysium("config", "set", "github.repository", name).ok()
+    return forge
+
+
+def message(lab: labs.Lab, name: str) -> str:
+    """Return what a Kustomization's Ready condition says, empty where there is none."""
+    found = lab.kubectl("get", "kustomizations.kustomize.toolkit.fluxcd.io", "-n", "flux-system")
+    for item in found["items"]:
+        if item["metadata"]["name"] == name:
+            for one in (item.get("status") or {}).get("conditions") or ():
+                if one["type"] == "Ready":
+                    return str(one["message"])
+    return ""
+
+
+def ask(lab: labs.Lab, name: str) -> None:
+    """Have a Kustomization try again now, not at its interval."""
+    stamp = f"reconcile.fluxcd.io/requestedAt={time.time():.3f}"
+    kind = "kustomization.kustomize.toolkit.fluxcd.io"
+    lab.on_node(f"k3s kubectl annotate --overwrite -n flux-system {kind}/{name} {stamp}")
+
+
+def until(condition: Callable[[], bool], what: str, timeout: float = 120) -> None:
+    """Wait for `condition`; fail the test when it does not come."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {timeout:.0f} s")
+        time.sleep(0.5)
+
+
+def secret(lab: labs.Lab, name: str, namespace: str) -> dict[str, str]:
+    """Return the values of a Secret in clear."""
+    data = lab.kubectl("get", "secret", name, "-n", namespace).get("data") or {}
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+def ready(lab: labs.Lab) -> set[str]:
+    """Return the names of the Kustomizations that are Ready."""
+    found = lab.kubectl("get", "kustomizations.kustomize.toolkit.fluxcd.io", "-A")["items"]
+    return {
+        item["metadata"]["name"]
+        for item in found
+        for one in (item.get("status") or {}).get("conditions") or ()
+        if one["type"] == "Ready" and one["status"] == "True"
+    }
+
+
+def events(done: labs.Done) -> str:
+    """Return what a ``--json`` run told, as one text."""
+    return json.dumps(done.json_lines())
