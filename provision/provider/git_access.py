@@ -76,7 +76,7 @@ def decide(facts: Facts, inputs: Values, state: Values) -> Decision:
         for k in facts.keys
         if (key is None or k.id != key.id)
         and (
-            git_key.generation_of(inputs["cluster"], k.title) is not None
+            git_key.is_ours(inputs["cluster"], k.title, k.fingerprint)
             or k.fingerprint == state.get("fingerprint")
         )
     )
@@ -174,7 +174,7 @@ class GitAccess(Resource[Facts]):
             pair=git_key.pair_of(git_key.secret_field(secret, "identity")) if secret else None,
             known_hosts=git_key.secret_field(secret, "known_hosts") if secret else "",
         )
-        ours = any(git_key.generation_of(inputs["cluster"], k.title) is not None for k in keys)
+        ours = any(git_key.is_ours(inputs["cluster"], k.title, k.fingerprint) for k in keys)
         return Observed(exists=facts.secret_there or ours, facts=facts)
 
     def plan(self, facts: Facts, inputs: Values, state: Values) -> tuple[Change, ...]:
@@ -304,7 +304,7 @@ class GitAccess(Resource[Facts]):
         mine = str(state.get("fingerprint") or "")
         prints = {mine}
         for key in repo.deploy_keys(fresh=True):
-            ours = git_key.generation_of(inputs["cluster"], key.title) is not None
+            ours = git_key.is_ours(inputs["cluster"], key.title, key.fingerprint)
             if ours or (mine and key.fingerprint == mine):
                 prints.add(key.fingerprint)
                 ctx.progress(f"removing the deploy key {key.title!r} {key.fingerprint}")

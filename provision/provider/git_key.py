@@ -113,6 +113,15 @@ def generation_of(cluster: str, text: str) -> int | None:
     return int(found["generation"])
 
 
+def is_ours(cluster: str, text: str, fingerprint: str) -> bool:
+    """Return whether the title `text` is the one we gave the key `fingerprint` for `cluster`.
+
+    A stranger's key with a title of our form is a stranger's key.
+    """
+    generation = generation_of(cluster, text)
+    return generation is not None and text == title(cluster, generation, fingerprint)
+
+
 def known_hosts(git_url: str, host_keys: Iterable[str]) -> str:
     """Return ``known_hosts`` lines for the server of `git_url`, one key and one name a line.
 

@@ -244,11 +244,12 @@ def test_keys_of_others_are_never_touched(world):
     world.hub.add("a person's", pair("person").public, True)
     world.hub.add("elysium/other/1-abc", pair("other cluster").public, False)
     world.hub.add("elysium/kyrion-two/1-abc", pair("similar").public, False)
+    world.hub.add("elysium/kyrion/1-abc", pair("a title like ours").public, False)
     state = up(world)
     up(world, state, rotation="now")
-    assert len(world.hub.keys) == 4
+    assert len(world.hub.keys) == 5
     ACCESS.delete(world, INPUTS, up(world, state))
-    assert len(world.hub.keys) == 3
+    assert len(world.hub.keys) == 4
     assert ("Secret", "flux-system", "flux-system") not in world.cluster.objects
 
 
