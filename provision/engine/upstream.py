@@ -12,7 +12,7 @@ import queue
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ class UpstreamEngine:
 
     def outputs(self, show_secrets: bool = False) -> dict[str, Any]:
         """Return the stack's exports."""
-        return self._with_stack(_nothing, lambda stack, _: _exports(stack, show_secrets))
+        return self._with_stack(_nothing, lambda stack, _: _exports(stack.outputs(), show_secrets))
 
     def state(self) -> dict[str, Any]:
         """Return the checkpoint, secrets encrypted; an empty dict where there is none."""
@@ -126,8 +126,8 @@ class UpstreamEngine:
         guarded = _Guarded(program or _nothing)
 
         def work(stack: automation.Stack, _: Any) -> dict[str, Any]:
-            _run(stack, operation, options, translator, run_program=program is not None)
-            return {} if operation in ("preview", "destroy") else _exports(stack, False)
+            found = _run(stack, operation, options, translator, run_program=program is not None)
+            return _exports(found, False)
 
         outputs: dict[str, Any] = {}
         error: Exception | None = None
@@ -238,7 +238,8 @@ def _run(
     translator: upstream_events.Translator,
     *,
     run_program: bool,
-) -> None:
+) -> Mapping[str, Any]:
+    """Run the operation; return the stack's outputs, asking the CLI for them only once."""
     common: dict[str, Any] = {
         "parallel": options.parallel or None,
         "message": options.message or None,
@@ -249,23 +250,23 @@ def _run(
     }
     if operation == "preview":
         stack.preview(refresh=options.refresh, **common)
-    elif operation == "up":
-        stack.up(refresh=options.refresh, show_secrets=False, **common)
-    elif operation == "refresh":
+        return {}
+    if operation == "up":
+        return stack.up(refresh=options.refresh, show_secrets=False, **common).outputs
+    if operation == "refresh":
         program = stack.workspace.program if run_program else None
         stack.refresh(
             show_secrets=False, program=program, run_program=run_program or None, **common
         )
-    else:
-        program = stack.workspace.program if run_program else None
-        stack.destroy(
-            show_secrets=False, program=program, run_program=run_program or None, **common
-        )
+        return stack.outputs()
+    program = stack.workspace.program if run_program else None
+    stack.destroy(show_secrets=False, program=program, run_program=run_program or None, **common)
+    return {}
 
 
-def _exports(stack: automation.Stack, show_secrets: bool) -> dict[str, Any]:
+def _exports(outputs: Mapping[str, Any], show_secrets: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, output in stack.outputs().items():
+    for key, output in outputs.items():
         hidden = output.secret and not show_secrets
         found[key] = Secret(_text(output.value)) if hidden else output.value
     return found

@@ -18,7 +18,10 @@ import engine_provider
 
 
 class FileWorld(engine_provider.World):
-    """A world in a file; `failures` are (method, name) pairs that raise."""
+    """A world in a file; `failures` are (method, name) pairs that raise.
+
+    With ``partial-`` before the method it does its work first.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -47,6 +50,9 @@ class FileWorld(engine_provider.World):
         self._locked(lambda: self.calls.append((method, name)))
         if (method, name) in self.failures:
             raise RuntimeError(f"{method} of {name} went wrong")
+
+    def is_partial(self, method: str, name: str) -> bool:
+        return (f"partial-{method}", name) in self.failures
 
     def change(self, work: Callable[[], Any]) -> Any:
         return self._locked(work)
@@ -86,10 +92,48 @@ def _diff_config(server: Any) -> Any:
     server.ProviderServicer.DiffConfig = diff_config
 
 
+def _say_partial(server: Any, name: str) -> None:
+    """The SDK's server has no words for what was done partly; the protocol has."""
+    inherited = getattr(server.ProviderServicer, name)
+
+    async def call(self: Any, request: Any, context: Any) -> Any:
+        try:
+            return await inherited(self, request, context)
+        except Exception as error:
+            partial = error.__context__
+            if not isinstance(partial, engine_provider.PartlyDoneError):
+                raise
+            await context.abort_with_status(_partial_status(partial))
+
+    setattr(server.ProviderServicer, name, call)
+
+
+def _partial_status(partial: engine_provider.PartlyDoneError) -> Any:
+    import grpc
+    from pulumi.provider.experimental.property_value import PropertyValue
+    from pulumi.runtime.proto import provider_pb2, status_pb2
+
+    found = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(partial))
+    found.details.add().Pack(
+        provider_pb2.ErrorResourceInitFailed(
+            id=partial.resource_id,
+            properties=PropertyValue.marshal_map(partial.properties),
+            reasons=partial.reasons,
+        )
+    )
+    status = grpc.Status()
+    status.code = grpc.StatusCode.UNKNOWN
+    status.details = str(partial)
+    status.trailing_metadata = (("grpc-status-details-bin", found.SerializeToString()),)
+    return status
+
+
 if __name__ == "__main__":
     from pulumi.provider.experimental import server
 
     _diff_config(server)
+    for _name in ("Create", "Update"):
+        _say_partial(server, _name)
 
     world = FileWorld(Path(sys.argv.pop(1)))
     server.main(sys.argv[1:], "1.0.0", engine_provider.Memory(world))

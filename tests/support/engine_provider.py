@@ -67,12 +67,27 @@ class World:
         with self.lock:
             return work()
 
+    def is_partial(self, method: str, name: str) -> bool:
+        """Return whether `method` is to fail for `name` after it did its work."""
+        return False
+
     def note(self, method: str, name: str) -> None:
         with self.lock:
             self.calls.append((method, name))
         hook = self.hooks.get((method, name)) or self.hooks.get((method, "*"))
         if hook is not None:
             hook()
+
+
+class PartlyDoneError(Exception):
+    """The work was done, but not well: what upstream calls ErrorResourceInitFailed."""
+
+    def __init__(self, resource_id: str, properties: dict[str, PropertyValue]) -> None:
+        super().__init__("it is not ready")
+        self.resource_id = resource_id
+        self.properties = properties
+        self.inputs = None
+        self.reasons = ("it is not ready",)
 
 
 class Memory(protocol.Provider):
@@ -142,6 +157,8 @@ class Memory(protocol.Provider):
         outputs["made"] = PropertyValue(float(number))
         outputs["echo"] = PropertyValue(f"echo of {request.name}")
         self.world.note("created", request.name)
+        if self.world.is_partial("create", request.name):
+            raise PartlyDoneError(id_, outputs)
         return protocol.CreateResponse(id_, outputs)
 
     async def read(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
@@ -149,7 +166,11 @@ class Memory(protocol.Provider):
         found = self.world.things.get(request.resource_id)
         if found is None:
             return protocol.ReadResponse("", {}, {})
-        known = dict(request.properties)
+        known = {
+            key: value
+            for key, value in request.properties.items()
+            if key in found or key in ("made", "echo")
+        }
         for key, value in found.items():
             if key not in known or plain(known[key]) != value:
                 known[key] = wrap(value)
@@ -157,19 +178,48 @@ class Memory(protocol.Provider):
         return protocol.ReadResponse(request.resource_id, known, inputs)
 
     async def update(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
-        outputs = dict(request.olds) | dict(request.news)
+        outputs = dict(request.news) | {key: request.olds[key] for key in ("made", "echo")}
         if request.preview:
             self.world.note("preview-update", request.name)
             return protocol.UpdateResponse(outputs)
         self.world.note("update", request.name)
         new = {request.resource_id: plain_map(request.news)}
         self.world.change(lambda: self.world.things.update(new))
+        if self.world.is_partial("update", request.name):
+            raise PartlyDoneError(request.resource_id, outputs)
         return protocol.UpdateResponse(outputs)
 
     async def delete(self, request: protocol.DeleteRequest) -> None:
         self.world.note("delete", request.name)
         self.world.change(lambda: self.world.things.pop(request.resource_id, None))
         self.world.note("deleted", request.name)
+
+
+class Adopting(Memory):
+    """A provider whose creation takes over what is there under the same name, as ours do.
+
+    `World.counts` says how often each thing was really made.
+    """
+
+    async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
+        if request.preview:
+            return await super().create(request)
+        self.world.note("create", request.name)
+        wanted = plain_map(request.properties)
+        which = wanted.get("fixed", "1")
+        id_ = f"{request.name}-{which}"
+
+        def make() -> None:
+            if id_ not in self.world.things:
+                self.world.counts[id_] = self.world.counts.get(id_, 0) + 1
+            self.world.things[id_] = wanted
+
+        self.world.change(make)
+        self.world.note("created", request.name)
+        outputs = dict(request.properties)
+        outputs["made"] = wrap(f"made {which}")
+        outputs["echo"] = wrap(f"echo of {request.name}")
+        return protocol.CreateResponse(id_, outputs)
 
 
 def wrap(value: Any) -> PropertyValue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -12,21 +11,11 @@ from typing import Any
 
 import pytest
 
-_SUPPORT = Path(__file__).parents[2] / "support" / "engine_provider.py"
+_SUPPORT = Path(__file__).parents[2] / "support"
+if str(_SUPPORT) not in sys.path:
+    sys.path.append(str(_SUPPORT))
 
-
-def _load() -> Any:
-    name = "engine_provider"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, _SUPPORT)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-support = _load()
+import engine_provider as support  # noqa: E402 - found where it lies
 
 from provision import crypter  # noqa: E402
 from provision.engine import api, events, integrity  # noqa: E402
@@ -102,3 +91,9 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(root=tmp_path)
+
+
+@pytest.fixture
+def make_bench() -> type[Bench]:
+    """Give the class itself: a property test needs a stack of its own for every example."""
+    return Bench

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
-import threading
+import shutil
 from typing import Any
 
+import engine_kill
+import engine_provider
 import pulumi
 import pytest
 from engine_provider import Group, Thing
 
 from provision import errors
-from provision.engine import checkpoint, files, integrity, journal
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing of ours runs after it."""
+from provision.engine import checkpoint, integrity, journal
 
 
 def first() -> None:
@@ -33,64 +32,23 @@ def second() -> None:
     Thing("e", value="1")
 
 
-def _child(bench: Any, program: Any, kill_at: int, what: str) -> int:
+def _child(bench: Any, program: Any, kill_at: int, what: engine_kill.What) -> int:
     """Run `up` in a child that is killed at the given write or call; return its status."""
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    lock = threading.Lock()
-    count = 0
-
-    def tick() -> None:
-        nonlocal count
-        with lock:
-            count += 1
-            if count == kill_at:
-                _save_world(bench)
-                os._exit(9)
-
-    status = 1
-    try:
-        if what == "write":
-            real_write, real_sync = files.write, os.fsync
-
-            def write(*args: Any, **named: Any) -> None:
-                tick()
-                real_write(*args, **named)
-                tick()
-
-            def sync(descriptor: int) -> None:
-                tick()
-                real_sync(descriptor)
-                tick()
-
-            files.write, os.fsync = write, sync
-        else:
-            inner = bench.world.note
-
-            def note(method: str, name: str) -> None:
-                if method in ("create", "created", "update", "delete", "deleted", "read"):
-                    tick()
-                inner(method, name)
-
-            bench.world.note = note
-        bench.run("up", program, parallel=1)
-        status = 0
-    finally:
-        _save_world(bench)
-        os._exit(status)
+    return engine_kill.run(
+        lambda: bench.run("up", program, parallel=1),
+        bench.world,
+        kill_at,
+        what,
+        dying=lambda: _save_world(bench),
+    )
 
 
 def _save_world(bench: Any) -> None:
-    import json
-
     text = json.dumps({"things": bench.world.things, "made": bench.world.made})
     (bench.root / "world.json").write_text(text)
 
 
 def _load_world(bench: Any) -> None:
-    import json
-
     found = json.loads((bench.root / "world.json").read_text())
     bench.world.things, bench.world.made = found["things"], found["made"]
 
@@ -98,23 +56,7 @@ def _load_world(bench: Any) -> None:
 @pytest.fixture
 def adopting(bench: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A provider whose creation takes over what is there under the same name."""
-    import engine_provider
-
-    async def create(self: Any, request: Any) -> Any:
-        if request.preview:
-            return await original(self, request)
-        self.world.note("create", request.name)
-        wanted = engine_provider.plain_map(request.properties)
-        id_ = f"{request.name}-{wanted.get('fixed', '')}"
-        self.world.things[id_] = wanted
-        self.world.note("created", request.name)
-        outputs = dict(request.properties)
-        outputs["made"] = engine_provider.wrap(float(len(request.name)))
-        outputs["echo"] = engine_provider.wrap(f"echo of {request.name}")
-        return engine_provider.protocol.CreateResponse(id_, outputs)
-
-    original = engine_provider.Memory.create
-    monkeypatch.setattr(engine_provider.Memory, "create", create)
+    monkeypatch.setattr(engine_provider, "Memory", engine_provider.Adopting)
     return bench
 
 
@@ -132,7 +74,7 @@ def _require_readable(bench: Any) -> None:
 def test_killed_anywhere_the_next_run_converges(adopting: Any, what: str) -> None:
     bench = adopting
     points = 0
-    for program, things in ((first, {"a-", "b-", "c-1", "d-"}), (second, {"a-", "c-2", "e-"})):
+    for program, things in ((first, {"a-1", "b-1", "c-1", "d-1"}), (second, {"a-1", "c-2", "e-1"})):
         start = _snapshot(bench)
         for kill_at in range(1, 400):
             _restore(bench, start)
@@ -166,8 +108,6 @@ def _snapshot(bench: Any) -> tuple[dict[str, bytes], dict[str, Any], int]:
 
 
 def _restore(bench: Any, start: tuple[dict[str, bytes], dict[str, Any], int]) -> None:
-    import shutil
-
     state = bench.root / "state"
     shutil.rmtree(state, ignore_errors=True)
     for name, data in start[0].items():
