@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types unit check contract integration e2e coldstart test bench sandbox-parts clean
+.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e coldstart test bench sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -43,8 +43,12 @@ sandbox-parts: setup ## Build the sandbox's parts once, into the cache
 contract: setup sandbox-parts ## Against real sshd, git, API server, FUSE
 	$(BIN)/pytest -q tests/contract
 
-integration: setup ## The engine with the real SDK
+integration: setup ## The engine with the real SDK, and against recordings of upstream's
 	$(BIN)/pytest -q tests/integration
+	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
+
+conformance: setup ## Both engines in turns where there is a pulumi, else against recordings
+	$(BIN)/pytest -q tests/conformance
 
 e2e: setup sandbox-parts ## The whole thing, in the sandbox
 	$(BIN)/pytest -q tests/e2e
@@ -54,6 +58,7 @@ coldstart: setup sandbox-parts ## A repository that Flux alone cannot bring up, 
 
 test: check sandbox-parts ## Everything
 	$(BIN)/pytest -q tests/integration
+	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 	$(BIN)/pytest -q tests/contract
 	$(BIN)/pytest -q tests/e2e
 	$(BIN)/pytest -q tests/e2e_coldstart/test_1_three_deadlocks.py

@@ -293,4 +293,97 @@ SEQUENCES = (
     seq(
         "component-removed-child-stays", up(group("g"), child("a", "g")), up(thing("a", value="1"))
     ),
+    # With a refresh the engines differ, as docs/engine.md says.
+    seq(
+        "partly-created",
+        up(*CHAIN, fails=(("partial-create", "a"),)),
+        up(*CHAIN, refresh=False),
+        up(*CHAIN),
+    ),
+    seq(
+        "partly-updated",
+        up(A1),
+        up(A2, fails=(("partial-update", "a"),)),
+        up(A2, refresh=False),
+        up(A2),
+    ),
+    seq("partly-created-refresh", up(A1, fails=(("partial-create", "a"),)), REFRESH, up(A1)),
+    seq("partly-created-destroy", up(A1, fails=(("partial-create", "a"),)), DESTROY),
+    seq("partly-replaced", up(F1), up(F2, fails=(("partial-create", "a"),)), up(F2, refresh=False)),
+    seq("fail-update-chain", up(*CHAIN), up(A2, *CHAIN[1:], fails=(("update", "a"),)), DESTROY),
+    seq("fail-then-less", up(*CHAIN, fails=(("create", "c"),)), up(A1)),
+    seq("fail-preview", up(A1), preview(A2, thing("b", value="invalid"))),
+    seq(
+        "deleted-with-replaced",
+        up(F1, thing("b", {"deleted_with": "a"})),
+        up(F2, thing("b", {"deleted_with": "a"})),
+    ),
+    seq(
+        "delete-before-replace-protected-dependent",
+        up(thing("a", fixed="1", first=True), thing("b", {"protect": True}, fixed="$a.made")),
+        up(thing("a", fixed="2", first=True), thing("b", {"protect": True}, fixed="$a.made")),
+    ),
+    seq(
+        "delete-before-replace-dependent-removed",
+        up(thing("a", fixed="1", first=True), thing("b", fixed="$a.made")),
+        up(thing("a", fixed="2", first=True)),
+    ),
+    seq(
+        "target-replace",
+        up(F1, thing("b", value="$a.made"), thing("c")),
+        up(F2, thing("b", value="$a.made"), thing("d"), targets=("**Thing::a",)),
+        up(F2, thing("b", value="$a.made"), thing("d")),
+    ),
+    seq("target-destroy", up(*CHAIN), Step(operation="destroy", targets=("**Thing::c",)), DESTROY),
+    seq(
+        "target-refresh",
+        up(A1, thing("b", value="1")),
+        Step(
+            operation="refresh",
+            targets=("**Thing::a",),
+            drift={"a-1": {"value": "hand"}, "b-1": {"value": "hand"}},
+        ),
+    ),
+    seq("drift-and-change", up(A1), up(A2, drift={"a-1": {"value": "hand"}}), up(A2)),
+    seq("drift-gone-before-destroy", up(*CHAIN), Step(operation="destroy", drift={"b-1": None})),
+    seq("drift-gone-and-replace", up(F1), up(F2, drift={"a-1": None}), up(F2)),
+    seq(
+        "refresh-gone-with-dependents",
+        up(*CHAIN),
+        Step(operation="refresh", drift={"a-1": None}),
+        up(*CHAIN),
+    ),
+    seq(
+        "secret-to-plain",
+        up(thing("a", token="!one")),
+        up(thing("a", token="one")),
+        up(thing("a", token="!one")),
+    ),
+    seq("option-only", up(A1), up(thing("a", {"protect": True}, value="1")), up(A1)),
+    seq(
+        "provider-option-to-default",
+        up(provider("p", place="x"), thing("a", {"provider": "p"})),
+        up(thing("a")),
+    ),
+    seq(
+        "rename-without-alias",
+        up(A1, thing("b", value="$a.echo")),
+        up(thing("z", value="1"), thing("b", value="$z.echo")),
+    ),
+    seq(
+        "import-changed",
+        up(thing("a", {"import_": "outside"}, value="other")),
+        up(thing("a", value="other")),
+        start={"outside": {"value": "seen", "extra": "default"}},
+    ),
+    seq("import-missing", up(thing("a", {"import_": "outside"}, value="seen")), up(A1)),
+    seq("get-missing", up(Spec(name="a", kind="get", opts={"id": "outside"})), up()),
+    seq(
+        "get-then-owned",
+        up(Spec(name="a", kind="get", opts={"id": "outside"})),
+        up(A1),
+        start={"outside": {"value": "seen"}},
+    ),
 )
+
+BY_NAME = {each.name: each for each in SEQUENCES}

@@ -36,7 +36,7 @@ def main() -> None:
                 "recorded": datetime.datetime.now(datetime.UTC).date().isoformat(),
                 "steps": steps,
             }
-            text = json.dumps(body, indent=1, ensure_ascii=False) + "\n"
+            text = json.dumps(body, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
             (FOLDER / f"{sequence.name}.json").write_text(text)
             sys.stderr.write(f"{sequence.name}\n")
 
