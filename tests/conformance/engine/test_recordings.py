@@ -16,7 +16,6 @@ import recorded
 
 from provision import crypter
 
-
 OPEN = {
     "deleted-with-replaced": "upstream leaves what went with the replaced resource in the world",
     "partly-created": "upstream's third run failed; why is not known yet",
