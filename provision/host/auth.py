@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provision import config, errors
+from provision import errors
 from provision.host import handshake
+
+if TYPE_CHECKING:
+    from provision import config
 
 
 def authenticate(connection: Any, login: config.SshLogin) -> None:

@@ -14,11 +14,13 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from provision import config, errors
+from provision import errors
 from provision.host import hostkey
 
 if TYPE_CHECKING:
     import paramiko
+
+    from provision import config
 
 _IMPORTING = threading.Lock()
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -113,6 +115,10 @@ def negotiate(
         options.key_types = (*first, *rest)
     try:
         connection.start_client(timeout=timeout)
+        if (
+            not connection.initial_kex_done
+        ):  # paramiko returns when the time is up, and says nothing
+            raise TimeoutError(f"no SSH handshake within {timeout:g} s")
     except (paramiko.SSHException, EOFError, OSError) as error:
         shut(connection)
         said = str(error) or type(error).__name__

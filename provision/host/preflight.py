@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provision import config, errors
+from provision import errors
 from provision.host import facts
+
+if TYPE_CHECKING:
+    from provision import config
 
 ARCHITECTURES = ("amd64", "arm64", "arm")
 COMMANDS = ("tar", "flock", "find", "xargs", "sed", "modprobe")

@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
-from provision import config, errors, secret
+from provision import errors, secret
 from provision.host import bundle as bundles
 from provision.host import channel, collect, elevate, lock, parse, scripts, staging, transport
 from provision.host import facts as host_facts
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from provision import config
 
 _LOG = logging.getLogger("elysium.host")
 _FACTS_TIMEOUT = 90

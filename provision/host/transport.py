@@ -11,11 +11,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from provision import config, errors
+from provision import errors
 from provision.host import auth, channel, handshake, hostkey
 
 if TYPE_CHECKING:
     import paramiko
+
+    from provision import config
 
 _LOG = logging.getLogger("elysium.host")
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512")
@@ -225,6 +227,8 @@ def scan_host_key(
     Nobody is logged in. Whether it is the right one is for a person to say.
     Raises `errors.ConnectError`.
     """
+    from provision import config
+
     login = config.SshLogin(host=host, port=port)
     through = Transport(login, jump=jump, timeout=timeout)
     try:

@@ -7,24 +7,43 @@ import json
 import pathlib
 import sys
 from concurrent import futures
+from dataclasses import dataclass
 from typing import Any
 
-from provision import config
 from provision.host import bundle, facts, session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """What the host layer reads of a node's configuration.
+
+    The configuration's own models check a stack file; what they cost is in the whole `up`.
+    """
+
+    name: str
+    host: str
+    port: int
+    user: str
+    identity_file: str
+    host_key: str
+    agent: bool = False
+    password: None = None
+    passphrase: None = None
+    sudo_password: None = None
+    jump: None = None
 
 
 def main(job_file: str, target_file: str) -> None:
     """Bring the node to the state of the job, and say how many things that changed."""
     job = json.loads(pathlib.Path(job_file).read_text())
     target = json.loads(pathlib.Path(target_file).read_text())
-    node = config.Node(
+    node: Any = Login(
         name="bench",
         host=target["host"],
         port=target["port"],
         user=target["user"],
         identity_file=target["identityFile"],
         host_key=target["hostKey"],
-        agent=False,
     )
     request = facts.FactRequest(
         files=frozenset(x["path"] for x in (*job["files"], *job["directories"])),
