@@ -17,7 +17,7 @@ or named after it, so that `down` and the next `up` find all that a crash left.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,8 @@ from provision.sandbox import (
     mounts,
     network,
     node,
+    official,
+    outward,
     parts,
     processes,
     requirements,
@@ -43,14 +45,7 @@ from provision.sandbox import (
 _PROCESSES = "processes.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What a sandbox is called inside, and what its node has."""
-
-    hostname: str = "kyrion"
-    owner: str = "homelab"
-    repository: str = "elysium"
-    gpu: bool = True
+Options = services.Options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,23 +109,25 @@ def load(name: str) -> model.Sandbox:
     return model.load(file_of(name))
 
 
-def prepare(say: progress.Progress = progress.silent) -> dict[str, float]:
+def prepare(
+    say: progress.Progress = progress.silent, *, real_k3s: bool = False
+) -> dict[str, float]:
     """Make whatever every sandbox needs and the cache lacks, all at once.
 
-    Returns the seconds each part took.
+    With `real_k3s` no program is built. Returns the seconds each part took.
 
     Raises:
         errors.PreflightError: when this machine cannot run a sandbox.
         errors.ElysiumError: when a part cannot be made.
     """
     requirements.ensure(say)
-    return jobs.timed_together(
-        {
-            "root file system": lambda: rootfs.ensure(say),
-            "programs": lambda: build.ensure(say),
-            "object store": lambda: azure.ensure(say),
-        }
-    )[1]
+    wanted: dict[str, Callable[[], object]] = {
+        "root file system": lambda: rootfs.ensure(say),
+        "object store": lambda: azure.ensure(say),
+    }
+    if not real_k3s:
+        wanted["programs"] = lambda: build.ensure(say)
+    return jobs.timed_together(wanted)[1]
 
 
 def up(
@@ -156,30 +153,13 @@ def up(
             say(f"sandbox {name}: is up")
             return now.sandbox
         _clean(name)
-        seconds = prepare(say)
-        built = build.ensure(say)
+        seconds = prepare(say, real_k3s=options.real_k3s)
+        built = None if options.real_k3s else build.ensure(say)
         with _cleaned_on_error(name):
             net = network.create(name)
             group = processes.Group.of(name)
-            binds = ((built.bin, f"{node.OPT}/bin"), (built.crds, f"{node.OPT}/crds"))
-            booted = node.Options(hostname=options.hostname, gpu=options.gpu, binds=binds)
             started, more = jobs.timed_together(
-                {
-                    "node": lambda: node.start(net, group, folder / "node", booted, say),
-                    "forge": lambda: services.start_forge(
-                        net,
-                        group,
-                        folder / "forge",
-                        owner=options.owner,
-                        repository=options.repository,
-                        say=say,
-                    ),
-                    "azure": lambda: services.start_azure(net, group, folder / "azure", say),
-                    "artifacts": lambda: (
-                        services.make_mirror(folder / "mirror", built, say),
-                        None,
-                    ),
-                }
+                services.starts(net, group, folder, options, built, say)
             )
             processes.save(
                 folder / _PROCESSES, {part: process for part, (_, process) in started.items()}
@@ -188,8 +168,8 @@ def up(
                 name=name,
                 number=net.number,
                 host_address=net.host_address,
-                real=parts.real(whole=True),
-                stood_in=parts.stood_in(whole=True),
+                real=parts.real(whole=True, official=options.real_k3s),
+                stood_in=parts.stood_in(whole=True, official=options.real_k3s),
                 seconds=seconds | more,
                 **{part: made for part, (made, _) in started.items()},
             )
@@ -261,6 +241,11 @@ def status(name: str) -> Status | None:
     if sandbox.azure is not None:
         answers = running.get("azure", False) and azure.answers(sandbox.azure)
         found.append(Running(service="azure", where=sandbox.azure.endpoint, answers=answers))
+    if sandbox.outward is not None:
+        answers = running.get("outward", False) and official.listens(
+            sandbox.host_address, outward.PORT
+        )
+        found.append(Running(service="way out", where=sandbox.outward, answers=answers))
     return Status(name=name, sandbox=sandbox, services=tuple(found))
 
 

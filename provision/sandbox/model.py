@@ -89,7 +89,9 @@ class Azure(_Model):
 class Artifacts(_Model):
     """Where pinned downloads come from inside a sandbox."""
 
-    mirror: Path = Field(description="A directory with the layout of the releases' own hosts.")
+    mirror: Path | None = Field(
+        description="A directory with the layout of the releases' own hosts; None: those hosts."
+    )
     pins: Path = Field(description="The sha256 of each of them.")
 
 
@@ -110,6 +112,9 @@ class Sandbox(_Model):
     forge: Forge | None = None
     azure: Azure | None = None
     artifacts: Artifacts | None = None
+    outward: str | None = Field(
+        default=None, description="An HTTP proxy to the world; only with official releases."
+    )
     real: tuple[Part, ...] = ()
     stood_in: tuple[Part, ...] = ()
     seconds: dict[str, float] = Field(

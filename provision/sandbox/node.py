@@ -38,12 +38,17 @@ _LOOP = (
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the node has. `binds` are (here, in the node) folders, read-only there."""
+    """What the node has. `binds` are (here, in the node) folders, read-only there.
+
+    `kubelet`: a real one will run there, which sets kernel parameters of this
+    machine and reads its log.
+    """
 
     hostname: str = "kyrion"
     gpu: bool = True
     binds: tuple[tuple[Path, str], ...] = ()
     seed: Path | None = None
+    kubelet: bool = False
 
 
 def start(
@@ -79,6 +84,7 @@ def start(
             environment={
                 # a pure version 2 hierarchy inside, whatever this machine has
                 "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+                **({"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"} if options.kubelet else {}),
                 "NOTIFY_SOCKET": "@" + address[1:],
             },
         )
@@ -193,6 +199,7 @@ def _command(net: network.Network, root: Path, folder: Path, options: Options) -
         # this machine are not the node's to change.
         *("--capability=all", "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE"),
         *("--bind=/dev/fuse", "--bind=/dev/autofs"),
+        *(("--bind=/dev/kmsg",) if options.kubelet else ()),
         *(f"--bind-ro={here}:{there}" for here, there in options.binds),
         *extra,
     )

@@ -53,11 +53,22 @@ _SERVICES_STOOD_IN = (
 )
 
 
-def real(*, whole: bool) -> tuple[model.Part, ...]:
-    """Return what is real: of a whole sandbox, or of one with a node alone."""
-    return (*_NODE, *_CLUSTER, *_SERVICES) if whole else _NODE
+_OFFICIAL = (
+    model.Part(part="k3s", what="the official release, with its own kubelet and scheduler"),
+    model.Part(part="Flux", what="the controllers of the official release"),
+)
 
 
-def stood_in(*, whole: bool) -> tuple[model.Part, ...]:
+def real(*, whole: bool, official: bool = False) -> tuple[model.Part, ...]:
+    """Return what is real: of a whole sandbox, or of one with a node alone.
+
+    `official`: with the releases of k3s and Flux instead of stand-ins.
+    """
+    cluster = _OFFICIAL if official else _CLUSTER
+    return (*_NODE, *cluster, *_SERVICES) if whole else _NODE
+
+
+def stood_in(*, whole: bool, official: bool = False) -> tuple[model.Part, ...]:
     """Return what is stood in, likewise."""
-    return (*_NODE_STOOD_IN, *_CLUSTER_STOOD_IN, *_SERVICES_STOOD_IN) if whole else _NODE_STOOD_IN
+    cluster = () if official else _CLUSTER_STOOD_IN
+    return (*_NODE_STOOD_IN, *cluster, *_SERVICES_STOOD_IN) if whole else _NODE_STOOD_IN

@@ -2,14 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from provision import progress
-from provision.sandbox import azure, build, mirror, model, network, node, processes
+from provision.sandbox import azure, build, mirror, model, network, node, official, processes
 from provision.sandbox.forge import client, control
 
 API_PORT = 8080
 SSH_PORT = 2222
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a sandbox is called inside, and what its node has.
+
+    `real_k3s` takes the official releases, from `releases` where that is given.
+    """
+
+    hostname: str = "kyrion"
+    owner: str = "homelab"
+    repository: str = "elysium"
+    gpu: bool = True
+    real_k3s: bool = False
+    releases: Path | None = None
+
+
+Starts = Mapping[str, Callable[[], tuple[Any, processes.Process | None]]]
+
+
+def starts(
+    net: network.Network,
+    group: processes.Group,
+    folder: Path,
+    options: Options,
+    built: build.Parts | None,
+    say: progress.Progress,
+) -> Starts:
+    """Return what makes each part of a whole sandbox: the part, and its process.
+
+    `built` are the programs of the stand-ins; None with the official releases.
+    """
+    binds: tuple[tuple[Path, str], ...] = ()
+    if built is not None:
+        binds = ((built.bin, f"{node.OPT}/bin"), (built.crds, f"{node.OPT}/crds"))
+    booted = node.Options(
+        hostname=options.hostname, gpu=options.gpu, binds=binds, kubelet=options.real_k3s
+    )
+    names = {"owner": options.owner, "repository": options.repository}
+    return {
+        "node": lambda: node.start(net, group, folder / "node", booted, say),
+        "forge": lambda: start_forge(net, group, folder / "forge", **names, say=say),
+        "azure": lambda: start_azure(net, group, folder / "azure", say),
+        "artifacts": lambda: (
+            make_mirror(folder / "mirror", built, say)
+            if built is not None
+            else official.fetch(folder / "official", options.releases, say),
+            None,
+        ),
+        **(
+            {"outward": lambda: official.start_outward(net, group, folder / "outward", say)}
+            if options.real_k3s
+            else {}
+        ),
+    }
 
 
 def start_forge(

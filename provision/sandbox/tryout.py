@@ -54,13 +54,17 @@ def init_arguments(sandbox: model.Sandbox, cluster: str = CLUSTER) -> list[str]:
 def settings(sandbox: model.Sandbox) -> dict[str, str]:
     """Return what ``elysium config set`` is told, by key. No secret is in it."""
     forge, azure, artifacts = _whole(sandbox)
-    return {
+    releases = {"artifacts.pins": str(artifacts.pins)}
+    if artifacts.mirror is not None:
+        releases["artifacts.mirror"] = str(artifacts.mirror)
+    if sandbox.outward:
+        inside = "127.0.0.0/8,10.0.0.0/8,.svc,.cluster.local"
+        releases |= {"k3s.proxy.https": sandbox.outward, "k3s.proxy.noProxy": inside}
+    return releases | {
         "github.baseUrl": forge.api,
         "github.sshHost": forge.ssh_host,
         "github.sshPort": str(forge.ssh_port),
         "github.tokenFile": str(forge.token_file),
-        "artifacts.mirror": str(artifacts.mirror),
-        "artifacts.pins": str(artifacts.pins),
         "media.remote.type": "azureblob",
         "media.remote.account": azure.account,
         "media.remote.endpoint": azure.endpoint,

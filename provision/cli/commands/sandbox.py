@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,18 +54,42 @@ def sandbox() -> None:
 @_name
 @click.option("--fresh", is_flag=True, help="Start anew, also if it is up and well.")
 @click.option("--gpu/--no-gpu", default=True, help="Whether the node has an Intel GPU.")
+@click.option(
+    "--real-k3s",
+    is_flag=True,
+    help="The official k3s, Flux and rclone, downloaded, instead of stand-ins.",
+)
+@click.option(
+    "--releases",
+    metavar="DIR",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="With --real-k3s: a folder laid out as the releases' hosts are.",
+)
 @click.pass_obj
-def up(called: Settings, name: str, fresh: bool, gpu: bool) -> None:
+def up(
+    called: Settings,
+    name: str,
+    fresh: bool,
+    gpu: bool,
+    real_k3s: bool,
+    releases: Path | None,
+) -> None:
     """Start a sandbox, or leave it as it is when it is up.
 
     The first start builds its parts, which takes minutes; later ones take
     seconds. What an earlier one left behind is removed first.
+
+    With --real-k3s nothing of Kubernetes is built: the official releases are
+    downloaded, and container images come through a proxy on this computer.
     """
+    if releases is not None and not real_k3s:
+        raise click.UsageError("--releases goes with --real-k3s")
     from provision.cli.render import reporter
     from provision.sandbox import lifecycle
 
     with opened.ending_well(called), reporter.of(called) as listening:
-        made = lifecycle.up(name, lifecycle.Options(gpu=gpu), listening.step, fresh=fresh)
+        options = lifecycle.Options(gpu=gpu, real_k3s=real_k3s, releases=releases)
+        made = lifecycle.up(name, options, listening.step, fresh=fresh)
     if called.json:
         called.terminal.result(made.model_dump_json(by_alias=True))
         return
