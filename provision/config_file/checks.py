@@ -15,6 +15,7 @@ from provision.config_file.tree import Tree
 _COMPONENTS = (*config.DEFAULT_COMPONENTS, *config.IMAGE_COMPONENTS, "source-watcher")
 
 _HOST_KEY = re.compile(r"(SHA256:[A-Za-z0-9+/]{43}=?|[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( .*)?)")
+_RECIPIENT = re.compile(r"age1[a-z0-9]{58}|ssh-(ed25519|rsa) [A-Za-z0-9+/]+={0,2}( .*)?")
 _DURATION = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
 _SIZE = re.compile(r"off|\d+(\.\d+)?([BKMGTP]i?)?", re.IGNORECASE)
 
@@ -28,6 +29,16 @@ _FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "nodes[].jump.hostKey",
         _HOST_KEY,
         "a host key such as 'ssh-ed25519 AAAA…' or its 'SHA256:…' fingerprint is expected",
+    ),
+    (
+        "backup.copies[].ssh.hostKey",
+        _HOST_KEY,
+        "a host key such as 'ssh-ed25519 AAAA…' or its 'SHA256:…' fingerprint is expected",
+    ),
+    (
+        "backup.recipients[]",
+        _RECIPIENT,
+        "a public key that age knows is expected: 'age1…', 'ssh-ed25519 …' or 'ssh-rsa …'",
     ),
     ("flux.interval", _DURATION, "a duration such as '1m' or '1h30m' is expected"),
     ("media.cacheSize", _SIZE, "a size such as '20G' or '500M' is expected"),
@@ -103,6 +114,7 @@ def _names_file(path: paths.Path) -> bool:
     return _generic(path) in (
         "nodes[].identityFile",
         "nodes[].jump.identityFile",
+        "backup.copies[].ssh.identityFile",
         "github.tokenFile",
         "github.app.privateKeyFile",
         "flux.manifests",

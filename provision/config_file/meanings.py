@@ -44,6 +44,9 @@ _MEANINGS = {
     "flux.interval": "How often Flux looks for new commits.",
     "flux.keyAlgorithm": "What kind of deploy key is made.",
     "sealing": "The keys that open the repository's SealedSecrets; without this key, all defaults.",
+    "backup": "Backups; without this key, all defaults and a passphrase.",
+    "backup.directory": "Where backups are written, relative to the cluster's folder.",
+    "backup.copies": "More places for them. A backup counts when it is in all of them.",
     "artifacts": "Where pinned downloads come from; without this key, their own hosts.",
 }
 
@@ -61,6 +64,6 @@ def of(path: tuple[str, ...], description: str | None) -> str:
     name = ".".join(path).replace(".[]", "[]")
     if name in _MEANINGS:
         return _MEANINGS[name]
-    if name.startswith("nodes[].jump."):
+    if name.startswith(("nodes[].jump.", "backup.copies[].ssh.")):
         return _SSH.get(path[-1], "")
     return ""

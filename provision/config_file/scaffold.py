@@ -73,7 +73,10 @@ def scalar(value: str) -> str:
 
 def render_new(new: NewStack) -> str:
     """Return the text of a stack file for `new`."""
-    parts = [_head(new), _nodes(new), _k3s(), _github(new), _flux(new), _gpu(new), _media(new)]
+    parts = [
+        *(_head(new), _nodes(new), _k3s(), _github(new), _flux(new)),
+        *(_gpu(new), _media(new), _backup()),
+    ]
     return "\n".join(part for part in parts if part)
 
 
@@ -199,4 +202,18 @@ def _media(new: NewStack) -> str:
     mountPoint: /mnt/media-library
     # cacheMode: full
     # cacheSize: 20G
+"""
+
+
+def _backup() -> str:
+    backup = config.Backup()
+    return f"""\
+  # Backups: elysium backup. Without recipients it asks for a passphrase.
+  # elysium:backup:
+  #   recipients: [age1…]        # age-keygen makes a key pair; a timer needs recipients
+  #   copies:
+  #     - directory: /mnt/usb/backups
+  #   keep: {backup.keep}
+  #   datastore: false
+  #   paths: [/var/lib/small]    # volumes of the workloads are not in a backup
 """

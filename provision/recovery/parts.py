@@ -11,7 +11,7 @@ from typing import Final
 MANIFEST: Final = "manifest.json"
 
 STATE: Final = "stack/state.json"
-"""The checkpoint as the backend keeps it: secrets encrypted with `PASSPHRASE`."""
+"""The deployment as ``pulumi stack import`` reads it: secrets encrypted with `PASSPHRASE`."""
 PROJECT: Final = "stack/Pulumi.yaml"
 PINS: Final = "stack/pins.json"
 PASSPHRASE: Final = "stack/passphrase"  # noqa: S105 - a name

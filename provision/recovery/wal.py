@@ -36,7 +36,7 @@ def fold(database: bytes, log: bytes) -> bytes:
         for number, at in pages.items():
             if number <= count:
                 image[(number - 1) * size : number * size] = log[at : at + size]
-    if image[:16] != _DATABASE:
+    if not image.startswith(_DATABASE):
         raise WalError("it does not begin as a SQLite database does")
     if len(image) % page_size(image):
         raise WalError("it ends in the middle of a page")
