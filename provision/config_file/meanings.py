@@ -46,7 +46,7 @@ _MEANINGS = {
     "sealing": "The keys that open the repository's SealedSecrets; without this key, all defaults.",
     "backup": "Backups; without this key, all defaults and a passphrase.",
     "backup.directory": "Where backups are written, relative to the cluster's folder.",
-    "backup.copies": "More places for them. A backup counts when it is in all of them.",
+    "backup.copies": "More places for them; each copy is read back.",
     "artifacts": "Where pinned downloads come from; without this key, their own hosts.",
 }
 
