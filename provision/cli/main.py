@@ -26,6 +26,7 @@ COMMANDS = {
         f"{_COMMANDS}.stack:stack",
         "Look into the stacks' state, and mend, move or remove it.",
     ),
+    "backup": (f"{_COMMANDS}.backup:backup", "Make a backup, or look at those there are."),
     "secret": (
         f"{_COMMANDS}.secret:secret",
         "Seal secrets for Git, open them, and check which the keys open.",

@@ -22,16 +22,20 @@ def status(called: Settings) -> None:
     """Compare the cluster with how it should be.
 
     Looks at everything up made: k3s, GPU, media mount, deploy key, Flux and
-    its Kustomizations. Changes nothing. Exits with 0 when all of it is well,
-    else with 5.
+    its Kustomizations; and at the newest backup's age. Changes nothing.
+    Exits with 0 when all of it is well, else with 5.
     """
     from provision import operations
     from provision.cli.render import reporter, sections
+    from provision.recovery import health
 
     with opened.stack(called) as stack, reporter.of(called) as listening:
         if not called.json:
             listening.step("looking at node, GitHub and cluster")
         found = operations.status(stack)
+        if found.sections:
+            sections_ = (*found.sections, health.section(stack))
+            found = dataclasses.replace(found, sections=sections_)
     if called.json:
         called.terminal.data({**dataclasses.asdict(found), "ok": found.ok})
     else:

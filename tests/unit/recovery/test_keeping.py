@@ -1,0 +1,220 @@
+"""Backups are whole wherever they are, and the newest verified one stays."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import pyrage
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provision import config, errors
+from provision.recovery import (
+    backup,
+    bundle,
+    collect,
+    envelope,
+    places,
+    reading,
+    records,
+    retention,
+)
+from provision.secret import Secret
+from tests.support import bundles
+
+KEY = pyrage.x25519.Identity.generate()
+KEYS = envelope.Identities(texts=(Secret(str(KEY)),))
+LOCKS = envelope.Recipients(lines=(str(KEY.to_public()),))
+
+
+def stack(root: pathlib.Path, **settings: Any) -> Any:
+    """What `backup.make` asks of a stack when collecting is given."""
+    cfg = types.SimpleNamespace(cluster="kyrion", backup=config.Backup(**settings))
+    return types.SimpleNamespace(directory=root, config=cfg)
+
+
+@pytest.fixture(autouse=True)
+def collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(range(10, 60))
+
+    def given_parts(_stack: Any, _choice: Any, progress: Callable[[str], None]) -> Any:
+        progress("collecting")
+        created = f"2026-03-01T02:03:{next(made)}Z"
+        return bundles.described(created=created), tuple(bundles.contents(notes=b"n" * 9000))
+
+    monkeypatch.setattr(collect, "collect", given_parts)
+
+
+def make(root: pathlib.Path, **more: Any) -> backup.Made:
+    settings = {k: more.pop(k) for k in list(more) if k in config.Backup.model_fields}
+    return backup.make(stack(root, **settings), LOCKS, collect.Choice(), **more)
+
+
+stamps = st.datetimes(datetime.datetime(2026, 1, 1), datetime.datetime(2026, 6, 1))
+
+
+@given(
+    times=st.lists(stamps, min_size=1, max_size=20, unique=True),
+    keep=st.integers(1, 10),
+    days=st.integers(0, 90),
+    data=st.data(),
+)
+def test_the_newest_and_the_verified_one_stay(
+    times: list[datetime.datetime], keep: int, days: int, data: st.DataObject
+) -> None:
+    names = sorted({f"kyrion-{t:%Y%m%dT%H%M%SZ}.tar.gz.age" for t in times})
+    spare = data.draw(st.sampled_from(names))
+    now = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
+    gone = retention.surplus(names, keep=keep, days=days, now=now, spare=spare)
+    assert spare not in gone
+    assert names[-1] not in gone
+    left = [name for name in names if name not in gone]
+    assert len([name for name in left if name not in (spare, names[-1])]) <= keep
+    if not days:
+        assert set(names[-keep:]) <= set(left)
+
+
+def test_a_backup_is_whole_recorded_and_copied(tmp_path: pathlib.Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = make(tmp_path, copies=({"directory": str(disk)},))
+    for path in (done.path, disk / done.path.name):
+        assert bundle.read(path.read_bytes(), KEYS).manifest == done.manifest
+        assert path.stat().st_mode & 0o777 == 0o600
+    entry = records.load(tmp_path, "kyrion").newest
+    assert entry == done.entry
+    assert entry is not None
+    assert (entry.missing, len(entry.places)) == ((), 2)
+
+
+def test_old_ones_are_removed_everywhere(tmp_path: pathlib.Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    stranger = disk / "arkham-20260101T000000Z.tar.gz.age"
+    stranger.write_bytes(b"")
+    copies = ({"directory": str(disk)},)
+    names = [make(tmp_path, copies=copies, keep=2).path.name for _ in range(4)]
+    assert places.bundles_in(os.listdir(disk), "kyrion") == names[-2:]  # noqa: PTH208
+    assert places.bundles_in(os.listdir(tmp_path / ".elysium/backups"), "kyrion") == names[-2:]  # noqa: PTH208
+    assert stranger.exists()
+    assert [entry.file for entry in records.load(tmp_path, "kyrion").backups] == names[-2:]
+
+
+def test_a_disk_that_is_not_mounted_is_told_before_anything_is_made(
+    tmp_path: pathlib.Path,
+) -> None:
+    with pytest.raises(errors.ConfigError, match="not there"):
+        make(tmp_path, copies=({"directory": str(tmp_path / "usb")},))
+    assert records.load(tmp_path, "kyrion").newest is None
+
+
+def test_a_place_that_fails_keeps_nothing_from_the_others(tmp_path: pathlib.Path) -> None:
+    remote, disk = tmp_path / "remote", tmp_path / "disk"
+    disk.mkdir()
+    remote.write_text("a file, where a folder is wanted")
+    copies = ({"rclone": f":local:{remote}"}, {"directory": str(disk)})
+    with pytest.raises(errors.ElysiumError, match="does not keep"):
+        make(tmp_path, copies=copies, keep=1)
+    entry = records.load(tmp_path, "kyrion").newest
+    assert entry is not None
+    assert entry.missing == (f":local:{remote}",)
+    assert (disk / entry.file).exists()
+
+
+def test_an_rclone_remote(tmp_path: pathlib.Path) -> None:
+    copies = ({"rclone": f":local:{tmp_path}/remote/deep"},)
+    names = [make(tmp_path, copies=copies, keep=1).path.name for _ in range(2)]
+    assert os.listdir(tmp_path / "remote/deep") == names[-1:]  # noqa: PTH208
+    assert bundle.read((tmp_path / "remote/deep" / names[-1]).read_bytes(), KEYS)
+
+
+def test_without_rclone_it_is_said_first(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(errors.ConfigError, match="no rclone"):
+        make(tmp_path, copies=({"rclone": "b2:x"},))
+
+
+def test_two_at_once_are_refused(tmp_path: pathlib.Path) -> None:
+    with (
+        records.only_one(tmp_path, "kyrion"),
+        pytest.raises(errors.ElysiumError, match="another backup"),
+    ):
+        make(tmp_path)
+
+
+STEPS = ("collecting", "encrypting", "writing", "reading", "copying", "removing")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_any_step_and_run_again(tmp_path: pathlib.Path, step: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    copies = ({"directory": str(disk)},)
+
+    def die(message: str) -> None:
+        if message.startswith(step):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            make(tmp_path, copies=copies, progress=die)
+        finally:
+            os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    for folder in (tmp_path / ".elysium/backups", disk):
+        for name in places.Folder(path=folder, cluster="kyrion").names():
+            bundle.read((folder / name).read_bytes(), KEYS)
+    again = make(tmp_path, copies=copies)
+    assert again.entry.missing == ()
+
+
+def test_killed_while_it_is_written_there_is_no_file(tmp_path: pathlib.Path) -> None:
+    script = (
+        "import os, signal, pathlib\n"
+        "from provision.recovery import places\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"folder = places.Folder(path=pathlib.Path({str(tmp_path)!r}), cluster='kyrion')\n"
+        "folder.put('kyrion-20260301T020304Z.tar.gz.age', b'x' * 100000)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False)
+    assert done.returncode == -signal.SIGKILL
+    folder = places.Folder(path=tmp_path, cluster="kyrion")
+    assert folder.names() == []
+    (left,) = tmp_path.iterdir()
+    os.utime(left, (0, 0))
+    folder.put("kyrion-20260301T020305Z.tar.gz.age", b"y")
+    assert [path.name for path in tmp_path.iterdir()] == ["kyrion-20260301T020305Z.tar.gz.age"]
+
+
+def test_the_record_tells_a_cut_file_from_a_changed_one(tmp_path: pathlib.Path) -> None:
+    done = make(tmp_path)
+    content = done.path.read_bytes()
+    assert reading.compare(content, done.entry)
+    assert not reading.compare(content, None)
+    with pytest.raises(errors.BundleDamagedError, match="cut short"):
+        reading.compare(content[:-1], done.entry)
+    with pytest.raises(errors.BundleDamagedError, match="changed"):
+        reading.compare(content[:-1] + b"\0\0", done.entry)
+
+
+def test_extracting_writes_private_files_and_overwrites_none(tmp_path: pathlib.Path) -> None:
+    found = bundle.read(make(tmp_path).path.read_bytes(), KEYS)
+    (path,) = reading.extract(found, ["stack/passphrase"], tmp_path / "out")
+    assert path.read_bytes() == b"canary-passphrase"
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(errors.ConfigError, match="already"):
+        reading.extract(found, [], tmp_path / "out")
+    with pytest.raises(errors.BundlePartError):
+        reading.extract(found, ["nothing"], tmp_path / "out")
