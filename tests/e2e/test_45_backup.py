@@ -18,7 +18,7 @@ KEY = pyrage.x25519.Identity.generate()
 @pytest.fixture(scope="module")
 def made(lab: labs.Lab, up: labs.Done) -> bundle.Bundle:
     args = ("--json", "backup", "--datastore", "--recipient", str(KEY.to_public()))
-    (said,) = lab.elysium(*args).ok().json_lines()
+    *_, said = lab.elysium(*args).ok().json_lines()
     assert any("volumes of the workloads" in words for words in said["excluded"])
     keys = envelope.Identities(texts=(Secret(str(KEY)),))
     return bundle.read(pathlib.Path(said["path"]).read_bytes(), keys)

@@ -42,6 +42,13 @@ def stack(root: pathlib.Path, **settings: Any) -> Any:
     return types.SimpleNamespace(directory=root, config=cfg)
 
 
+@pytest.fixture
+def rclone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rclone of this environment on PATH."""
+    folder = pathlib.Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
 @pytest.fixture(autouse=True)
 def collected(monkeypatch: pytest.MonkeyPatch) -> None:
     made = iter(range(10, 60))
@@ -117,6 +124,7 @@ def test_a_disk_that_is_not_mounted_is_told_before_anything_is_made(
     assert records.load(tmp_path, "kyrion").newest is None
 
 
+@pytest.mark.usefixtures("rclone")
 def test_a_place_that_fails_keeps_nothing_from_the_others(tmp_path: pathlib.Path) -> None:
     remote, disk = tmp_path / "remote", tmp_path / "disk"
     disk.mkdir()
@@ -130,6 +138,7 @@ def test_a_place_that_fails_keeps_nothing_from_the_others(tmp_path: pathlib.Path
     assert (disk / entry.file).exists()
 
 
+@pytest.mark.usefixtures("rclone")
 def test_an_rclone_remote(tmp_path: pathlib.Path) -> None:
     copies = ({"rclone": f":local:{tmp_path}/remote/deep"},)
     names = [make(tmp_path, copies=copies, keep=1).path.name for _ in range(2)]
