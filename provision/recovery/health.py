@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
-from provision import errors, operations
+from provision import errors
+from provision.operations import inspection
 from provision.recovery import collect, records
 
 if TYPE_CHECKING:
     from provision.operations import Stack
 
 
-def section(stack: Stack) -> operations.Section:
+def section(stack: Stack) -> inspection.Section:
     """Return what is to be said of the stack's backups.
 
     Without any it is only a remark: who never made one may not want them. With
@@ -22,7 +23,7 @@ def section(stack: Stack) -> operations.Section:
     cfg = stack.config.backup
     newest = records.load(stack.directory, stack.config.cluster).newest
     if newest is None:
-        return operations.Section(
+        return inspection.Section(
             title="backup", health="ok", facts=(("newest", "none yet: elysium backup makes one"),)
         )
     age = newest.age(datetime.datetime.now(datetime.UTC))
@@ -34,7 +35,7 @@ def section(stack: Stack) -> operations.Section:
         )
     problems += [f"the newest backup is not in {place}" for place in newest.missing]
     try:
-        client = stack.live.kube(operations.kubeconfig(stack))
+        client = stack.live.kube(inspection.kubeconfig(stack))
         _, there = collect.sealing_keys(client, "", [])
         lacking = [
             f"the newest backup lacks the sealing key {fingerprint}: elysium backup"
@@ -44,7 +45,7 @@ def section(stack: Stack) -> operations.Section:
     except errors.ElysiumError as error:
         lacking = [f"whether it has all sealing keys is not known: {error.summary}"]
     problems += lacking
-    return operations.Section(
+    return inspection.Section(
         title="backup",
         health="drift" if problems else "ok",
         facts=(

@@ -157,6 +157,7 @@ OUTPUTS: dict[str, Any] = {
 @dataclasses.dataclass
 class FakeStack:
     config: config.Config
+    directory: Path
     warnings: tuple[errors.Problem, ...] = ()
     passphrase: Secret = dataclasses.field(default_factory=lambda: Secret("correct horse"))
     closed: bool = False
@@ -171,13 +172,14 @@ class FakeOperations:
     def __init__(self, folder: Path) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.stack = FakeStack(
+            directory=folder,
             config=config.Config.model_validate(
                 {
                     "cluster": "kyrion",
                     "nodes": [{"name": "kyrion", "host": "h", "sudoPassword": "sudo-swordfish"}],
                     "github": {"owner": "me", "repository": "elysium", "token": "ghp_canary"},
                 }
-            )
+            ),
         )
         self.fails: dict[str, BaseException] = {}
         self.preview_events = plan()

@@ -76,6 +76,7 @@ def test_status_of_a_healthy_cluster(call, operations):
     assert outcome.code == 0
     assert "✓ part 0" in outcome.out
     assert "version  v1" in outcome.out
+    assert "none yet: elysium backup makes one" in outcome.out
     assert "kyrion: all is as it should be. Last change: 2026-08-01T10:00:00Z." in outcome.out
 
 
@@ -86,7 +87,7 @@ def test_status_with_differences(call, operations):
     assert "~ part 1  differs" in outcome.out
     assert "✗ part 2  failed" in outcome.out
     assert "k3s.service is stopped" in outcome.out
-    assert "3 of 4 not as it should be" in outcome.out
+    assert "3 of 5 not as it should be" in outcome.out
 
 
 def test_status_before_the_first_up(call, operations):
