@@ -70,6 +70,13 @@ def target(environ: Mapping[str, str], home: Path) -> Path:
     return next((path for path in named if path.exists()), named[0])
 
 
+def has(path: Path, name: str) -> bool:
+    """Return whether the kubeconfig at `path` has a context called `name`."""
+    if not path.exists():
+        return False
+    return _entry(document.parse(path).data, "contexts", name) is not None
+
+
 def merge(path: Path, new: Mapping[str, Any], name: str, *, use: bool) -> Merged:
     """Put the entries called `name` of `new` into the kubeconfig at `path`.
 

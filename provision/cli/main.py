@@ -27,6 +27,7 @@ COMMANDS = {
         "Look into the stacks' state, and mend, move or remove it.",
     ),
     "backup": (f"{_COMMANDS}.backup:backup", "Make a backup, or look at those there are."),
+    "node": (f"{_COMMANDS}.node:node", "Put another machine in the place of a lost one."),
     "secret": (
         f"{_COMMANDS}.secret:secret",
         "Seal secrets for Git, open them, and check which the keys open.",

@@ -92,7 +92,7 @@ def collect(
         user=login,
         port=number,
         identity_file=key_file or "",
-        host_key=_checked_key(pinned),
+        host_key=checked_key(pinned),
         owner=owner,
         repository=repository,
         branch=branch or "main",
@@ -209,7 +209,8 @@ def _scan(answers: Answers, host: str, port: int) -> str:
     return shown.line
 
 
-def _checked_key(text: str) -> str:
+def checked_key(text: str) -> str:
+    """Return a host key or fingerprint that can be pinned. Raises `click.UsageError`."""
     if not text:
         return ""
     from provision.host import hostkey

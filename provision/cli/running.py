@@ -41,6 +41,25 @@ def needs_an_answer(called: Settings, yes: bool, about: str) -> None:
         raise click.UsageError(f"{why} {about}: give --yes to go on without asking")
 
 
+def update_kubeconfigs(called: Settings, cluster: str, kubeconfig: Any) -> None:
+    """Bring a cluster's new kubeconfig to where the user had merged it; never fail for that."""
+    from provision import config_file, errors
+    from provision.secret import Secret
+
+    root = config_file.find_project(called.directory).root
+    if not isinstance(kubeconfig, Secret) or not (root / ".elysium").is_dir():
+        return
+    from provision.cli import merged
+
+    try:
+        changed = merged.update(root, cluster, kubeconfig.reveal())
+    except errors.ElysiumError as error:
+        called.terminal.warn(f"the merged kubeconfig was not updated: {error.summary}")
+        return
+    for path in changed:
+        called.terminal.say(f"{path} has the new credentials of {cluster}")
+
+
 def show_plan(
     console: Console, seen: Run, called: Settings, *, diffs: bool, tree: bool = True
 ) -> None:

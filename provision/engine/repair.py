@@ -50,6 +50,35 @@ def mend(document: checkpoint.Document) -> tuple[checkpoint.Document, list[Findi
     return mended, found
 
 
+def without(
+    document: checkpoint.Document, gone: frozenset[str]
+) -> tuple[checkpoint.Document, list[str]]:
+    """Return `document` without the resources `gone`, and the URNs that were in it.
+
+    Nothing refers to them afterwards: not a dependency, not an operation that
+    was under way. The stack's outputs are emptied, since they may come from
+    what is gone; the next run writes them anew.
+    """
+    kept = copy.deepcopy(document)
+    latest = checkpoint.latest(kept)
+    resources = checkpoint.resources(kept)
+    found = [str(each["urn"]) for each in resources if each["urn"] in gone]
+    if not found:
+        return document, []
+    left = _without_dangling([each for each in resources if each["urn"] not in gone], [])
+    for each in left:
+        if each["type"] == urns.ROOT_TYPE:
+            each["outputs"] = {}
+    latest["resources"] = left
+    if latest.get("pending_operations"):
+        latest["pending_operations"] = [
+            each
+            for each in latest["pending_operations"]
+            if (each.get("resource") or {}).get("urn") not in gone
+        ]
+    return kept, found
+
+
 def _finding(broken: list[integrity.Broken], rule: str, remedy: str) -> Finding:
     message = next(each.message for each in broken if each.rule == rule)
     return Finding(message=message, remedy=remedy)

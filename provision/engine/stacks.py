@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,6 +207,24 @@ def mend(ref: api.StackRef, *, write: bool) -> list[repair.Finding]:
         )
         for path in sorted(place.path.parent.glob(f"{place.journal.name}.*.aside"))
     ]
+    return found
+
+
+def forget(ref: api.StackRef, gone: frozenset[str]) -> list[str]:
+    """Drop the resources of the URNs `gone` from the state, and delete nothing.
+
+    Returns those that were in it. The state as it was is kept, as ``.bak`` and
+    among the backups, which outlast the next run. Raises `errors.StackError` where something
+    that stays is served by a provider that would go, with the file as it was.
+    """
+    with _writing(ref) as place:
+        document = _document(place, ref)
+        left, found = repair.without(document, gone)
+        if found:
+            integrity.require(left, "without them")
+            place.keep_previous()
+            files.keep(place.path, place.backups / f"{ref.stack}.{time.time_ns()}.json")
+            place.write(left)
     return found
 
 

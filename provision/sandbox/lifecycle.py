@@ -42,7 +42,8 @@ from provision.sandbox import (
     services,
 )
 
-_PROCESSES = "processes.json"
+PROCESSES = "processes.json"
+"""The file, in a sandbox's folder, of what was started."""
 
 
 Options = services.Options
@@ -147,7 +148,7 @@ def up(
     options = options or Options()
     folder = folder_of(name)
     requirements.ensure(say)
-    with _held(name, say):
+    with held(name, say):
         now = status(name)
         if now is not None and now.healthy and now.sandbox and now.sandbox.forge and not fresh:
             say(f"sandbox {name}: is up")
@@ -162,12 +163,14 @@ def up(
                 services.starts(net, group, folder, options, built, say)
             )
             processes.save(
-                folder / _PROCESSES, {part: process for part, (_, process) in started.items()}
+                folder / PROCESSES, {part: process for part, (_, process) in started.items()}
             )
             sandbox = model.Sandbox(
                 name=name,
                 number=net.number,
                 host_address=net.host_address,
+                gpu=options.gpu,
+                real_k3s=options.real_k3s,
                 real=parts.real(whole=True, official=options.real_k3s),
                 stood_in=parts.stood_in(whole=True, official=options.real_k3s),
                 seconds=seconds | more,
@@ -189,17 +192,19 @@ def up_node(
     """
     folder = folder_of(name)
     requirements.ensure(say)
-    with _held(name, say):
+    with held(name, say):
         _clean(name)
         with _cleaned_on_error(name):
             net = network.create(name)
             group = processes.Group.of(name)
-            made, process = node.start(net, group, folder / "node", options or node.Options(), say)
-            processes.save(folder / _PROCESSES, {"node": process})
+            options = options or node.Options()
+            made, process = node.start(net, group, folder / "node", options, say)
+            processes.save(folder / PROCESSES, {"node": process})
             sandbox = model.Sandbox(
                 name=name,
                 number=net.number,
                 host_address=net.host_address,
+                gpu=options.gpu,
                 node=made,
                 real=parts.real(whole=False),
                 stood_in=parts.stood_in(whole=False),
@@ -211,7 +216,7 @@ def up_node(
 def down(name: str, say: progress.Progress = progress.silent) -> bool:
     """Take the sandbox `name` down, in whatever state it is; return whether there was one."""
     requirements.check()
-    with _held(name, say):
+    with held(name, say):
         return _clean(name)
 
 
@@ -225,7 +230,7 @@ def status(name: str) -> Status | None:
         return Status(name=name, sandbox=None)
     running = {
         part: process.alive()
-        for part, process in processes.load(folder_of(name) / _PROCESSES).items()
+        for part, process in processes.load(folder_of(name) / PROCESSES).items()
     }
     found = [
         Running(
@@ -249,7 +254,8 @@ def status(name: str) -> Status | None:
     return Status(name=name, sandbox=sandbox, services=tuple(found))
 
 
-def _held(name: str, say: progress.Progress) -> contextlib.AbstractContextManager[None]:
+def held(name: str, say: progress.Progress) -> contextlib.AbstractContextManager[None]:
+    """Keep every other elysium off the sandbox `name` meanwhile."""
     folder_of(name)  # a name that is none must not become a file
     return files.locked(files.lock_file(name), what=f"sandbox {name}", say=say)
 

@@ -108,6 +108,8 @@ class Sandbox(_Model):
     name: Name
     number: int = Field(ge=0, le=254, description="N of the network 10.231.N.0/24.")
     host_address: str
+    gpu: bool = Field(default=True, description="Whether the node has an Intel GPU.")
+    real_k3s: bool = Field(default=False, description="Whether k3s is the official release.")
     node: Node
     forge: Forge | None = None
     azure: Azure | None = None

@@ -1,12 +1,14 @@
 """The network of a sandbox: one namespace, one veth pair, 10.231.N.0/24.
 
-This machine is 10.231.N.1, the node 10.231.N.2. Nothing is forwarded: the node
+This machine is 10.231.N.1, the node 10.231.N.2, or the next address where it took the
+place of another. Nothing is forwarded: the node
 reaches this machine and nothing beyond it, no other sandbox's node either. N is
 the lowest that no interface of this machine uses.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable
@@ -19,6 +21,7 @@ from provision.sandbox import files, jobs
 _LINK = re.compile(r"^ely(\d{1,3})$")
 _PREFIX = "10.231"
 COUNT = 255
+_LAST = 254
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,8 @@ class Network:
 
     name: str
     number: int
+    place: int = 2
+    """The last part of the node's address."""
 
     @property
     def namespace(self) -> str:
@@ -46,7 +51,7 @@ class Network:
     @property
     def node_address(self) -> str:
         """Where the node is reached."""
-        return f"{_PREFIX}.{self.number}.2"
+        return f"{_PREFIX}.{self.number}.{self.place}"
 
 
 def namespace_of(name: str) -> str:
@@ -120,6 +125,22 @@ def _forward_nothing(link: str) -> None:
             detail=str(error),
             hint="Make /proc/sys writable, or set net.ipv4.ip_forward to 0.",
         ) from error
+
+
+def move_node(net: Network) -> Network:
+    """Give the node's end of a network the next address instead; return the network with it.
+
+    Raises:
+        errors.ElysiumError: when ip(8) refuses.
+    """
+    moved = dataclasses.replace(net, place=net.place + 1 if net.place < _LAST else 2)
+    inside = ("-n", net.namespace)
+    # Whatever a node left in it (pods' interfaces, rules) goes with its processes;
+    # addresses do not.
+    _ip(*inside, "address", "flush", "dev", "host0")
+    _ip(*inside, "address", "add", f"{moved.node_address}/24", "dev", "host0")
+    _ip(*inside, "route", "add", "default", "via", moved.host_address)
+    return moved
 
 
 def remove(name: str) -> None:

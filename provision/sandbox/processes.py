@@ -152,6 +152,10 @@ class Group:
                 found += [int(pid) for pid in procs.read_text().split()]
         return found
 
+    def only(self, part: str) -> Group:
+        """Return the part of the group that `child` made under that name."""
+        return Group(path=self.path / part, name=f"{self.name}/{part}")
+
     def kill(self, *, timeout: float = 20) -> None:
         """End every process of the group at once and remove it, in every hierarchy.
 

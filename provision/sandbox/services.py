@@ -45,11 +45,11 @@ def starts(
 
     `built` are the programs of the stand-ins; None with the official releases.
     """
-    binds: tuple[tuple[Path, str], ...] = ()
-    if built is not None:
-        binds = ((built.bin, f"{node.OPT}/bin"), (built.crds, f"{node.OPT}/crds"))
     booted = node.Options(
-        hostname=options.hostname, gpu=options.gpu, binds=binds, kubelet=options.real_k3s
+        hostname=options.hostname,
+        gpu=options.gpu,
+        binds=node_binds(built),
+        kubelet=options.real_k3s,
     )
     names = {"owner": options.owner, "repository": options.repository}
     return {
@@ -68,6 +68,13 @@ def starts(
             else {}
         ),
     }
+
+
+def node_binds(built: build.Parts | None) -> tuple[tuple[Path, str], ...]:
+    """Return where the node of a whole sandbox has the built programs, if it has any."""
+    if built is None:
+        return ()
+    return ((built.bin, f"{node.OPT}/bin"), (built.crds, f"{node.OPT}/crds"))
 
 
 def start_forge(

@@ -27,21 +27,24 @@ def kubeconfig(called: Settings, merge: bool, context: str | None, use: bool) ->
 
     Merging replaces entries of the same name from an earlier cluster, leaves
     all others and your comments alone, and keeps the file as it was beside it.
+    From then on up keeps the entries true, also after a rebuild.
     """
     if use and not merge:
         raise click.UsageError("--use goes with --merge")
-    from provision import operations
-    from provision.cli import kubeconfigs
+    from provision import config_file, operations
+    from provision.cli import kubeconfigs, merged
 
     with opened.stack(called) as stack:
         text = operations.kubeconfig(stack)
-        name = context or stack.config.cluster
+        cluster = stack.config.cluster
+    name = context or cluster
     named = kubeconfigs.renamed(text, name)
     if not merge:
         called.terminal.reveal(kubeconfigs.dump(named), newline=False)
         return
     path = kubeconfigs.target(os.environ, Path.home())
     result = kubeconfigs.merge(path, named, name, use=use)
+    merged.remember(config_file.find_project(called.directory).root, cluster, path, name)
     if called.json:
         called.terminal.data(
             {"file": str(path), "context": name, "changed": result.changed}

@@ -1,4 +1,4 @@
-"""``elysium sandbox up|down|status|ssh|build``."""
+"""``elysium sandbox up|down|status|replace-node|ssh|build``."""
 
 from __future__ import annotations
 
@@ -149,6 +149,33 @@ def status(called: Settings, name: str | None) -> None:
             _show_parts(called, each.sandbox)
 
 
+@sandbox.command("replace-node")
+@_name
+@click.option("--hostname", default="", help="What the new machine calls itself.")
+@click.pass_obj
+def replace_node(called: Settings, name: str, hostname: str) -> None:
+    """Lose the node with its disk, and set up an empty one.
+
+    As when a machine dies: what was on it is gone, and the new one has another
+    address and host key. GitHub and the media library stay as they are. To
+    rehearse: elysium node replace, elysium restore.
+    """
+    from provision.cli.render import reporter
+    from provision.sandbox import renewal
+
+    with opened.ending_well(called), reporter.of(called) as listening:
+        made = renewal.replace_node(name, listening.step, hostname=hostname)
+    if called.json:
+        called.terminal.result(made.model_dump_json(by_alias=True))
+        return
+    _show_parts(called, made)
+    fingerprint = _fingerprint(made)
+    called.terminal.say(
+        "On a cluster that was on the old node:\n"
+        f"  elysium node replace --host {made.node.host} --host-key {fingerprint}"
+    )
+
+
 @sandbox.command(context_settings={"ignore_unknown_options": True})
 @_name
 @click.option("--user", default="", help="Log in as another user than root.")
@@ -186,6 +213,12 @@ def build(called: Settings) -> None:
         return
     for part, took in seconds.items():
         called.terminal.result(f"{part}: {took:.1f}s")
+
+
+def _fingerprint(made: Sandbox) -> str:
+    from provision.host import hostkey
+
+    return hostkey.parse_pin(made.node.host_key).fingerprint
 
 
 def _show_parts(called: Settings, made: Sandbox) -> None:

@@ -46,6 +46,7 @@ def up(called: Settings, yes: bool, diff: bool, **options: Any) -> None:
                 called.terminal.say("nothing was changed")
                 return
         done = operations.up(stack, on_event=listening.on_event, options=wanted)
+    running.update_kubeconfigs(called, stack.config.cluster, done.result.outputs.get("kubeconfig"))
     if called.json:
         called.terminal.event(summary.as_json(done))
     else:

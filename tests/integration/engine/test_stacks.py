@@ -221,3 +221,47 @@ def test_remove_by_force(made: Any) -> None:
     stacks.remove(ref(made), force=True)
     assert stacks.ls("file://./state", made.root) == []
     assert len(made.world.things) == 2
+
+
+def test_forget_drops_and_deletes_nothing(made: Any) -> None:
+    before = made.resources()
+    gone = before["a"]["urn"]
+    kept = set((made.root / "state/.pulumi/backups/proj/dev").glob("*.json"))
+    assert stacks.forget(ref(made), frozenset({gone})) == [gone]
+    made.require_valid()
+    after = made.resources()
+    assert set(after) == set(before) - {"a"}
+    assert gone in json.dumps(before["b"]) and gone not in json.dumps(after["b"])
+    new = set((made.root / "state/.pulumi/backups/proj/dev").glob("*.json")) - kept
+    assert [gone in path.read_text() for path in new] == [True]
+    bak = made.path.with_name(made.path.name + ".bak")
+    assert gone in bak.read_text()
+
+    assert stacks.forget(ref(made), frozenset({gone})) == []
+    made.up(program)
+    assert set(made.resources()) == set(before)
+
+
+def test_forget_refuses_to_take_a_provider_from_what_stays(made: Any) -> None:
+    before = made.path.read_bytes()
+    provider = next(
+        each["urn"]
+        for each in json.loads(before)["checkpoint"]["latest"]["resources"]
+        if each["type"].startswith("pulumi:providers:")
+    )
+    with pytest.raises(errors.StackError, match="needs the provider"):
+        stacks.forget(ref(made), frozenset({provider}))
+    assert made.path.read_bytes() == before
+
+
+def test_forget_empties_the_outputs_and_waits_for_the_lock(made: Any) -> None:
+    urn = made.resources()["b"]["urn"]
+    with lock.StackLock(made.engine()._place.locks), pytest.raises(errors.StackError):
+        stacks.forget(ref(made), frozenset({urn}))
+    stacks.forget(ref(made), frozenset({urn}))
+    root = next(
+        each
+        for each in json.loads(made.path.read_bytes())["checkpoint"]["latest"]["resources"]
+        if each["type"] == "pulumi:pulumi:Stack"
+    )
+    assert root["outputs"] == {}

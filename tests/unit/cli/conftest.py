@@ -187,6 +187,7 @@ class FakeOperations:
         self.sections: Any = None
         self.values: dict[str, Any] = dict(OUTPUTS)
         self.kubeconfig_text = ""
+        self.up_outputs: dict[str, Any] = dict(OUTPUTS)
 
     @property
     def names(self) -> list[str]:
@@ -253,7 +254,8 @@ class FakeOperations:
         last = script[-1]
         counts = last.counts if isinstance(last, events.Summary) else {}
         operation: Any = name
-        return api.Result(operation=operation, counts=counts, outputs=OUTPUTS, seconds=13.0)
+        outputs = self.up_outputs if name == "up" else OUTPUTS
+        return api.Result(operation=operation, counts=counts, outputs=outputs, seconds=13.0)
 
 
 @pytest.fixture

@@ -1,0 +1,147 @@
+"""``elysium node``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provision.cli import lazy, opened
+from provision.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from provision.operations import Stack
+    from provision.operations.replacement import Inventory, NewNode
+
+
+@click.group(
+    cls=lazy.Group,
+    examples="""
+    elysium node replace --host 192.168.1.11
+    """,
+)
+def node() -> None:
+    """Put another machine in the place of a lost one."""
+
+
+@node.command(
+    cls=lazy.Command,
+    examples="""
+    elysium node replace                              # same address, installed anew
+    elysium node replace --host 192.168.1.11          # another address
+    elysium node replace --host node.lan --host-key SHA256:… --yes
+    """,
+)
+@click.option("--host", metavar="HOST", help="The new machine's name or address.")
+@click.option("--host-key", metavar="FINGERPRINT", help="Its host key or SHA256 fingerprint.")
+@click.option("--user", metavar="USER", help="Who logs in there: root, or who may use sudo.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Where its SSH server listens.")
+@click.option("--identity-file", metavar="FILE", help="A private key that it takes.")
+@click.option("--confirm", metavar="NAME", help="The cluster's name: goes on though it answers.")
+@click.option("-y", "--yes", is_flag=True, help="Do it without asking; needs --host-key.")
+@click.pass_obj
+def replace(called: Settings, confirm: str | None, yes: bool, **given: Any) -> None:
+    """Take a fresh machine for a lost node.
+
+    Shows the new machine's host key and pins it, logs in to it once, and
+    drops from the state what was lost with the old one: k3s and everything in
+    its cluster. The deploy key stays. Deletes nothing anywhere; elysium up
+    then builds the cluster on the new machine. While the old cluster still
+    answers, its name has to be typed first.
+    """
+    from provision.cli import newcluster
+    from provision.cli.render import reporter
+    from provision.operations import replacement
+
+    given["host_key"] = newcluster.checked_key(given["host_key"] or "") or None
+    new = replacement.NewNode(**given)
+    if new.host_key is None and not called.terminal.can_ask:
+        raise click.UsageError("there is nobody to compare the host key: give --host-key")
+    if not yes and not called.terminal.can_ask:
+        raise click.UsageError("there is no terminal to ask on: give --yes to go on without asking")
+    with opened.stack(called) as stack, reporter.of(called) as listening:
+        listening.step("asking whether the old cluster still answers")
+        alive = replacement.living(stack)
+        found = replacement.inventory(stack)
+        listening.pause()
+        _refuse_living(called, stack, alive, confirm)
+        new = _pinned(called, stack, new)
+        listening.step("logging in to the new machine")
+        replacement.prove(stack, new)
+        listening.pause()
+        _show(called, stack, new, found)
+        if not yes and not called.terminal.confirm("Pin the machine and drop these?"):
+            called.terminal.say("nothing was changed")
+            return
+        changed = replacement.pin(stack, new)
+        dropped = replacement.forget(stack)
+    if called.json:
+        called.terminal.data(
+            {
+                "cluster": stack.config.cluster,
+                "changed": list(changed),
+                "dropped": [each.urn for each in dropped],
+                "kept": [each.urn for each in found.kept],
+            }
+        )
+        return
+    called.terminal.result(
+        f"{new.of(stack.config.server).host} takes the place of the lost node; "
+        f"{len(dropped)} objects were dropped from the state"
+    )
+    called.terminal.say("Now build the cluster on it:\n  elysium up")
+
+
+def _refuse_living(called: Settings, stack: Stack, alive: str, confirm: str | None) -> None:
+    """Go on over a cluster that answers only where its name was typed."""
+    if not alive:
+        return
+    cluster = stack.config.cluster
+    called.terminal.warn(alive)
+    called.terminal.say("Whatever only that cluster has would be left behind on the old machine.")
+    if confirm is None and called.terminal.can_ask:
+        confirm = called.terminal.ask(f"Type the cluster's name ({cluster}) to go on")
+    if confirm is None:
+        raise click.UsageError(
+            f"{alive}; nothing was changed: turn it off, or give --confirm {cluster}"
+        )
+    if confirm != cluster:
+        raise click.UsageError(f"that is not {cluster}; nothing was changed")
+
+
+def _pinned(called: Settings, stack: Stack, new: NewNode) -> NewNode:
+    """Return `new` with a host key: the given one, or the one that is shown and confirmed."""
+    import dataclasses
+
+    from provision.operations import replacement
+
+    if new.host_key is not None:
+        return new
+    shown = replacement.scan(stack, new)
+    host, terminal = new.of(stack.config.server).host, called.terminal
+    terminal.say(f"{host} shows the host key\n  {shown.type} {shown.fingerprint}")
+    terminal.say(
+        "To compare, on the new machine itself:\n"
+        "  for key in /etc/ssh/ssh_host_*.pub; do ssh-keygen -lf $key; done"
+    )
+    if not terminal.confirm("Is this the right machine?", default=False):
+        raise click.Abort
+    return dataclasses.replace(new, host_key=shown.line)
+
+
+def _show(called: Settings, stack: Stack, new: NewNode, found: Inventory) -> None:
+    say, old = called.terminal.say, stack.config.server
+    host = new.of(old).host
+    moved = f"{old.host} -> {host}" if host != old.host else f"{host}, at the same address"
+    say(f"The new machine: {moved}")
+    if found.lost:
+        say("Lost with the old one, and dropped from the state (nothing is deleted anywhere):")
+        for each in found.lost:
+            say(f"  - {each.name}  {each.type}")
+    else:
+        say("The state remembers nothing of a lost cluster.")
+    if found.kept:
+        say("Kept:")
+        for each in found.kept:
+            say(f"  - {each.name}  {each.type}")
+    say("Volumes of workloads were on the old machine's disk and are not brought back.")

@@ -1,0 +1,72 @@
+"""A node is lost, and an empty one comes in its place: what a recovery starts from.
+
+As when a machine died and another was set up: nothing of the old root file
+system is left, address, host key and machine id are new. The forge, the media
+library and their addresses are what they were.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provision import progress
+from provision.sandbox import build, lifecycle, model, mounts, network, node, processes, services
+
+
+def lose_node(name: str, say: progress.Progress = progress.silent) -> None:
+    """End the node of the sandbox `name` as a power cut does, and delete its disk.
+
+    Raises:
+        errors.ElysiumError: when there is no such sandbox, or something in it does not end.
+    """
+    with lifecycle.held(name, say):
+        _lose(lifecycle.load(name), say)
+
+
+def replace_node(
+    name: str, say: progress.Progress = progress.silent, *, hostname: str = ""
+) -> model.Sandbox:
+    """Put an empty node in the place of the one of the sandbox `name`; return the sandbox.
+
+    The old one, if it still runs, is lost first. `hostname` is what the new
+    machine calls itself; by default as the old one did.
+
+    Raises:
+        errors.ElysiumError: when there is no such sandbox, or the node does not come up:
+            then run it again.
+    """
+    with lifecycle.held(name, say):
+        before = lifecycle.load(name)
+        folder = lifecycle.folder_of(name)
+        _lose(before, say)
+        net = network.move_node(
+            network.Network(
+                name=name,
+                number=before.number,
+                place=int(before.node.host.rpartition(".")[2]),
+            )
+        )
+        group = processes.Group.of(name)
+        whole = before.forge is not None and not before.real_k3s
+        options = node.Options(
+            hostname=hostname or before.node.hostname,
+            gpu=before.gpu,
+            binds=services.node_binds(build.ensure(say) if whole else None),
+            kubelet=before.real_k3s,
+        )
+        made, process = node.start(net, group, folder / "node", options, say)
+        running = processes.load(folder / lifecycle.PROCESSES)
+        processes.save(folder / lifecycle.PROCESSES, {**running, "node": process})
+        sandbox = before.model_copy(update={"node": made})
+        model.save(sandbox, lifecycle.file_of(name))
+    return sandbox
+
+
+def _lose(sandbox: model.Sandbox, say: progress.Progress) -> None:
+    say(f"sandbox {sandbox.name}: the node is lost, with its disk")
+    group = processes.Group.of(sandbox.name)
+    # The loop first: it would boot the node again.
+    for part in ("loop", "node"):
+        group.only(part).kill()
+    mounts.remove_tree(Path("/run/systemd/nspawn/propagate") / network.namespace_of(sandbox.name))
+    mounts.remove_tree(lifecycle.folder_of(sandbox.name) / "node")
