@@ -102,10 +102,10 @@ def _pod(args: GpuPluginArgs) -> core.PodSpecArgs:
 
 
 def _field(name: str, path: str) -> core.EnvVarArgs:
-    return core.EnvVarArgs(
-        name=name,
-        value_from=core.EnvVarSourceArgs(field_ref=core.ObjectFieldSelectorArgs(field_path=path)),
-    )
+    # With the version that the API would fill in: the field is owned as a whole, so that without it
+    # a stack whose state was lost could not take its own DaemonSet over again.
+    field = core.ObjectFieldSelectorArgs(api_version="v1", field_path=path)
+    return core.EnvVarArgs(name=name, value_from=core.EnvVarSourceArgs(field_ref=field))
 
 
 def _host_path(name: str, path: str, kind: str | None = None) -> core.VolumeArgs:
