@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e coldstart test bench sandbox-parts clean
+.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e coldstart age test bench sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -56,7 +56,10 @@ e2e: setup sandbox-parts ## The whole thing, in the sandbox
 coldstart: setup sandbox-parts ## A repository that Flux alone cannot bring up, in the sandbox
 	$(BIN)/pytest -q tests/e2e_coldstart
 
-test: check sandbox-parts ## Everything
+age: # the other program that opens our backups
+	@command -v age >/dev/null || { apt-get update -qq && apt-get install -y -qq age; }
+
+test: age check sandbox-parts ## Everything
 	$(BIN)/pytest -q tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 	$(BIN)/pytest -q tests/contract

@@ -51,6 +51,7 @@ def demo(called: Settings, name: str) -> None:
     for arguments in (["preview", "--no-diff"], ["up", "--yes"], ["status"]):
         _show(called, arguments)
         _run(folder, arguments)
+    _wait_ready(box)
     looked = _look(box)
     if not looked:
         raise errors.ElysiumError(
@@ -58,6 +59,7 @@ def demo(called: Settings, name: str) -> None:
         )
     done = time.monotonic()
     say("")
+    say("Every Flux Kustomization is Ready.")
     say(f"On the node, ls /mnt/media-library shows: {looked}")
     say(f"Sandbox ready after {ready - began:.0f} s, cluster after {done - began:.0f} s.")
     say("")
@@ -107,6 +109,25 @@ def _run(
         if quiet:
             click.echo(done.stderr, err=True)
         raise click.exceptions.Exit(done.returncode)
+
+
+def _wait_ready(box: Sandbox) -> None:
+    """Wait until every Kustomization is Ready: image automation may just have pushed a commit."""
+    from provision import errors
+    from provision.sandbox import node
+
+    done = node.run(
+        box.node,
+        "k3s kubectl wait kustomizations --all -n flux-system --for=condition=Ready --timeout=120s",
+        timeout=150,
+    )
+    if done.returncode != 0:
+        raise errors.WaitError(
+            "a Kustomization is not Ready",
+            what="every Kustomization Ready",
+            detail=done.stdout + done.stderr,
+            hint="elysium status says which, and why",
+        )
 
 
 def _look(box: Sandbox) -> str:

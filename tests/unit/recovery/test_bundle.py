@@ -283,7 +283,7 @@ def test_no_content_is_in_a_representation() -> None:
     assert "canary" not in repr(found) + repr(bundles.contents())
 
 
-@pytest.mark.skipif(shutil.which("age") is None, reason="needs the age program")
+@pytest.mark.skipif(shutil.which("age") is None, reason="no age here: make test installs it")
 def test_age_itself_opens_it(tmp_path: pathlib.Path) -> None:
     (tmp_path / "key").write_text(f"# made for a test\n{key()}\n")
     (tmp_path / "bundle").write_bytes(file())
