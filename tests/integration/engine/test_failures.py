@@ -58,7 +58,8 @@ def test_a_half_made_resource_is_kept_and_tried_again(bench: Any) -> None:
         def properties(self) -> Any:
             from engine_provider import wrap
 
-            return {"value": wrap("1"), "extra": wrap("default")}
+            made = {"made": wrap(1.0), "echo": wrap("1")}
+            return {"value": wrap("1"), "extra": wrap("default"), **made}
 
     bench.world.fail("create", "a", HalfError("not ready", what="a"))
     with pytest.raises(errors.WaitError):
