@@ -147,9 +147,9 @@ class Group:
     def pids(self) -> list[int]:
         """Return every process in the group and below."""
         found: list[int] = []
-        for procs in self.path.rglob("cgroup.procs"):
+        for folder in _below(self.path):
             with contextlib.suppress(OSError):  # a cgroup may go while it is read
-                found += [int(pid) for pid in procs.read_text().split()]
+                found += [int(pid) for pid in (folder / "cgroup.procs").read_text().split()]
         return found
 
     def only(self, part: str) -> Group:
@@ -187,14 +187,21 @@ def _kill(path: Path, pids: list[int]) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def _below(top: Path) -> list[Path]:
+    """Return `top` and every cgroup below it, those left out that go meanwhile.
+
+    `os.walk` passes over a folder that is gone when its turn comes; `Path.rglob` of
+    Python 3.11 raises there.
+    """
+    return [Path(folder) for folder, _, _ in os.walk(top)]
+
+
 def _remove(top: Path, deadline: float) -> None:
     """Remove the cgroup `top` and those below; the kernel may need a moment."""
     while top.exists():
-        for folder in sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True):
+        for folder in sorted(_below(top), reverse=True):
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        with contextlib.suppress(OSError):
-            top.rmdir()
         if time.monotonic() > deadline:
             return
         if top.exists():

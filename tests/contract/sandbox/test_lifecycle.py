@@ -143,8 +143,7 @@ def test_folders_are_seen_read_only_in_the_node(name: str, tmp_path: Path) -> No
 
 def _booting(name: str) -> bool:
     """Whether systemd-nspawn has started something in its container."""
-    payload = processes.Group.of(name).path / "node" / "payload"
-    return any(path.read_text() for path in payload.rglob("cgroup.procs"))
+    return bool(processes.Group.of(name).only("node/payload").pids())
 
 
 def _start(name: str) -> subprocess.Popen[str]:
