@@ -33,7 +33,7 @@ types: setup ## Strict types
 	$(BIN)/pyright
 
 unit: setup ## The quick tests
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n 2 --dist worksteal tests/unit
 
 check: lint types unit ## Format, lint, types, quick tests: under two minutes
 
@@ -44,7 +44,7 @@ contract: setup sandbox-parts ## Against real sshd, git, API server, FUSE
 	$(BIN)/pytest -q tests/contract
 
 integration: setup ## The engine with the real SDK, and against recordings of upstream's
-	$(BIN)/pytest -q tests/integration
+	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 
 conformance: setup ## Both engines in turns where there is a pulumi, else against recordings
@@ -60,7 +60,7 @@ age: # the other program that opens our backups
 	@command -v age >/dev/null || { apt-get update -qq && apt-get install -y -qq age; }
 
 test: age check sandbox-parts ## Everything
-	$(BIN)/pytest -q tests/integration
+	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 	$(BIN)/pytest -q tests/contract
 	$(BIN)/pytest -q tests/e2e
