@@ -61,12 +61,19 @@ def bare(public_key: str) -> str:
 
 
 def find(link: api.Api) -> tuple[DeployKey, ...]:
-    """Return every deploy key of the repository, all pages of them."""
+    """Return every deploy key of the repository, all pages of them.
 
-    def ask() -> list[Any]:
-        return [key.raw_data for key in link.repo().get_keys()]
-
-    return tuple(_key(data) for data in link.call("list the deploy keys", ask))
+    PyGithub's own list asks for each key once more when it is read.
+    """
+    path, found = f"/repos/{link.cfg.slug}/keys", list[DeployKey]()
+    page: int | None = 1
+    while page is not None:
+        headers, data = link.request(
+            "list the deploy keys", "GET", path, parameters={"per_page": 100, "page": page}
+        )
+        found += [_key(entry) for entry in data or ()]
+        page = page + 1 if 'rel="next"' in headers.get("link", "") else None
+    return tuple(found)
 
 
 def create(link: api.Api, *, title: str, key: str, read_only: bool) -> DeployKey:
@@ -79,12 +86,10 @@ def create(link: api.Api, *, title: str, key: str, read_only: bool) -> DeployKey
         failures.KeyInUseError: it belongs to another repository, or is
             registered here differently.
     """
-
-    def ask() -> Any:
-        return link.repo().create_key(title=title, key=bare(key), read_only=read_only).raw_data
-
+    body = {"title": title, "key": bare(key), "read_only": read_only}
+    path = f"/repos/{link.cfg.slug}/keys"
     try:
-        return _key(link.call("register a deploy key", ask))
+        return _key(link.request("register a deploy key", "POST", path, body=body)[1])
     except failures.KeyInUseError:
         wanted = (fingerprint(key), title, read_only)
         for known in find(link):
