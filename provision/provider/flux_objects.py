@@ -41,10 +41,10 @@ def ensure_namespace(kube: KubeClient, name: str, *, field_manager: str) -> None
             raise
 
 
-def automations(kube: KubeClient, namespace: str) -> list[dict[str, Any]]:
-    """Return the ImageUpdateAutomations of a namespace, in whichever version is served."""
+def automations(kube: KubeClient) -> list[dict[str, Any]]:
+    """Return the ImageUpdateAutomations of the cluster, in whichever version is served."""
     for version in IMAGE:
-        found = kube.list(version, "ImageUpdateAutomation", namespace)
+        found = kube.list(version, "ImageUpdateAutomation")
         if found:
             return found
     return []
@@ -54,7 +54,8 @@ def users_of_secret(kube: KubeClient, namespace: str, secret: str, *, pushes: bo
     """Return what must work after the Secret changed.
 
     The GitRepositories that use it and, when the key `pushes`, the
-    ImageUpdateAutomations of those that work now. Suspended ones are left out.
+    ImageUpdateAutomations of those, in any namespace. Suspended ones are left
+    out, and automations that fail now or never acted: a new key mends nothing there.
     """
     sources = [
         source
@@ -67,11 +68,19 @@ def users_of_secret(kube: KubeClient, namespace: str, secret: str, *, pushes: bo
         names = {ref.name for ref in refs}
         refs += [
             Ref.of(automation)
-            for automation in automations(kube, namespace)
-            if (automation["spec"].get("sourceRef") or {}).get("name") in names
-            and wait.readiness(automation).ready
+            for automation in automations(kube)
+            if _source_of(automation) in {(namespace, name) for name in names}
+            and not automation["spec"].get("suspend")
+            and wait.condition(automation, "Ready").get("status") in ("True", "Unknown")
         ]
     return refs
+
+
+def _source_of(automation: Object) -> tuple[str, str]:
+    """Return namespace and name of the GitRepository that an automation works on."""
+    named = automation["spec"].get("sourceRef") or {}
+    namespace = named.get("namespace") or automation["metadata"].get("namespace")
+    return str(namespace or ""), str(named.get("name") or "")
 
 
 def in_levels(refs: Sequence[Ref]) -> list[list[Ref]]:

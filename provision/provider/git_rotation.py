@@ -7,7 +7,6 @@ key is in the Secret again, and the new one leaves GitHub.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -208,8 +207,7 @@ def _remove_unanswered(work: Work) -> None:
     """Remove a key whose registration failed here and may have succeeded there."""
     if work.pair is None:
         return
-    with contextlib.suppress(errors.CodeHostError):
-        repo = work.ctx.github()
-        for key in repo.deploy_keys(fresh=True):
-            if key.fingerprint == work.pair.fingerprint:
-                repo.delete_deploy_key(key.id)
+    repo = work.ctx.github()
+    for key in repo.deploy_keys(fresh=True):
+        if key.fingerprint == work.pair.fingerprint:
+            repo.delete_deploy_key(key.id)
