@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from provision import errors
-from provision.operations import state
+from provision.operations import key_status, state
 from provision.operations.stack import Stack
-from provision.provider import registry, resource
+from provision.provider import git_access, registry, resource
 from provision.secret import Secret
 
 Health = Literal["ok", "drift", "failed", "unknown"]
@@ -18,12 +19,16 @@ Health = Literal["ok", "drift", "failed", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One part of the cluster: what it is, how it is, and what is wrong."""
+    """One part of the cluster: what it is, how it is, and what is wrong.
+
+    `warnings` are of what works now and will not for ever; `health` is without them.
+    """
 
     title: str
     health: Health
     facts: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +107,18 @@ def _section(stack: Stack, record: state.Record) -> Section:
     except errors.ElysiumError as error:
         return Section(title=title, health="failed", problems=(error.summary,))
     facts = _FACTS.get(record.type, _nothing)(now)
+    ahead: list[str] = []
+    if isinstance(observed.facts, git_access.Facts):
+        facts, ahead = _key(stack, observed.facts, record)
     problems = tuple(change.summary for change in planned)
     health: Health = "drift" if problems or not observed.exists else "ok"
-    return Section(title=title, health=health, facts=tuple(facts), problems=(*problems, *warnings))
+    return Section(
+        title=title,
+        health=health,
+        facts=tuple(facts),
+        problems=(*problems, *warnings),
+        warnings=tuple(ahead),
+    )
 
 
 Facts = list[tuple[str, str]]
@@ -127,10 +141,13 @@ def _gpu(outputs: resource.Values) -> Facts:
     return [*found, *[("warning", str(text)) for text in outputs.get("warnings") or []]]
 
 
-def _key(outputs: resource.Values) -> Facts:
-    access = "read-only" if outputs.get("readOnly") else "read-write"
-    pairs = (("title", "title"), ("fingerprint", "fingerprint"), ("made", "createdAt"))
-    return [*_named(*pairs)(outputs), ("access", access)]
+def _key(stack: Stack, found: git_access.Facts, record: state.Record) -> tuple[Facts, list[str]]:
+    decision = git_access.decide(found, record.inputs, record.outputs)
+    now = datetime.datetime.now(datetime.UTC)
+    automation = "image-automation-controller" in stack.config.flux.all_components
+    return key_status.facts(decision, now), key_status.warnings(
+        decision, record.inputs, now, automation=automation
+    )
 
 
 def _sealing(outputs: resource.Values) -> Facts:
@@ -152,7 +169,6 @@ _FACTS: dict[str, Callable[[resource.Values], Facts]] = {
     "elysium:node:IntelGpu": _gpu,
     "elysium:node:MediaMount": _named(("mount point", "mountPoint"), ("rclone", "rcloneVersion")),
     "elysium:node:GpuCapacity": _named(("allocatable", "allocatable")),
-    "elysium:flux:GitAccess": _key,
     "elysium:flux:Components": _named(("version", "version"), ("from", "source")),
     "elysium:flux:Sync": _kustomizations,
     "elysium:secrets:SealingKey": _sealing,

@@ -51,4 +51,5 @@ def _section(section: Section) -> list[console.RenderableType]:
     if section.facts:
         lines.append(grid)
     lines += [text.Text(f"    {problem}", style=style) for problem in section.problems]
+    lines += [text.Text(f"    ! {warning}", style="yellow") for warning in section.warnings]
     return lines

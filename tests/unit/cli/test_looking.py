@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import stat
 from pathlib import Path
@@ -319,3 +320,16 @@ def test_errors_have_their_class_in_json(call, folder):
     last = json.loads(call("config", "show", "--json").out)
     assert last["class"] == errors.ConfigError.__name__
     assert last["problems"][0]["where"].startswith("Pulumi.yaml:")
+
+
+def test_warnings_are_shown_and_leave_the_cluster_as_well_as_it_is(call, operations):
+    operations.sections = status("ok")
+    (section,) = operations.sections.sections
+    warned = dataclasses.replace(section, warnings=("it is 400 days old",))
+    operations.sections = dataclasses.replace(operations.sections, sections=(warned,))
+    outcome = call("status")
+    assert outcome.code == 0
+    assert "    ! it is 400 days old" in outcome.out
+    assert "all is as it should be" in outcome.out
+    data = json.loads(call("status", "--json").out)
+    assert data["sections"][0]["warnings"] == ["it is 400 days old"]
