@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e coldstart age test bench sandbox-parts clean
+.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e coldstart github-calls faults soak age test bench sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -56,6 +56,15 @@ e2e: setup sandbox-parts ## The whole thing, in the sandbox
 coldstart: setup sandbox-parts ## A repository that Flux alone cannot bring up, in the sandbox
 	$(BIN)/pytest -q tests/e2e_coldstart
 
+github-calls: setup sandbox-parts ## Record docs/github-calls.md anew, in the end-to-end tests
+	ELYSIUM_RECORD_CALLS=1 $(BIN)/pytest -q tests/e2e
+
+faults: setup sandbox-parts ## A fault before and after every step of a rotation
+	$(BIN)/pytest -q tests/faults
+
+soak: setup sandbox-parts ## A hundred rotations while Flux fetches and pushes
+	$(BIN)/python -m tests.soak
+
 age: # the other program that opens our backups
 	@command -v age >/dev/null || { apt-get update -qq && apt-get install -y -qq age; }
 
@@ -63,6 +72,7 @@ test: age check sandbox-parts ## Everything
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 	$(BIN)/pytest -q tests/contract
+	$(BIN)/pytest -q -m slice tests/faults
 	$(BIN)/pytest -q tests/e2e
 	$(BIN)/pytest -q tests/e2e_coldstart/test_1_three_deadlocks.py
 

@@ -21,6 +21,7 @@ PARTS = {
     "up": "tests.bench.whole",
     "host": "tests.bench.host",
     "cold-start": "tests.bench.coldstart",
+    "rotation": "tests.bench.rotation",
 }
 
 

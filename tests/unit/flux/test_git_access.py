@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import pathlib
 
 import pytest
 
@@ -306,6 +307,15 @@ def test_a_step_that_fails_leaves_the_old_key_in_force(world, monkeypatch, step)
     else:
         assert "nothing changed" in caught.value.detail or "not changed" in caught.value.detail
         assert ours(world) == [state["fingerprint"]] == [secret_print(world)]
+
+
+def test_the_page_about_it_has_every_step():
+    text = (pathlib.Path(__file__).parents[3] / "docs" / "rotation.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    steps = {step.name: step.does for step in git_rotation.STEPS}
+    told = {row[0].removeprefix("| "): row[1] for row in rows}
+    assert [name for name in told if name in steps] == list(steps)
+    assert [told[name][: len(does)] for name, does in steps.items()] == list(steps.values())
 
 
 def test_a_switch_that_flux_cannot_use_is_taken_back(world, monkeypatch):
