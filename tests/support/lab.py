@@ -18,6 +18,7 @@ from typing import Any
 
 from provision.sandbox import model, node, tryout
 from provision.sandbox.forge import client
+from tests.support import github_calls
 
 ELYSIUM = pathlib.Path(sys.executable).with_name("elysium")
 
@@ -53,6 +54,10 @@ class Lab:
     folder: pathlib.Path
     cluster: str
     environ: dict[str, str] = field(default_factory=dict[str, str])
+    called: dict[str, frozenset[github_calls.Call]] = field(
+        default_factory=dict[str, frozenset[github_calls.Call]]
+    )
+    """What each command called of GitHub, so far."""
 
     def elysium(
         self,
@@ -62,6 +67,7 @@ class Lab:
         environ: Mapping[str, str] | None = None,
     ) -> Done:
         """Run ``elysium ARGS`` in the folder and return what it said."""
+        since = len(self.forge.calls())
         done = subprocess.run(
             [str(ELYSIUM), *args],
             cwd=self.folder,
@@ -72,6 +78,9 @@ class Lab:
             timeout=timeout,
             check=False,
         )
+        command = github_calls.command_of(args)
+        calls = github_calls.of_records(self.forge.calls(since))
+        self.called[command] = self.called.get(command, frozenset()) | calls
         return Done(args=args, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     def on_node(self, script: str, *, check: bool = True) -> str:
