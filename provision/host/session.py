@@ -63,7 +63,6 @@ class NodeSession:
         self._wanted = host_facts.FactRequest()
         self._facts: host_facts.NodeFacts | None = None
         self._held: lock.Held | None = None
-        self._topics: set[str] = set()
         self._secrets = [s for s in (node.password, node.sudo_password, node.passphrase) if s]
 
     def __enter__(self) -> NodeSession:
@@ -181,13 +180,6 @@ class NodeSession:
             with source.open("rb") as opened:
                 return self._stream(opened, remote_path, mode=mode, timeout=timeout)
         return self._stream(source, remote_path, mode=mode, timeout=timeout)
-
-    def first_time(self, topic: str) -> bool:
-        """Return True at the first call with this `topic`: for what is to be said once a run."""
-        with self._guard:
-            new = topic not in self._topics
-            self._topics.add(topic)
-            return new
 
     def lock(self) -> None:
         """Take the node's lock unless it is held: one operator changes a node at a time.

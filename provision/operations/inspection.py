@@ -104,6 +104,7 @@ def _section(stack: Stack, record: state.Record) -> Section:
         observed = kind.observe(context, record.inputs, record.outputs)
         planned = kind.plan(observed.facts, record.inputs, record.outputs)
         now = kind.outputs(observed.facts, record.inputs, record.outputs)
+        warnings += kind.remarks(observed.facts, record.inputs)
     except errors.ElysiumError as error:
         return Section(title=title, health="failed", problems=(error.summary,))
     facts = _FACTS.get(record.type, _nothing)(now)

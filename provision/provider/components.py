@@ -76,14 +76,11 @@ class Components(Resource[Facts]):
         """Look at the branch's head and at Flux in the cluster."""
         repo = ctx.github()
         paths = flux_git.Paths.of(inputs["path"])
-        head = at = repo.head(inputs["branch"])
-        blob = repo.snapshot(head).sha(paths.components)
-        pull = None
-        if not blob:
-            pull = flux_git.pending(ctx, inputs)
-            if pull is not None:
-                at = pull.head
-                blob = repo.snapshot(at).sha(paths.components)
+        head, pull = flux_git.standing(
+            ctx, inputs, lambda at: not repo.snapshot(at).sha(paths.components)
+        )
+        at = pull.head if pull is not None else head
+        blob = repo.snapshot(at).sha(paths.components)
         cluster = flux_install.NO_CLUSTER
         if inputs["kubeconfig"] is not UNKNOWN:
             kube = ctx.kube(inputs["kubeconfig"])

@@ -79,6 +79,7 @@ class ElysiumProvider(protocol.Provider):
         """
         self._credentials = credentials
         self._notify = notify
+        self._remarked: set[tuple[str, str]] = set()
 
     async def check_config(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
         """Accept the settings; they hold credentials, so they become a secret."""
@@ -122,7 +123,9 @@ class ElysiumProvider(protocol.Provider):
         ctx = self._context(request.urn)
 
         def work() -> tuple[Change, ...]:
-            return kind.plan(kind.observe(ctx, inputs, state).facts, inputs, state)
+            facts = kind.observe(ctx, inputs, state).facts
+            self._remark(request.urn, kind.remarks(facts, inputs))
+            return kind.plan(facts, inputs, state)
 
         return PlannedDiff(await asyncio.to_thread(work), replaces)
 
@@ -133,9 +136,11 @@ class ElysiumProvider(protocol.Provider):
         secret = values.secret_keys(request.properties)
         ctx = self._context(request.urn)
         if request.preview:
-            planned, outputs = await asyncio.to_thread(_preview_create, kind, ctx, inputs)
+            planned, outputs, remarks = await asyncio.to_thread(_preview_create, kind, ctx, inputs)
+            await asyncio.to_thread(self._remark, request.urn, remarks)
             return PlannedCreate(_properties(kind, inputs, outputs, secret), planned)
-        outputs = await asyncio.to_thread(_converge, kind, ctx, inputs, {})
+        outputs, remarks = await asyncio.to_thread(_converge, kind, ctx, inputs, {})
+        await asyncio.to_thread(self._remark, request.urn, remarks)
         return protocol.CreateResponse(
             resource_id=kind.identity(inputs),
             properties=_properties(kind, inputs, outputs, secret),
@@ -154,7 +159,7 @@ class ElysiumProvider(protocol.Provider):
             else:
                 outputs = await asyncio.to_thread(_preview_update, kind, ctx, inputs, state)
         else:
-            outputs = await asyncio.to_thread(_converge, kind, ctx, inputs, state)
+            outputs, _ = await asyncio.to_thread(_converge, kind, ctx, inputs, state)
         return protocol.UpdateResponse(properties=_properties(kind, inputs, outputs, secret))
 
     async def read(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
@@ -180,6 +185,13 @@ class ElysiumProvider(protocol.Provider):
         state = values.plain_map(request.properties)
         await asyncio.to_thread(kind.delete, self._context(request.urn), state, state)
 
+    def _remark(self, urn: str, remarks: tuple[str, ...]) -> None:
+        """Tell the user, once a run."""
+        for remark in remarks:
+            if (urn, remark) not in self._remarked:
+                self._remarked.add((urn, remark))
+                self._notify(urn, "warning", remark)
+
     def _context(self, urn: str) -> Context:
         return self._credentials.bind(lambda level, text: self._notify(urn, level, text))
 
@@ -199,14 +211,15 @@ def _converge(
     ctx: Context,
     inputs: Mapping[str, Any],
     state: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     observed, kept = resource.converge(kind, ctx, inputs, state)
-    return kind.outputs(observed.facts, inputs, kept)
+    remarks = kind.remarks(observed.facts, inputs)
+    return kind.outputs(observed.facts, inputs, kept), remarks
 
 
 def _preview_create(
     kind: resource.Resource[Any], ctx: Context, inputs: Mapping[str, Any]
-) -> tuple[tuple[Change, ...], dict[str, Any]]:
+) -> tuple[tuple[Change, ...], dict[str, Any], tuple[str, ...]]:
     """Plan a creation as far as it can be known.
 
     Outputs stay unknown even where something is found, since creating it may
@@ -214,12 +227,13 @@ def _preview_create(
     """
     unknown = {key for key, value in inputs.items() if resource.has_unknown(value)}
     if not unknown <= kind.plans_without:
-        return (), kind.unknown_outputs(inputs)
+        return (), kind.unknown_outputs(inputs), ()
     observed = kind.observe(ctx, inputs, {})
     planned = kind.plan(observed.facts, inputs, {})
+    remarks = kind.remarks(observed.facts, inputs)
     if observed.exists and not planned:
-        return (), kind.outputs(observed.facts, inputs, {})
-    return planned, kind.unknown_outputs(inputs)
+        return (), kind.outputs(observed.facts, inputs, {}), remarks
+    return planned, kind.unknown_outputs(inputs), remarks
 
 
 def _preview_update(

@@ -55,6 +55,22 @@ def pending(ctx: Context, inputs: Values) -> commits.PullRequest | None:
     return found if found is not None and found.state == "open" else None
 
 
+def standing(
+    ctx: Context, inputs: Values, lacks: Callable[[str], bool]
+) -> tuple[str, commits.PullRequest | None]:
+    """Return the branch's head and, where that `lacks` something, the open pull request.
+
+    A person may merge it at any moment of a run: the head is then asked for anew.
+    """
+    repo = ctx.github()
+    head = repo.head(inputs["branch"])
+    if inputs["commit"] != "pull-request" or not lacks(head):
+        return head, None
+    pull = pending(ctx, inputs)
+    # Asked for after the pull request: one that is open now may be merged before that.
+    return (head, pull) if pull is not None else (repo.head(inputs["branch"], fresh=True), None)
+
+
 def publish(
     ctx: Context,
     inputs: Values,
@@ -70,6 +86,7 @@ def publish(
         ctx.progress(f"committing to {branch}: {message}")
         repo.commit(branch, message, files, if_absent=if_absent)
         return None
+    before = pending(ctx, inputs)
     pull = repo.open_pull_request(
         branch,
         message,
@@ -78,7 +95,9 @@ def publish(
         body=f"Flux for the cluster at `{inputs['path']}`. `elysium up` goes on when it is merged.",
         if_absent=if_absent,
     )
-    if pull is not None:
+    if pull is not None and before is not None and pull.number == before.number:
+        ctx.progress(f"adding to pull request #{pull.number}: {message}")
+    elif pull is not None:
         ctx.warn(f"pull request #{pull.number} waits to be merged: {pull.url}")
     return pull
 

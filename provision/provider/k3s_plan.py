@@ -209,3 +209,34 @@ def _unit(
             Change(property=key, action="update", summary="let systemd read k3s.service again")
         )
     return changes
+
+
+def remarks(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is different from the configuration and stays so, in sentences."""
+    said: list[str] = []
+    installed, version, node = found.installed, str(inputs["version"]), inputs["node"]
+    if installed and order(installed) > order(version) and inputs.get("managedBy") != "plan":
+        said.append(
+            f"k3s {installed} on {node} is newer than {version} of the configuration; "
+            "nothing is downgraded: set k3s.version to what runs, or k3s.managedBy to plan"
+        )
+    older, wanted = order(installed)[:2], order(version)[:2]
+    skips = older and older[:1] == wanted[:1] and wanted[1] - older[1] > 1
+    if skips and not keeps_binary(found, inputs):
+        said.append(
+            f"going from k3s {installed} to {version} skips minor versions, "
+            "which Kubernetes does not support: go through each of them"
+        )
+    if encrypts(found.node, inputs) != bool(inputs.get("secretsEncryption", True)):
+        have = "encrypted" if not inputs.get("secretsEncryption", True) else "not encrypted"
+        said.append(
+            f"Secrets of the cluster on {node} are {have} in its datastore, "
+            "and that cannot be changed afterwards: k3s.secretsEncryption is not followed"
+        )
+    etcd = found.node.file(k3s_files.places(inputs).databases[1]) is not None
+    if etcd and inputs.get("datastore") != "etcd":
+        said.append(
+            f"the cluster on {node} keeps its data in etcd and goes on doing so: "
+            "set k3s.datastore to etcd"
+        )
+    return tuple(said)

@@ -110,14 +110,16 @@ class K3sServer(resource.Resource[K3sFacts]):
         artifact = catalog.k3s(str(inputs["version"]))
         pinned = ctx.artifacts().content_sha256(artifact, found.system.arch)
         observed = K3sFacts(node=found, pinned=pinned)
-        if session.first_time(f"k3s {observed.installed} {inputs['version']}"):
-            _warn(ctx, observed, inputs)
         exists = found.file(k3s_files.BINARY) is not None or found.file(k3s_files.UNIT) is not None
         return resource.Observed(exists=exists, facts=observed)
 
     def plan(self, facts: K3sFacts, inputs: Values, state: Values) -> tuple[Change, ...]:
         """Decide what to change."""
         return k3s_plan.plan(facts, inputs)
+
+    def remarks(self, facts: K3sFacts, inputs: Values) -> tuple[str, ...]:
+        """Say what is different from the configuration and stays so."""
+        return k3s_plan.remarks(facts, inputs)
 
     def apply(
         self,
@@ -225,33 +227,3 @@ def content_hash(found: K3sFacts, inputs: Values) -> str:
     kept = k3s_plan.keeps_binary(found, inputs)
     digest.update((found.node.sha256(k3s_files.BINARY) or "" if kept else found.pinned).encode())
     return digest.hexdigest()
-
-
-def _warn(ctx: Context, found: K3sFacts, inputs: Values) -> None:
-    """Say what is different from the configuration and stays so."""
-    installed, version = found.installed, str(inputs["version"])
-    newer = k3s_plan.order(installed) > k3s_plan.order(version)
-    if installed and newer and inputs.get("managedBy") != "plan":
-        ctx.warn(
-            f"k3s {installed} on {inputs['node']} is newer than {version} of the configuration; "
-            "nothing is downgraded: set k3s.version to what runs, or k3s.managedBy to plan"
-        )
-    older, wanted = k3s_plan.order(installed)[:2], k3s_plan.order(version)[:2]
-    skips = older and older[:1] == wanted[:1] and wanted[1] - older[1] > 1
-    if skips and not k3s_plan.keeps_binary(found, inputs):
-        ctx.warn(
-            f"going from k3s {installed} to {version} skips minor versions, "
-            "which Kubernetes does not support: go through each of them"
-        )
-    if k3s_plan.encrypts(found.node, inputs) != bool(inputs.get("secretsEncryption", True)):
-        have = "encrypted" if not inputs.get("secretsEncryption", True) else "not encrypted"
-        ctx.warn(
-            f"Secrets of the cluster on {inputs['node']} are {have} in its datastore, "
-            "and that cannot be changed afterwards: k3s.secretsEncryption is not followed"
-        )
-    etcd = found.node.file(k3s_files.places(inputs).databases[1]) is not None
-    if etcd and inputs.get("datastore") != "etcd":
-        ctx.warn(
-            f"the cluster on {inputs['node']} keeps its data in etcd and goes on doing so: "
-            "set k3s.datastore to etcd"
-        )

@@ -96,6 +96,13 @@ class Resource(abc.ABC, Generic[F]):
     def plan(self, facts: F, inputs: Values, state: Values) -> tuple[Change, ...]:
         """Decide what to change. Pure. Empty means up to date."""
 
+    def remarks(self, facts: F, inputs: Values) -> tuple[str, ...]:
+        """Return what differs from what is wanted and stays so, in sentences. Pure.
+
+        Said when what is wanted now is compared, not when an earlier run's wishes are read.
+        """
+        return ()
+
     @abc.abstractmethod
     def apply(
         self, ctx: Context, inputs: Values, facts: F, changes: tuple[Change, ...], state: Values

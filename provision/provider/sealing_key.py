@@ -120,14 +120,12 @@ class SealingKey(Resource[Facts]):
         remembered = keyring.load(str(state.get("keys") or ""))
         known = keyring.together(live, remembered, _given(str(inputs["keys"])))
         repo = ctx.github()
-        head = repo.head(inputs["branch"])
-        certificate = _certificate(repo, inputs["certificatePath"], head, known)
-        pull = None
-        if not certificate:
-            pull = flux_git.pending(ctx, inputs)
-            if pull is not None and not repo.snapshot(pull.head).sha(inputs["certificatePath"]):
-                pull = None
-        refuse_other_certificate(certificate, known, inputs["certificatePath"])
+        path = inputs["certificatePath"]
+        head, pull = flux_git.standing(ctx, inputs, lambda at: not repo.snapshot(at).sha(path))
+        certificate = _certificate(repo, path, head, known)
+        if pull is not None and not repo.snapshot(pull.head).sha(path):
+            pull = None
+        refuse_other_certificate(certificate, known, path)
         facts = Facts(
             known=tuple(known),
             installed=frozenset(installed),

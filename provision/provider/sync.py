@@ -69,12 +69,9 @@ class Sync(Resource[Facts]):
     def observe(self, ctx: Context, inputs: Values, state: Values) -> Observed[Facts]:
         """Look at the sync files in Git and at Flux' objects in the cluster."""
         repo = ctx.github()
-        head = repo.head(inputs["branch"])
+        head, pull = flux_git.standing(ctx, inputs, lambda at: bool(self._files(ctx, inputs, at)))
         files = self._files(ctx, inputs, head)
-        proposed = False
-        if files:
-            pull = flux_git.pending(ctx, inputs)
-            proposed = pull is not None and not self._files(ctx, inputs, pull.head)
+        proposed = bool(files) and pull is not None and not self._files(ctx, inputs, pull.head)
         view = flux_wait.View(source=None, kustomizations=(), deployments=())
         cluster_known = inputs["kubeconfig"] is not UNKNOWN
         if cluster_known:

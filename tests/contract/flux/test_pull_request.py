@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from provision import config, errors
@@ -27,9 +29,12 @@ class Context:
         self.warned.append(message)
 
 
+_numbers = itertools.count(1)
+
+
 @pytest.fixture
 def forge(forge_server):
-    made = forge_server.with_repository("protected")
+    made = forge_server.with_repository(f"protected-{next(_numbers)}")
     made.seed_repository({"README.md": "# home\n"})
     made.protect("main")
     return made
@@ -43,6 +48,26 @@ def ctx(forge):
     hub = repository.Repository.open(cfg, forge.token(), deadline=20)
     yield Context(hub)
     hub.close()
+
+
+def test_one_that_is_merged_meanwhile_is_seen(forge, ctx):
+    paths = flux_git.Paths.of(INPUTS["path"])
+    head = ctx.hub.head()
+
+    def lacks(commit: str) -> bool:
+        return ctx.hub.read_file(paths.components, commit) is None
+
+    assert flux_git.standing(ctx, INPUTS, lacks) == (head, None)
+    first = flux_git.publish(ctx, INPUTS, "Add components", {paths.components: "c: 1\n"})
+    assert flux_git.standing(ctx, INPUTS, lacks) == (head, first)
+    flux_git.publish(ctx, INPUTS, "Add sync", {paths.sync: "s: 1\n"})
+    assert len(ctx.warned) == 1, "a person is told of it once"
+    merged = forge.merge(first.number)
+    assert flux_git.standing(ctx, INPUTS, lacks) == (merged, None)
+    # What comes after that has a pull request of its own.
+    second = flux_git.publish(ctx, INPUTS, "Change sync", {paths.sync: "s: 2\n"})
+    assert second.number != first.number
+    assert second.url in ctx.warned[-1]
 
 
 def test_a_run_goes_on_when_its_pull_request_is_merged(forge, ctx):
