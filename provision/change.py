@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,3 +26,18 @@ class Change:
     action: Action
     summary: str
     diff: str = ""
+
+
+_PLAN = "elysium plan: "
+
+
+def dump(changes: Iterable[Change]) -> str:
+    """Return a plan as one line of text, for a provider that can only send log messages."""
+    return _PLAN + json.dumps([dataclasses.asdict(change) for change in changes])
+
+
+def load(text: str) -> tuple[Change, ...] | None:
+    """Return the plan that `dump` wrote, None for any other text."""
+    if not text.startswith(_PLAN):
+        return None
+    return tuple(Change(**one) for one in json.loads(text.removeprefix(_PLAN)))

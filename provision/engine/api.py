@@ -125,16 +125,25 @@ class Engine(Protocol):
 
 
 def open_engine(
-    kind: Kind, ref: StackRef, passphrase: Secret, providers: Providers, *, salt: str = ""
+    kind: Kind,
+    ref: StackRef,
+    passphrase: Secret,
+    providers: Providers,
+    *,
+    salt: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> Engine:
     """Return the engine `kind` for the stack `ref`. Contacts and writes nothing yet.
 
     `providers` makes the provider of a package name: one for each provider
     resource of a run, when it is first needed. `salt` is ``encryptionsalt`` of the stack's
     configuration (``v1:…``), used where the state has none; by default it is
-    read from ``Pulumi.<stack>.yaml``.
+    read from ``Pulumi.<stack>.yaml``. `environment` is for providers that run in processes of
+    their own.
     """
     name = "provision.engine.upstream" if kind == "upstream" else "provision.engine.embedded"
     module = importlib.import_module(name)
-    engine: Engine = module.open_stack(ref, passphrase, providers, salt=salt)
+    engine: Engine = module.open_stack(
+        ref, passphrase, providers, salt=salt, environment=environment or {}
+    )
     return engine

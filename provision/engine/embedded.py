@@ -30,6 +30,8 @@ from provision.engine import (
 from provision.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from provision.engine import run
 
 Waiting = queue.SimpleQueue[events.Event | None]
@@ -38,9 +40,15 @@ _KINDS = {"up": "update", "refresh": "refresh", "destroy": "destroy"}
 
 
 def open_stack(
-    ref: api.StackRef, passphrase: Secret, providers: api.Providers, *, salt: str = ""
+    ref: api.StackRef,
+    passphrase: Secret,
+    providers: api.Providers,
+    *,
+    salt: str = "",
+    environment: Mapping[str, str],
 ) -> EmbeddedEngine:
     """Return the engine for `ref`; see `api.open_engine`."""
+    del environment  # providers run in this process
     return EmbeddedEngine(ref, passphrase, providers, salt=salt)
 
 

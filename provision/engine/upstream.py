@@ -35,22 +35,34 @@ if TYPE_CHECKING:
 
 
 def open_stack(
-    ref: api.StackRef, passphrase: Secret, providers: api.Providers, *, salt: str = ""
+    ref: api.StackRef,
+    passphrase: Secret,
+    providers: api.Providers,
+    *,
+    salt: str = "",
+    environment: Mapping[str, str],
 ) -> UpstreamEngine:
     """Return the engine for `ref`; see `api.open_engine`."""
     plugins = upstream_workspace.plugin_paths(providers)
-    return UpstreamEngine(ref, passphrase, plugins, salt=salt)
+    return UpstreamEngine(ref, passphrase, plugins, salt=salt, environment=environment)
 
 
 class UpstreamEngine:
     """One stack. See `api.Engine`."""
 
     def __init__(
-        self, ref: api.StackRef, passphrase: Secret, plugins: dict[str, Path], *, salt: str = ""
+        self,
+        ref: api.StackRef,
+        passphrase: Secret,
+        plugins: dict[str, Path],
+        *,
+        salt: str = "",
+        environment: Mapping[str, str],
     ) -> None:
         self._ref = ref
         self._passphrase = passphrase
         self._salt = salt
+        self._environment = environment
         self.plugins = plugins
         """Folder of each package's plugin; a package without is looked for by the CLI."""
 
@@ -123,18 +135,22 @@ class UpstreamEngine:
         )
         waiting: queue.SimpleQueue[events.Event | None] = queue.SimpleQueue()
         translator = upstream_events.Translator(waiting.put, operation)
-        guarded = _Guarded(program or _nothing)
+        guarded = upstream_calls.Guarded(program or _nothing)
 
         def work(stack: automation.Stack, _: Any) -> dict[str, Any]:
             found = _run(stack, operation, options, translator, run_program=program is not None)
             return _exports(found, False)
 
+        def run() -> dict[str, Any]:
+            try:
+                return self._with_stack(guarded, work, options)
+            finally:
+                guarded.settle()
+
         outputs: dict[str, Any] = {}
         error: Exception | None = None
         try:
-            outputs = upstream_calls.pumped(
-                lambda: self._with_stack(guarded, work, options), waiting, on_event
-            )
+            outputs = upstream_calls.pumped(run, waiting, on_event)
         except errors.ElysiumError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - named below
@@ -184,7 +200,7 @@ class UpstreamEngine:
                 program=program,
                 opts=automation.LocalWorkspaceOptions(
                     work_dir=str(folder),
-                    env_vars=environment,
+                    env_vars={**environment, **self._environment},
                     secrets_provider="passphrase",
                     pulumi_command=cli,
                 ),
@@ -214,21 +230,6 @@ class UpstreamEngine:
             found = re.search(r"^encryptionsalt:\s*[\"']?(v1:[^\s\"']+)", text, re.MULTILINE)
             salt = found[1] if found else ""
         return crypter.derive(salt, self._passphrase)()
-
-
-class _Guarded:
-    """The program, its exception kept as it is: the CLI passes on only its text."""
-
-    def __init__(self, program: api.Program) -> None:
-        self._program = program
-        self.error: BaseException | None = None
-
-    def __call__(self) -> Any:
-        try:
-            return self._program()
-        except BaseException as error:
-            self.error = error
-            raise
 
 
 def _run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import queue
 import subprocess
 import threading
@@ -10,6 +12,40 @@ from typing import Any
 
 from provision import errors
 from provision.engine import api, events, interrupts, upstream_events
+
+
+class Guarded:
+    """The program, its exception kept as it is: the CLI passes on only its text."""
+
+    def __init__(self, program: api.Program) -> None:
+        self._program = program
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.error: BaseException | None = None
+
+    def __call__(self) -> Any:
+        """Run the program."""
+        with contextlib.suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
+        try:
+            return self._program()
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def settle(self) -> None:
+        """Finish what is left in the event loop that the SDK ran the program in.
+
+        Its tasks call `sys.exit` when the CLI has ended before them, and the SDK then leaves
+        the loop open with the others in it (its automation/_server.py).
+        """
+        loop = self._loop
+        if loop is None or loop.is_closed() or loop.is_running():
+            return
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+            with contextlib.suppress(Exception, asyncio.CancelledError, SystemExit):
+                loop.run_until_complete(task)
+        loop.close()
 
 
 def pumped(

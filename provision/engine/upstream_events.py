@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from provision import errors
+from provision import change, errors
 from provision.engine import events, paths, urns, values
 
 _OPS: Final[dict[str, events.Op]] = {
@@ -46,6 +47,8 @@ class Translator:
         self._operation = operation
         self._began: dict[str, float] = {}
         self._planned: set[tuple[str, str]] = set()
+        self._changes: dict[str, tuple[change.Change, ...]] = {}
+        self._held: dict[str, events.ResourcePlanned] = {}
         self.counts: Counter[str] = Counter()
         self.errors: list[str] = []
         self.failed: list[str] = []
@@ -70,7 +73,9 @@ class Translator:
         if op == "same" and self._operation == "destroy":
             return
         shown: events.Op = "replace" if op == "create-replacement" else op
-        self._plan(metadata, shown)
+        # The plan of a creation is told while it is previewed, so after this.
+        creates = op in ("create", "create-replacement") and _is_custom(metadata)
+        self._plan(metadata, shown, hold=planning and creates)
         if not planning and op in _TOUCHING and _is_custom(metadata):
             self._began[metadata.urn] = time.monotonic()
             self._emit(events.ResourceStarted(urn=metadata.urn, op=op))
@@ -79,6 +84,7 @@ class Translator:
         op = _OPS.get(str(getattr(metadata.op, "value", metadata.op)))
         if op is None or _is_default(metadata):
             return
+        self._release(metadata.urn)
         if self._operation == "refresh":
             self._plan(metadata, _READ.get(op, "same"))
             return
@@ -87,25 +93,32 @@ class Translator:
             seconds = time.monotonic() - began
             self._emit(events.ResourceDone(urn=metadata.urn, op=op, seconds=seconds))
 
-    def _plan(self, metadata: Any, op: events.Op) -> None:
+    def _plan(self, metadata: Any, op: events.Op, *, hold: bool = False) -> None:
         # A step that failed, or was refreshed first, is announced once more.
         if (metadata.urn, op) in self._planned:
             return
         self._planned.add((metadata.urn, op))
         self.counts[op] += 1
         state = metadata.new or metadata.old
-        self._emit(
-            events.ResourcePlanned(
-                urn=metadata.urn,
-                type=metadata.type,
-                name=urns.name_of(metadata.urn),
-                parent=(state.parent or "") if state else "",
-                op=op,
-                diffs=_diffs(metadata),
-            )
+        planned = events.ResourcePlanned(
+            urn=metadata.urn,
+            type=metadata.type,
+            name=urns.name_of(metadata.urn),
+            parent=(state.parent or "") if state else "",
+            op=op,
+            diffs=_diffs(metadata),
         )
+        self._held[metadata.urn] = planned
+        if not hold:
+            self._release(metadata.urn)
+
+    def _release(self, urn: str) -> None:
+        planned = self._held.pop(urn, None)
+        if planned is not None:
+            self._emit(dataclasses.replace(planned, changes=self._changes.pop(urn, ())))
 
     def _failed(self, metadata: Any) -> None:
+        self._release(metadata.urn)
         op = _OPS.get(str(getattr(metadata.op, "value", metadata.op)), "update")
         words = [text for text in self.errors if text]
         error = errors.StackError(
@@ -121,6 +134,10 @@ class Translator:
         severity = str(found.severity)
         urn = str(found.urn or "")
         if not text or severity == "debug":
+            return
+        plan = change.load(text)
+        if plan is not None:
+            self._changes[urn] = plan
             return
         if severity == "error":
             self.errors.append(text)

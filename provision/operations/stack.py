@@ -54,7 +54,13 @@ class Stack:
             return provider.KubernetesProvider(engine.notify)
 
         providers: api.Providers = {"elysium": elysium, "kubernetes": kubernetes}
-        engine = api.open_engine(self.kind, self.ref, self.passphrase, providers)
+        engine = api.open_engine(
+            self.kind,
+            self.ref,
+            self.passphrase,
+            providers,
+            environment=self.live.environment(),
+        )
         return engine
 
 

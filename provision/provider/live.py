@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ _HEARD: contextvars.ContextVar[progress.Progress] = contextvars.ContextVar(
 )
 """Who hears what GitHub's one connection says: the resource at work in this context."""
 
+_PINS, _KEEP_DATA = "ELYSIUM_PINS_FILE", "ELYSIUM_KEEP_DATA"
+
 Listener = Callable[[str, str], None]
 """Called with ("info" or "warning", one sentence)."""
 
@@ -32,8 +34,8 @@ class Live:
     """Opens what the configuration describes; closes all of it at the end.
 
     In this process the CLI makes it with the stack's configuration. In the
-    upstream engine's plugin process it starts empty and `configure` brings the
-    settings that the provider resource carries.
+    upstream engine's plugin process it starts with what the environment says, and
+    `configure` brings the settings that the provider resource carries.
     """
 
     def __init__(self, cfg: config.Config | None = None, *, pins: Path | None = None) -> None:
@@ -45,6 +47,19 @@ class Live:
         self._kube: dict[str, KubeClient] = {}
         self._github: Repository | None = None
         self._artifacts: ArtifactStore | None = None
+
+    @classmethod
+    def of_environment(cls, environ: Mapping[str, str]) -> Live:
+        """Return what `environment` described, in the provider's own process."""
+        pins = environ.get(_PINS)
+        made = cls(pins=Path(pins) if pins else None)
+        made.keep_data = bool(environ.get(_KEEP_DATA))
+        return made
+
+    def environment(self) -> dict[str, str]:
+        """Return what a provider in a process of its own must know and no state is to hold."""
+        found = {_PINS: str(self._pins)} if self._pins is not None else {}
+        return found | ({_KEEP_DATA: "1"} if self.keep_data else {})
 
     def configure(self, settings: str) -> None:
         """Take `settings` (`settings.dump`), unless the caller already gave a configuration."""

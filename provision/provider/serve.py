@@ -8,17 +8,20 @@ are and sends progress to the engine's log.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import grpc
 import grpc.aio
+from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental import server
 from pulumi.runtime import proto
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2_grpc
 
 import provision
+from provision import change
 from provision.provider import elysium, live
 
 _METHODS = ("Check", "Diff", "Create", "Update", "Delete", "Read", "CheckConfig", "Configure")
@@ -53,6 +56,31 @@ for _name in _METHODS:
     setattr(Servicer, _name, _plainly(_name))
 
 
+class Provider(elysium.ElysiumProvider):
+    """Sends its plans along as messages: the protocol has no place for them."""
+
+    def __init__(self, credentials: elysium.Credentials, notify: elysium.Notify) -> None:
+        super().__init__(credentials, notify)
+        self._say = notify
+
+    async def diff(self, request: protocol.DiffRequest) -> protocol.DiffResponse:
+        """Plan, and tell the plan."""
+        answer = await super().diff(request)
+        await self._tell(request.urn, answer)
+        return answer
+
+    async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
+        """Create, or preview that and tell the plan."""
+        answer = await super().create(request)
+        await self._tell(request.urn, answer)
+        return answer
+
+    async def _tell(self, urn: str, answer: Any) -> None:
+        planned = getattr(answer, "planned", ())
+        if planned:
+            await asyncio.to_thread(self._say, urn, "info", change.dump(planned))
+
+
 class _EngineLog:
     """Sends a resource's progress to the engine that launched us."""
 
@@ -67,7 +95,7 @@ class _EngineLog:
 
 
 async def _serve(engine_address: str) -> None:
-    provider = elysium.ElysiumProvider(live.Live(), _EngineLog(engine_address))
+    provider = Provider(live.Live.of_environment(os.environ), _EngineLog(engine_address))
     grpc_server = grpc.aio.server(options=server._GRPC_CHANNEL_OPTIONS)  # pyright: ignore
     servicer = Servicer([], provision.__version__, provider, engine_address)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, grpc_server)

@@ -12,6 +12,7 @@ import pytest
 
 from provision import crypter, errors
 from provision.engine import api, upstream_workspace
+from provision.provider import live
 from provision.secret import Secret
 
 PASSPHRASE = "passphrase-canary-77"
@@ -121,6 +122,25 @@ def test_project_file(fake: Fake, tmp_path: Path) -> None:
     project = json.loads(fake.calls()[0]["files"]["Pulumi.yaml"][0])
     assert project["name"] == "proj"
     assert project["backend"]["url"] == f"file://{tmp_path}/state"
+
+
+def test_what_only_this_run_knows_reaches_providers_by_the_environment(
+    fake: Fake, tmp_path: Path
+) -> None:
+    fake.install()
+    here = live.Live(pins=tmp_path / "pins.json")
+    here.keep_data = True
+    ref = api.StackRef(root=tmp_path, project="proj", stack="dev", backend="file://./state")
+    engine = api.open_engine(
+        "upstream", ref, Secret(PASSPHRASE), {}, environment=here.environment()
+    )
+    with pytest.raises(errors.StackError):
+        engine.destroy(None, options=api.Options(), on_event=lambda _: None)
+    for call in fake.calls():
+        there = live.Live.of_environment(call["env"])
+        assert there.keep_data
+        assert there.environment() == here.environment()
+    assert not live.Live.of_environment({}).keep_data
 
 
 def test_plugins_of_this_installation_are_found() -> None:

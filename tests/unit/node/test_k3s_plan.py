@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import pathlib
+import types
 from typing import Any
 
 import pytest
 import ruamel.yaml
+from pulumi.provider.experimental import provider as protocol
 
+from provision import change
 from provision.host import facts
-from provision.provider import k3s_files, k3s_plan, k3s_server
+from provision.provider import (
+    elysium,
+    k3s_files,
+    k3s_plan,
+    k3s_server,
+    resource,
+    serve,
+    values,
+)
 from tests.support import k3snode
 
 CASES: list[dict[str, Any]] = ruamel.yaml.YAML(typ="safe", pure=True).load(
@@ -172,3 +184,69 @@ def test_the_unit_watches_all_that_decides_a_restart():
     for one in k3s_files.wanted_files(inputs, encrypt=True):
         if one.path not in (k3s_files.KILLALL, k3s_files.UNINSTALL):
             assert one.path in unit
+
+
+NEWER, OLDER = "v1.36.3+k3s1", "v1.36.2+k3s1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "node", "words"),
+    [
+        ({}, {}, ()),
+        ({"version": OLDER}, {"version": NEWER}, ("newer than v1.36.2+k3s1", "nothing is down")),
+        ({"version": OLDER, "managedBy": "plan"}, {"version": NEWER}, ()),
+        ({"version": NEWER}, {"version": "v1.34.1+k3s1"}, ("skips minor versions",)),
+        ({"version": NEWER, "managedBy": "plan"}, {"version": "v1.34.1+k3s1"}, ()),
+        ({"secretsEncryption": False}, {}, ("are encrypted in its datastore",)),
+    ],
+)
+def test_what_stays_different_is_said(
+    changes: dict[str, Any], node: dict[str, Any], words: tuple[str, ...]
+):
+    found = k3snode.k3s_node(k3snode.k3s_inputs(), **node)
+    said = k3s_plan.remarks(found, k3snode.k3s_inputs(**changes))
+    assert len(said) == (1 if words else 0)
+    assert all(word in said[0] for word in words)
+
+
+def test_it_is_said_once_and_of_what_is_wanted_now(monkeypatch: pytest.MonkeyPatch):
+    # A run reads with the wishes of the one before, then compares with those of now.
+    found = k3snode.k3s_node(k3snode.k3s_inputs(), version=NEWER)
+    observed = resource.Observed(exists=True, facts=found)
+    monkeypatch.setattr(k3s_server.K3sServer, "observe", lambda *_: observed)
+    heard: list[tuple[str, str, str]] = []
+    credentials: Any = types.SimpleNamespace(bind=lambda notify: None)
+    provider = elysium.ElysiumProvider(credentials, lambda *said: heard.append(said))
+
+    def now(**changes: Any) -> Any:
+        return values.property_map(k3snode.k3s_inputs(**changes), frozenset())
+
+    urn, older = f"urn:pulumi:kyrion::elysium::{k3s_server.K3sServer.type}::k3s", {"version": OLDER}
+    ask: dict[str, Any] = {"urn": urn, "resource_id": "kyrion", "ignore_changes": []}
+    before = now(**older)
+    read = protocol.ReadRequest(urn=urn, resource_id="kyrion", properties=before, inputs=before)
+    asyncio.run(provider.read(read))
+    assert heard == []
+    for _ in range(2):
+        diff = protocol.DiffRequest(**ask, old_state=before, new_inputs=now(**older))
+        asyncio.run(provider.diff(diff))
+    assert [(urn, "warning")] == [each[:2] for each in heard]
+    owned = now(**older, managedBy="plan")
+    asyncio.run(provider.diff(protocol.DiffRequest(**ask, old_state=before, new_inputs=owned)))
+    assert len(heard) == 1
+
+
+def test_in_a_process_of_its_own_the_provider_tells_its_plan(monkeypatch: pytest.MonkeyPatch):
+    inputs = k3snode.k3s_inputs()
+    observed = resource.Observed(exists=True, facts=bare(inputs))
+    monkeypatch.setattr(k3s_server.K3sServer, "observe", lambda *_: observed)
+    heard: list[tuple[str, str, str]] = []
+    credentials: Any = types.SimpleNamespace(bind=lambda notify: None)
+    provider = serve.Provider(credentials, lambda *said: heard.append(said))
+    urn = f"urn:pulumi:kyrion::elysium::{k3s_server.K3sServer.type}::k3s"
+    wanted = values.property_map(inputs, frozenset())
+    asyncio.run(provider.diff(protocol.DiffRequest(urn, "kyrion", wanted, wanted, [])))
+    asyncio.run(provider.create(protocol.CreateRequest(urn, wanted, 0, preview=True)))
+    planned = k3s_plan.plan(observed.facts, inputs)
+    assert planned
+    assert [change.load(text) for _, _, text in heard] == [planned, planned]
