@@ -99,7 +99,7 @@ def _nodes(new: NewStack) -> str:
     pinned = (
         f"hostKey: {scalar(new.host_key)}"
         if new.host_key
-        else "# hostKey: ssh-ed25519 AAAA…   # not pinned yet: the first connection asks"
+        else "# hostKey: ssh-ed25519 AAAA…   # needed before anything connects"
     )
     return f"""\
   # The machine that becomes the cluster. A list, so that more can join one day.
@@ -111,12 +111,14 @@ def _nodes(new: NewStack) -> str:
       # Who the machine must prove to be. A changed key is refused.
       {pinned}
       {identity}
-      # If its sudo asks for a password:
-      #   elysium config set --secret nodes[0].sudoPassword
+      # If its sudo asks for a password, or the login itself does:
+      #   elysium config set --secret 'nodes[0].sudoPassword'
+      #   elysium config set --secret 'nodes[0].password'
       # If it is reached through another SSH server:
       # jump:
       #   host: gate.example.org
       #   user: me
+      #   hostKey: ssh-ed25519 AAAA…
 """
 
 

@@ -179,7 +179,8 @@ class Api:
             if wait is None or wait >= left:
                 return False
             tries += 1
-            self.say(f"GitHub: {_reason(error)}; asking again in {wait:.0f} s")
+            when = f"in {wait:.0f} s" if wait >= 1 else "at once"
+            self.say(f"GitHub: {_reason(error)}; asking again {when}")
             return wait
 
         try:

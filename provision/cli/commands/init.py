@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from provision.cli import lazy
 from provision.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from provision import config_file
 
 
 @click.command(
@@ -74,10 +77,27 @@ def init(called: Settings, yes: bool, **given: Any) -> None:
             f"The passphrase that encrypts the cluster's secrets is in {kept_in}.\n"
             "Keep a copy of it elsewhere: without it, the state cannot be opened."
         )
+    for lacking in _lacking(encrypted):
+        called.terminal.say(lacking)
     where = "" if root == Path.cwd() else f" -C {root}"
     called.terminal.say(
         f"Look through {stack_path.name}, then:\n  elysium preview{where}\n  elysium up{where}"
     )
+
+
+def _lacking(new: config_file.NewStack) -> list[str]:
+    """Return what is to be given before the first ``up``, in sentences."""
+    found: list[str] = []
+    if not os.environ.get("GITHUB_TOKEN") and not os.environ.get("GH_TOKEN"):
+        found.append(
+            "It needs a token for GitHub: export GITHUB_TOKEN=…, or gh auth login,"
+            " or elysium config set --secret github.token"
+        )
+    if new.media is not None and not new.media.key:
+        found.append(
+            "It needs the media library's key: elysium config set --secret media.remote.key"
+        )
+    return found
 
 
 def _root(called: Settings) -> Path:

@@ -43,6 +43,8 @@ def output(called: Settings, name: str | None, show_secrets: bool) -> None:
     if called.json:
         put(json.dumps(plain(values if name is None else values[name]), ensure_ascii=False))
         return
+    if not chosen:
+        called.terminal.say("There is nothing yet: elysium up makes it.")
     for key, value in chosen.items():
         put(_text(value) if name is not None else f"{key}: {_text(value)}")
 
