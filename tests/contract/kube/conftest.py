@@ -12,6 +12,8 @@ from types import ModuleType
 import pytest
 
 from provision.kube.client import KubeClient
+from provision.kube.provider import KubernetesProvider
+from tests.support import kubedriver
 
 
 def _support(name: str) -> ModuleType:
@@ -39,6 +41,11 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
 def client(apiserver) -> Iterator[KubeClient]:
     with KubeClient.from_kubeconfig(apiserver.kubeconfig) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def provider(apiserver) -> KubernetesProvider:
+    return kubedriver.configured(apiserver.kubeconfig)
 
 
 @pytest.fixture
