@@ -41,7 +41,7 @@ sandbox-parts: setup ## Build the sandbox's parts once, into the cache
 	$(BIN)/elysium sandbox build
 
 contract: setup sandbox-parts ## Against real sshd, git, API server, FUSE
-	$(BIN)/pytest -q tests/contract
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
 
 integration: setup ## The engine with the real SDK, and against recordings of upstream's
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
@@ -71,7 +71,7 @@ age: # the other program that opens our backups
 test: age check sandbox-parts ## Everything
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
-	$(BIN)/pytest -q tests/contract
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
 	$(BIN)/pytest -q -m slice tests/faults
 	$(BIN)/pytest -q tests/e2e
 	$(BIN)/pytest -q tests/e2e_coldstart/test_1_three_deadlocks.py
