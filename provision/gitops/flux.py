@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -211,6 +212,56 @@ def _substituted(
             return doc
     if not _has_dollar(doc.obj):
         return doc
+    try:
+        obj = _by_leaf(doc.obj, values)
+    except _EntangledError:
+        return _as_text(one, doc, values, problems)
+    return documents.Document(obj=obj, file=doc.file, line=doc.line)
+
+
+class _EntangledError(Exception):
+    """An expression whose result depends on more than the text it is in."""
+
+
+_SIMPLE: Final = re.compile(r"(?:[\w./:@-]|\$\{[A-Za-z_]\w*\})+", re.ASCII)
+_NAME: Final = re.compile(r"\$\{([A-Za-z_]\w*)\}", re.ASCII)
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9](?:[\w./:@-]*[\w./@-])?", re.ASCII)
+
+
+def _by_leaf(value: Any, values: Mapping[str, str]) -> Any:
+    """Return `value` substituted text by text: what `_as_text` returns, where that is certain.
+
+    A text of such characters is a plain scalar, before and after, and no
+    expression goes beyond it. Raises `_EntangledError` for anything else.
+    """
+    if isinstance(value, str):
+        if "$" not in value:
+            return value
+        if not _SIMPLE.fullmatch(value) or value[0] in "-:@" or value[-1] == ":":
+            raise _EntangledError
+        made = _NAME.sub(lambda found: values.get(found.group(1), ""), value)
+        if not _HARMLESS.fullmatch(made):
+            raise _EntangledError
+        return documents.plain(made)
+    if isinstance(value, dict):
+        found: dict[Any, Any] = {}
+        for key, item in value.items():
+            if isinstance(key, str) and "$" in key:
+                raise _EntangledError
+            found[key] = _by_leaf(item, values)
+        return found
+    if isinstance(value, list):
+        return [_by_leaf(item, values) for item in value]
+    return value
+
+
+def _as_text(
+    one: Kustomization,
+    doc: documents.Document,
+    values: Mapping[str, str],
+    problems: list[errors.Problem],
+) -> documents.Document:
+    """Return `doc` substituted as Flux does it: in its YAML, whatever that makes of it."""
     text = documents.dump_plain(doc.obj)
     try:
         loaded = documents.load_all(substitute.evaluate(text, values.get))

@@ -124,13 +124,33 @@ def visible(files: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str
         if name == FILE:
             patterns += parse(files[path], tuple(folder.split("/")) if folder else ())
     patterns += parse("\n".join(more))
-    by_last = patterns[::-1]
-    return {path: content for path, content in files.items() if not _ignored(path, by_last)}
+    ignored = _Ignored(patterns)
+    return {path: content for path, content in files.items() if not ignored(path)}
 
 
-def _ignored(path: str, by_last: list[Pattern]) -> bool:
-    parts = tuple(path.split("/"))
-    for pattern in by_last:
-        if pattern.matches(parts):
-            return not pattern.include
-    return False
+class _Ignored:
+    """Whether a path is ignored. Patterns of a bare name are asked once a name, not once a path."""
+
+    def __init__(self, patterns: list[Pattern]) -> None:
+        self._all = patterns[::-1]
+        self._bare = [p.parts[0] for p in patterns if _is_bare(p)]
+        self._others = [p for p in self._all if not _is_bare(p)]
+        self._met: dict[str, bool] = {}
+
+    def __call__(self, path: str) -> bool:
+        parts = tuple(path.split("/"))
+        by_last = self._all if any(map(self._meets, parts)) else self._others
+        for pattern in by_last:
+            if pattern.matches(parts):
+                return not pattern.include
+        return False
+
+    def _meets(self, name: str) -> bool:
+        met = self._met.get(name)
+        if met is None:
+            met = self._met[name] = any(_match(bare, name) for bare in self._bare)
+        return met
+
+
+def _is_bare(pattern: Pattern) -> bool:
+    return not pattern.domain and len(pattern.parts) == 1

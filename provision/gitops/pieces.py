@@ -6,20 +6,23 @@ in groups. What does go across is looked for: names that a generator or a
 prefix changes, accounts and services whose namespace is changed where they are
 referred to. Resources that may be tied so stay in one group; words are
 compared, so that some stay together without need and none is torn apart.
+
+Many resources may give away the same name (an app copied with a prefix of its
+own). kustomize looks for the meaning of a name first among what has the same
+prefix, so that each copy means its own (`nameref` of sigs.k8s.io/kustomize/api,
+`selectReferral`); `leaves.Leaf.copy` says where that is certain.
 """
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, Final
 
-from provision.gitops import layout
+from provision.gitops import leaves
 from provision.gitops.tree import Tree
 
-FILES_IN_A_PIECE: Final = 250
+FILES_IN_A_PIECE: Final = 100
 _INDEPENDENT: Final = frozenset(
     [
         "apiVersion",
@@ -35,29 +38,11 @@ _INDEPENDENT: Final = frozenset(
         "resources",
     ]
 )
-_PURE: Final = frozenset(["apiVersion", "kind", "metadata", "resources"])
-# Loose on purpose (flow style, JSON, items of a List): what is found without need
-# only keeps resources together.
-_NAME: Final = re.compile(r"\bname[\"']?[ \t]*:[ \t]*[\"']?([\w.-]+)")
-_WORD: Final = re.compile(r"[\w.-]+")
-_KIND: Final = r"\bkind[\"']?[ \t]*:[ \t]*[\"']?"
-_BINDING: Final = re.compile(_KIND + r"(?:Cluster)?RoleBinding\b")
+_BINDING: Final = re.compile(leaves.KIND + r"(?:Cluster)?RoleBinding\b")
 _CALLER: Final = re.compile(
-    _KIND + r"(?:\w*WebhookConfiguration|APIService|CustomResourceDefinition)\b"
+    leaves.KIND + r"(?:\w*WebhookConfiguration|APIService|CustomResourceDefinition)\b"
 )
-_ACCOUNT: Final = re.compile(_KIND + r"ServiceAccount\b")
-_SERVICE: Final = re.compile(_KIND + r"Service\b")
-
-
-@dataclass(kw_only=True)
-class _Leaf:
-    """A resource entry, not cut further: the files of its build and names it gives away."""
-
-    entry: str
-    files: list[str]
-    renamed: set[str] = field(default_factory=set[str])
-    accounts: set[str] = field(default_factory=set[str])
-    services: set[str] = field(default_factory=set[str])
+_WORD: Final = re.compile(r"[\w.-]+")
 
 
 def cut(tree: Tree, folder: str, content: Mapping[str, Any]) -> list[list[str]]:
@@ -71,12 +56,12 @@ def cut(tree: Tree, folder: str, content: Mapping[str, Any]) -> list[list[str]]:
     entries = [*(content.get("resources") or ()), *(content.get("bases") or ())]
     if len(tree.files) <= FILES_IN_A_PIECE or not all(isinstance(e, str) for e in entries):
         return []
-    leaves = [leaf for entry in entries for leaf in _leaves(tree, folder, entry, frozenset())]
-    if sum(len(leaf.files) for leaf in leaves) <= FILES_IN_A_PIECE:
+    found = [leaf for entry in entries for leaf in leaves.of(tree, folder, entry, frozenset())]
+    if sum(len(leaf.files) for leaf in found) <= FILES_IN_A_PIECE:
         return []
-    for leaf in leaves:
-        _learn(tree, leaf)
-    return _grouped([[leaves[i] for i in tied] for tied in _tied(tree, leaves)])
+    for leaf in found:
+        leaves.learn(tree, leaf)
+    return _grouped([[found[i] for i in tied] for tied in _tied(tree, found)])
 
 
 def _patches_select(patches: Any) -> bool:
@@ -90,85 +75,110 @@ def _patches_select(patches: Any) -> bool:
     )
 
 
-def _leaves(tree: Tree, folder: str, entry: str, above: frozenset[str]) -> Iterable[_Leaf]:
-    target = posixpath.normpath(posixpath.join(folder, entry)).strip("/")
-    name = "" if target in tree.files else tree.kustomization(target)
-    if name and name not in above:
-        content = layout.read(tree, name, [])
-        if content and not set(content) - _PURE:
-            for inner in content.get("resources") or ():
-                deeper = posixpath.normpath(posixpath.join(entry, str(inner)))
-                yield from _leaves(tree, folder, deeper, above | {name})
-            return
-    files = [target] if target in tree.files else layout.walk(tree, target, check=False).files
-    yield _Leaf(entry=entry, files=files)
+class _Sets:
+    """Indexes in sets that grow together."""
 
+    def __init__(self, size: int) -> None:
+        self._parent = list(range(size))
 
-def _learn(tree: Tree, leaf: _Leaf) -> None:
-    """Note which names of `leaf` others might mean in a way that the build changes."""
-    for path in leaf.files:
-        text = tree.files[path]
-        if path == tree.kustomization(posixpath.dirname(path)):
-            content = layout.read(tree, path, [])
-            for key in ("configMapGenerator", "secretGenerator"):
-                for item in content.get(key) or ():
-                    leaf.renamed.add(str(item.get("name")))
-            if {"namePrefix", "nameSuffix"} & set(content):
-                leaf.renamed |= {n for p in leaf.files for n in _NAME.findall(tree.files[p])}
-        if _ACCOUNT.search(text):
-            leaf.accounts |= set(_NAME.findall(text))
-        if _SERVICE.search(text):
-            leaf.services |= set(_NAME.findall(text))
-
-
-def _tied(tree: Tree, leaves: list[_Leaf]) -> list[list[int]]:
-    """Return the indexes of `leaves` in sets that must be built together."""
-    parent = list(range(len(leaves)))
-
-    def top(i: int) -> int:
+    def top(self, i: int) -> int:
+        parent = self._parent
         while parent[i] != i:
             parent[i] = parent[parent[i]]
             i = parent[i]
         return i
 
-    renamed, accounts, services = (_owners(leaves, kind) for kind in _GIVEN)
-    for i, leaf in enumerate(leaves):
+    def join(self, i: int, j: int) -> None:
+        self._parent[self.top(i)] = self.top(j)
+
+
+def _tied(tree: Tree, all_: list[leaves.Leaf]) -> list[list[int]]:
+    """Return the indexes of `all_` in sets that must be built together."""
+    sets = _Sets(len(all_))
+    owned = {kind: _owners(all_, kind) for kind in _GIVEN}
+    joined: set[tuple[str, str]] = set()
+
+    def tie(i: int, kind: str, word: str) -> None:
+        """Tie `i`, which means `word`, to all that give it away."""
+        owners = owned[kind][word]
+        if (kind, word) not in joined:
+            joined.add((kind, word))
+            for owner in owners:
+                sets.join(owner, owners[0])
+        sets.join(i, owners[0])
+
+    copies = _Copies(all_, owned)
+    for i, leaf in enumerate(all_):
         for path in leaf.files:
             text = tree.files[path]
-            words = set(_WORD.findall(text)) if renamed or accounts or services else set[str]()
-            meant = [renamed[w] for w in words & renamed.keys()]
+            words = set(_WORD.findall(text)) if any(owned.values()) else set[str]()
+            kinds = ["renamed"]
             if _BINDING.search(text):
-                meant += [accounts[w] for w in words & accounts.keys()]
-            if _CALLER.search(text):
-                meant += [services[w] for w in words & services.keys()]
-            for owners in meant:
-                for owner in owners:
-                    parent[top(i)] = top(owner)
-    sets: dict[int, list[int]] = {}
-    for i in range(len(leaves)):
-        sets.setdefault(top(i), []).append(i)
-    return list(sets.values())
+                kinds.append("accounts")
+            calls = _CALLER.search(text) is not None
+            if calls:
+                kinds.append("services")
+            for kind in kinds:
+                for word in words & owned[kind].keys():
+                    own = None if calls else copies.own(i, kind, word)
+                    if own is None:
+                        tie(i, kind, word)
+                    else:
+                        sets.join(i, own)
+    found: dict[int, list[int]] = {}
+    for i in range(len(all_)):
+        found.setdefault(sets.top(i), []).append(i)
+    return list(found.values())
+
+
+class _Copies:
+    """Names that many copies give away, each of which means its own."""
+
+    def __init__(
+        self, all_: list[leaves.Leaf], owned: Mapping[str, Mapping[str, list[int]]]
+    ) -> None:
+        self._all = all_
+        self._owned = owned
+        self._known: dict[tuple[str, str], dict[int, int]] = {}
+
+    def own(self, i: int, kind: str, word: str) -> int | None:
+        """Return the leaf that stands for all that `i` can mean by `word`; None when unsure."""
+        if (kind, word) not in self._known:
+            self._known[kind, word] = self._told_apart(word, self._owned[kind][word])
+        return self._known[kind, word].get(i)
+
+    def _told_apart(self, word: str, owners: list[int]) -> dict[int, int]:
+        """Return, for each of `owners`, the first one with the same prefix, or suffix."""
+        kinds = [self._all[i].defined.get(word) for i in owners]
+        if not all(one and one == kinds[0] for one in kinds):
+            return {}
+        for part in (0, 1):
+            affixes = [self._all[i].copy[part] for i in owners]
+            if all(affixes):
+                first: dict[str, int] = {}
+                return {i: first.setdefault(a, i) for i, a in zip(owners, affixes, strict=True)}
+        return {}
 
 
 _GIVEN: Final = ("renamed", "accounts", "services")
 
 
-def _owners(leaves: list[_Leaf], kind: str) -> dict[str, list[int]]:
+def _owners(all_: list[leaves.Leaf], kind: str) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
-    for i, leaf in enumerate(leaves):
+    for i, leaf in enumerate(all_):
         for name in getattr(leaf, kind):
             found.setdefault(name, []).append(i)
     return found
 
 
-def _grouped(tied: list[list[_Leaf]]) -> list[list[str]]:
+def _grouped(tied: list[list[leaves.Leaf]]) -> list[list[str]]:
     groups: list[list[str]] = []
     room = 0
-    for leaves in tied:
-        weight = sum(len(leaf.files) for leaf in leaves)
+    for together in tied:
+        weight = sum(len(leaf.files) for leaf in together)
         if weight > room:
             groups.append([])
             room = FILES_IN_A_PIECE
-        groups[-1] += [leaf.entry for leaf in leaves]
+        groups[-1] += [leaf.entry for leaf in together]
         room -= weight
     return groups

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -11,42 +12,89 @@ from pathlib import Path
 from provision.gitops import preparation, sealing
 from provision.gitops.tree import Tree
 from tests.bench import figures
-from tests.support import elysiumrepo
+from tests.support import coldstarts, elysiumrepo
 
 SIZES = (60, 600, 6000)
 WHAT = "cold-start analysis"
-_APP = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: app{n}}}
+APPS_IN_A_KUSTOMIZATION = 10
+_RELEASE = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata:
+  name: app{n}
 spec:
-  selector: {{matchLabels: {{app: app{n}}}}}
-  template:
-    metadata: {{labels: {{app: app{n}}}}}
+  interval: 1h
+  chart:
     spec:
-      containers:
-        - name: web
-          image: registry.example/app{n}:1
-          env: [{{name: HOST, value: "${{DOMAIN}}"}}]
+      chart: onechart
+      sourceRef: {{kind: HelmRepository, name: onechart, namespace: flux-system}}
+  valuesFrom:
+    - kind: ConfigMap
+      name: app{n}-values
+"""
+_VALUES = """\
+image:
+  repository: registry.example/app{n}
+  tag: "1.0.{n}"
+vars:
+  TZ: ${{TZ}}
+  PUBLIC_URL: https://app{n}.${{DOMAIN}}
+ingress:
+  host: app{n}.${{DOMAIN}}
+resources:
+  limits: {{cpu: 500m, memory: 256Mi}}
+"""
+_BASE = """\
+resources:
+  - release.yaml
+configMapGenerator:
+  - name: app{n}-values
+    files:
+      - values.yaml
+configurations:
+  - kustomizeconfig.yaml
+"""
+_NAMES = """\
+nameReference:
+  - kind: ConfigMap
+    version: v1
+    fieldSpecs:
+      - path: spec/valuesFrom/name
+        kind: HelmRelease
 """
 
 
 def files(key: sealing.SealingKey, size: int) -> dict[str, str]:
-    """Return the deadlocked repository with so many applications that it has `size` files."""
-    found = elysiumrepo.deadlocked(key)
-    listed = ["namespace.yaml", "../base/web"]
-    number = 0
-    while len(found) + 3 <= size:
-        folder = f"apps/base/app{number}"
-        found[f"{folder}/kustomization.yaml"] = "resources: [web.yaml, map.yaml]\n"
-        found[f"{folder}/web.yaml"] = _APP.format(n=number)
-        found[f"{folder}/map.yaml"] = (
-            f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: app{number}}}\n"
-            "data: {zone: '${TZ}'}\n"
+    """Return the deadlocked repository with so many applications that it has `size` files.
+
+    An application is a release of the generic chart with values of its own;
+    ten of them are a Flux Kustomization with a namespace of its own.
+    """
+    found = elysiumrepo.deadlocked(key, root=False)
+    found["clusters/kyrion/chart.yaml"] = coldstarts.SOURCES.format(name="onechart")
+    area = number = 0
+    while len(found) + 7 <= size:
+        path = f"apps/areas/area{area}"
+        found[f"clusters/kyrion/area{area}.yaml"] = elysiumrepo.kustomization(
+            f"area{area}",
+            f"./{path}",
+            wait=False,
+            more=elysiumrepo.depends("infra-configs") + elysiumrepo.SUBSTITUTE,
         )
-        listed.append(f"../base/app{number}")
-        number += 1
-    found["apps/kyrion/kustomization.yaml"] = elysiumrepo.resources(*listed) + "namespace: arkham\n"
+        found[f"{path}/namespace.yaml"] = elysiumrepo.namespace(f"area{area}")
+        listed = ["namespace.yaml"]
+        while len(listed) <= APPS_IN_A_KUSTOMIZATION and len(found) + 5 <= size:
+            folder = f"apps/base/app{number}"
+            found[f"{folder}/kustomization.yaml"] = _BASE.format(n=number)
+            found[f"{folder}/release.yaml"] = _RELEASE.format(n=number)
+            found[f"{folder}/values.yaml"] = _VALUES.format(n=number)
+            found[f"{folder}/kustomizeconfig.yaml"] = _NAMES
+            listed.append(f"../../base/app{number}")
+            number += 1
+        found[f"{path}/kustomization.yaml"] = (
+            elysiumrepo.resources(*listed) + f"namespace: area{area}\n"
+        )
+        area += 1
     return found
 
 
@@ -60,29 +108,38 @@ def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
     _once(trees[SIZES[0]], key)
     for number in range(rounds):
         say(f"cold start, round {number + 1} of {rounds}")
-        took: dict[int, float] = {}
+        worked: dict[int, float] = {}
         for size in SIZES:
-            took[size] = _once(trees[size], key)
+            took, worked[size] = _once(trees[size], key)
             aims = (below,) if size == 600 else ()
-            table.series(f"{WHAT}, {size} files", figures.ELYSIUM, aims=aims).add(took[size])
+            table.series(f"{WHAT}, {size} files", figures.ELYSIUM, aims=aims).add(took)
+            table.series(f"{WHAT}, {size} files: processor time", figures.ELYSIUM).add(worked[size])
         grown = table.series(
-            f"{WHAT}: time of 6,000 files over that of 600",
+            f"{WHAT}: processor time of 6,000 files over that of 600",
             figures.ELYSIUM,
             unit="",
             aims=(straight,),
         )
-        grown.add(took[6000] / took[600])
+        grown.add(worked[6000] / worked[600])
         again = table.series(f"{WHAT}, unchanged commit of 6000 files", figures.ELYSIUM)
         again.add(_remembered(trees[6000], key))
 
 
-def _once(found: dict[str, str], key: sealing.SealingKey) -> float:
-    began = time.perf_counter()
+def _once(found: dict[str, str], key: sealing.SealingKey) -> tuple[float, float]:
+    """Return how long the analysis takes, and the processor time of it and of each kustomize."""
+    worked, began = _worked(), time.perf_counter()
     answer = preparation.prepare(Tree.of(found), "clusters/kyrion", keys=[key])
     took = time.perf_counter() - began
     if answer.problems or len(answer.seeds) != 3:
         raise AssertionError(f"the analysis went wrong: {answer.problems}")
-    return took
+    return took, _worked() - worked
+
+
+def _worked() -> float:
+    return sum(
+        use.ru_utime + use.ru_stime
+        for use in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 def _remembered(found: dict[str, str], key: sealing.SealingKey) -> float:

@@ -16,10 +16,10 @@ from typing import Any
 from provision import config, config_file, errors
 from provision.change import Change
 from provision.engine import api
-from provision.operations import checks, state
+from provision.operations import checks, repository, state
 from provision.operations.stack import Listener, Stack
 from provision.provider import git_access
-from stacks import decisions, program
+from stacks import program
 
 _ACCESS = git_access.GitAccess()
 
@@ -178,7 +178,6 @@ def prune(stack: Stack, *, on_event: Listener) -> InForce:
 
 
 def _program(stack: Stack, wish: Wish | None) -> api.Program:
-    context = stack.live.bind(_unheard)
     cfg, rotation = stack.config, ""
     if wish is not None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
@@ -189,7 +188,7 @@ def _program(stack: Stack, wish: Wish | None) -> api.Program:
         if wish.read_write is not None:
             changed["read_write"] = wish.read_write
         cfg = cfg.model_copy(update={"flux": cfg.flux.model_copy(update=changed)})
-    return program.make_program(cfg, decisions.decide(cfg, context), rotation=rotation)
+    return program.make_program(cfg, repository.decide(stack), rotation=rotation)
 
 
 def _options(stack: Stack, wish: Wish | None) -> api.Options:

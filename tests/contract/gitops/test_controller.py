@@ -49,7 +49,14 @@ data:
   nested: ${MISSING:=pre-${NAME}-post}
   escaped: $${NAME}
   upper: ${NAME^^}
+  assign: ${MISSING=fallback}
+  empty: ${EMPTY:=fallback}x${EMPTY:-fallback}
   first: ${NAME^}
+  firstlower: ${SHOUT,}
+  beyond: ${NAME:9}y${NAME:2:99}
+  within: ${MISSING:=${NAME^^}}
+  secret: ${TOKEN}
+  both: ${OVERRIDDEN}
   lower: ${SHOUT,,}
   length: a${#NAME}
   cut: ${NAME:1:3}
@@ -70,6 +77,17 @@ data:
   yes: "yes"
   date: "2024-01-01"
   multiline: "${LINES}"
+"""
+SECRET = """\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: secret-vars
+  namespace: flux-system
+data:
+  TOKEN: Y2FuYXJ5
+stringData:
+  OVERRIDDEN: by-the-secret
 """
 DISABLED = WORDS.replace(
     "  name: words\n",
@@ -94,6 +112,14 @@ spec:
 """
 
 
+IGNORED = {
+    "ignored/b.skip.yaml": config_map("ignored-b", "corpus", v="one"),
+    "ignored/below/c.skip.yaml": config_map("ignored-c", "corpus", v="one"),
+    "ignored/deep/d.yaml": config_map("ignored-d", "corpus", v="one"),
+}
+"""What source-controller would not put into the artifact, by the file in that folder."""
+
+
 def corpus() -> dict[str, str]:
     """A folder for each feature."""
     return {
@@ -107,7 +133,10 @@ def corpus() -> dict[str, str]:
             PATHS="a/b/a",
             FILE="bash.string.txt",
             LINES='"one\\ntwo"',
+            EMPTY='""',
+            OVERRIDDEN="by-the-map",
         ),
+        "vars/secret-vars.yaml": SECRET,
         # Substitution.
         "words/words.yaml": WORDS,
         "words/raw.yaml": DISABLED,
@@ -142,6 +171,11 @@ def corpus() -> dict[str, str]:
         # Only a generator.
         "only/kustomization.yaml": "namespace: corpus\nconfigMapGenerator:\n"
         "  - {name: only, literals: ['a=b'], options: {disableNameSuffixHash: true}}\n",
+        # What the source leaves out.
+        "ignored/.sourceignore": "# for this folder\n*.skip.yaml\n!kept.skip.yaml\n/deep/\n",
+        "ignored/a.yaml": config_map("not-ignored", "corpus", v="one"),
+        "ignored/kept.skip.yaml": config_map("kept", "corpus", v="one"),
+        **IGNORED,
         # Nothing at all to apply.
         "nothing/readme.txt": "nothing\n",
         # A List, and several documents in one file.
@@ -154,7 +188,14 @@ def corpus() -> dict[str, str]:
     }
 
 
-FROM = {"substituteFrom": [{"kind": "ConfigMap", "name": "cluster-vars"}]}
+FROM = {
+    "substituteFrom": [
+        {"kind": "ConfigMap", "name": "cluster-vars"},
+        {"kind": "Secret", "name": "secret-vars"},
+        {"kind": "Secret", "name": "absent-secret", "optional": True},
+        {"kind": "ConfigMap", "name": "absent-map", "optional": True},
+    ]
+}
 KUSTOMIZATIONS: dict[str, dict] = {
     "words": {"path": "./words", "postBuild": FROM},
     "inline": {
@@ -186,6 +227,14 @@ KUSTOMIZATIONS: dict[str, dict] = {
     },
     "over": {"path": "/over/base", "postBuild": FROM},
     "only": {"path": "./only"},
+    "ignored": {"path": "./ignored"},
+    "absent": {
+        "path": "./generated",
+        "targetNamespace": "absent",
+        "postBuild": {
+            "substituteFrom": [{"kind": "ConfigMap", "name": "absent-map", "optional": True}]
+        },
+    },
     "nothing": {"path": "./nothing"},
     "list": {"path": "./list", "postBuild": FROM},
 }
@@ -216,9 +265,9 @@ def differences(ours, live, path: str = "") -> list[str]:
 
 def test_object_for_object(flux) -> None:
     files = corpus()
-    for name in ("corpus", "inline", "plain"):
+    for name in ("corpus", "inline", "plain", "absent"):
         flux.namespace(name)
-    flux.publish(files)
+    flux.publish({path: text for path, text in files.items() if path not in IGNORED})
     import yaml
 
     root: list[str] = []
@@ -229,10 +278,9 @@ def test_object_for_object(flux) -> None:
         obj.pop("status", None)
         files[f"{CLUSTER}/{name}.yaml"] = yaml.safe_dump(obj)
         root.append(name)
-    files[f"{CLUSTER}/vars.yaml"] = files["vars/cluster-vars.yaml"]
-    flux.client.apply(
-        yaml.safe_load(files["vars/cluster-vars.yaml"]), field_manager="test", force=True
-    )
+    for name in ("cluster-vars", "secret-vars"):
+        text = files[f"{CLUSTER}/{name}.yaml"] = files[f"vars/{name}.yaml"]
+        flux.client.apply(yaml.safe_load(text), field_manager="test", force=True)
     flux.ready(*root)
     found = discovery.discover(Tree.of(files), CLUSTER)
     assert found.problems == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -309,3 +310,85 @@ def test_the_same_object_in_two_pieces_is_found(monkeypatch) -> None:
     }
     (problem,) = build(files).problems
     assert str(problem) == "b.yaml:1: ConfigMap same is also at a.yaml:1"
+
+
+POD_AND_ACCOUNT = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  serviceAccountName: runner
+  containers:
+    - {name: c, image: app:1, envFrom: [{configMapRef: {name: settings}}]}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: runner}
+---
+"""
+
+
+def copies(count: int) -> dict[str, str]:
+    """Applications that are alike but for their prefix."""
+    files: dict[str, str] = {}
+    for n in range(count):
+        files[f"c{n}/kustomization.yaml"] = (
+            f"resources: [web.yaml]\nnamePrefix: c{n}-\n"
+            f"configMapGenerator: [{{name: settings, literals: [n={n}]}}]\n"
+        )
+        files[f"c{n}/web.yaml"] = POD_AND_ACCOUNT + BINDING % ("bind", "role", "runner")
+    entries = "".join(f"  - c{n}\n" for n in range(count))
+    files["kustomization.yaml"] = f"namespace: all\nresources:\n{entries}"
+    return files
+
+
+def test_copies_with_a_prefix_each_are_cut_and_mean_their_own(monkeypatch) -> None:
+    whole = in_pieces(copies(6), monkeypatch, 10_000)
+    assert in_pieces(copies(6), monkeypatch, 4) == whole
+    (pod,) = [obj for name, obj in whole.items() if name.startswith("Pod all/c3-web")]
+    assert pod["spec"]["serviceAccountName"] == "c3-runner"
+    tree = Tree.of(copies(6))
+    content = documents.load_all(tree.files["kustomization.yaml"])[0]
+    assert len(pieces.cut(tree, "", content)) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            {"c1/web.yaml": POD_AND_ACCOUNT.replace("name: runner}\n", "name: other}\n")},
+            id="one means another's account",
+        ),
+        pytest.param(
+            {"c1/kustomization.yaml": "resources: [web.yaml]\nnamePrefix: c1-\n"},
+            id="one means another's settings",
+        ),
+        pytest.param(
+            {"c1/kustomization.yaml": "resources: [web.yaml]\nnamePrefix: c1-\npatches: []\n"},
+            id="one does more than copy",
+        ),
+    ],
+)
+def test_copies_that_may_mean_each_other_stay_together(monkeypatch, change) -> None:
+    files = copies(2) | change
+    whole = in_pieces(files, monkeypatch, 10_000)
+    assert in_pieces(files, monkeypatch, 1) == whole
+
+
+def test_a_name_that_everyone_gives_away_takes_no_longer_than_others(monkeypatch) -> None:
+    monkeypatch.setattr(pieces, "FILES_IN_A_PIECE", 100)
+    files = {path: text.replace("namePrefix", "nameSuffix") for path, text in copies(1500).items()}
+    files |= {f"c{n}/kustomization.yaml": files["c0/kustomization.yaml"] for n in range(1500)}
+    tree = Tree.of(files)
+    content = documents.load_all(tree.files["kustomization.yaml"])[0]
+    began = time.process_time()
+    assert len(pieces.cut(tree, "", content)) == 1  # all have the same suffix
+    assert time.process_time() - began < 20
+
+
+def test_a_build_that_does_not_end_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(kustomize, "_TIMEOUT", 0.001)
+    (problem,) = build(
+        {"a/kustomization.yaml": "resources: [m.yaml]\n", "a/m.yaml": config_map("m")}, "a"
+    ).problems
+    assert "more, smaller Kustomizations" in problem.message
