@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Action = Literal["create", "update", "delete", "start", "restart", "stop", "commit", "run"]
+Action = Literal["create", "update", "delete", "start", "restart", "stop", "commit", "run", "adopt"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,8 @@ class Change:
 
     `property` names what differs (``files./etc/rancher/k3s/config.yaml``,
     ``unit.k3s.service``): the path shown in Pulumi's detailed diff. `summary`
-    is the one line a person reads. `diff` is a unified diff where content
+    is the one line a person reads. The action ``adopt`` changes nothing: what
+    is to be created is there already. `diff` is a unified diff where content
     changes. Neither ever holds a secret: content that may hold one is shown
     as its length and first characters of its sha256.
     """

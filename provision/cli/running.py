@@ -78,4 +78,4 @@ def show_plan(
         console.print(lost)
         console.print()
     if seen.summary is not None:
-        console.print(plan.counts(seen.summary.counts, planned=True))
+        console.print(plan.counts(seen.counts(), planned=True))

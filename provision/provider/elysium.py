@@ -25,6 +25,11 @@ Notify = Callable[[str, str, str], None]
 """Called with (urn, "info" or "warning", one sentence)."""
 
 
+_ADOPTED = Change(
+    property="", action="adopt", summary="it is there as configured, and is taken over as it is"
+)
+
+
 class Credentials(Protocol):
     """Who opens connections: `provision.provider.live.Live`."""
 
@@ -231,8 +236,9 @@ def _preview_create(
     observed = kind.observe(ctx, inputs, {})
     planned = kind.plan(observed.facts, inputs, {})
     remarks = kind.remarks(observed.facts, inputs)
-    if observed.exists and not planned:
-        return (), kind.outputs(observed.facts, inputs, {}), remarks
+    if observed.exists and all(change.action == "run" for change in planned):
+        known = kind.outputs(observed.facts, inputs, {}) if not planned else {}
+        return (_ADOPTED, *planned), known or kind.unknown_outputs(inputs), remarks
     return planned, kind.unknown_outputs(inputs), remarks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from provision.change import Change
 from provision.host import facts
-from provision.provider import k3s_files, node_files
+from provision.provider import k3s_files, k3s_found, node_files
 
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-[\w.]+)?\+k3s(\d+)")
 
@@ -62,10 +63,43 @@ def keeps_binary(found: K3sFacts, inputs: Mapping[str, Any]) -> bool:
     return bool(order(installed)) and order(installed) > order(str(inputs["version"]))
 
 
+def why_taken_over(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return why a server that was set up by hand cannot stay as it is.
+
+    Empty: it runs as configured, and none of its files is touched. None: there
+    is no such server.
+    """
+    foreign = k3s_found.read(found.node)
+    if foreign is None:
+        return None
+    wanted = k3s_files.settings(inputs, encrypt=encrypts(found.node, inputs))
+    if found.node.file(k3s_files.places(inputs).databases[1]) is not None:
+        # etcd is there: the option that began it says nothing any more.
+        wanted.pop("cluster-init", None)
+        foreign = dataclasses.replace(
+            foreign, options={k: v for k, v in foreign.options.items() if k != "cluster-init"}
+        )
+    why = list(k3s_found.differences(foreign, wanted, inputs.get("proxy") or {}, found.node))
+    why += [
+        f"{path} changed after it started" for path in k3s_found.newer_files(foreign, found.node)
+    ]
+    if inputs.get("registries"):
+        why.append("k3s.registries is configured")
+    if _binary(found, inputs):
+        why.append("its binary changes")
+    return tuple(why)
+
+
 def plan(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[Change, ...]:
     """Return every change, the (re)start last."""
+    why = why_taken_over(found, inputs)
+    if why is not None and not why:
+        return tuple(_state(found))
     wanted = wanted_files(found, inputs)
     changes = [*_binary(found, inputs), *node_files.plan_files(found.node, wanted)]
+    if why:
+        summary = f"take over k3s, which was set up by hand: {'; '.join(why)}"
+        changes.insert(0, Change(property="settings", action="update", summary=summary))
     if not inputs.get("registries"):
         changes += node_files.plan_removals(found.node, ours(found.node, k3s_files.REGISTRIES))
     foreign = foreign_config(found.node)
@@ -182,9 +216,8 @@ def _binary(found: K3sFacts, inputs: Mapping[str, Any]) -> list[Change]:
     return []
 
 
-def _unit(
-    found: K3sFacts, inputs: Mapping[str, Any], wanted: tuple[node_files.WantedFile, ...]
-) -> list[Change]:
+def _state(found: K3sFacts) -> list[Change]:
+    """Return what systemd has to be told of the unit that is there."""
     unit = found.node.unit(k3s_files.UNIT_NAME)
     key = f"units.{k3s_files.UNIT_NAME}"
     changes: list[Change] = []
@@ -193,6 +226,16 @@ def _unit(
     if unit.active != "active":
         was = f" (it is {unit.active})" if unit.exists else ""
         changes.append(Change(property=key, action="start", summary=f"start k3s.service{was}"))
+    return changes
+
+
+def _unit(
+    found: K3sFacts, inputs: Mapping[str, Any], wanted: tuple[node_files.WantedFile, ...]
+) -> list[Change]:
+    unit = found.node.unit(k3s_files.UNIT_NAME)
+    key = f"units.{k3s_files.UNIT_NAME}"
+    changes = _state(found)
+    if unit.active != "active":
         return changes
     old = stale(found, inputs, wanted)
     if old:

@@ -3,7 +3,8 @@
 What it does better than k3s' install script: the configuration counts for
 the decision to restart, also when an earlier run was interrupted; the start
 has a deadline; a kubeconfig is parsed, not string-replaced; nothing is
-downgraded; uninstalling leaves the node as it was.
+downgraded; uninstalling leaves the node as it was. A server that was set up by
+hand and runs as configured is left as it is, files and all (`k3s_found`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from provision.change import Change
 from provision.host import bundle, facts
 from provision.provider import (
     k3s_files,
+    k3s_found,
     k3s_plan,
     k3s_service,
     node_files,
@@ -59,7 +61,7 @@ def fact_request(inputs: Values) -> facts.FactRequest:
         listings=frozenset({k3s_files.DROP_INS}),
         units=frozenset({k3s_files.UNIT_NAME}),
         commands=frozenset(k3s_files.LINKS),
-        snippets=frozenset({k3s_service.version_snippet()}),
+        snippets=frozenset({k3s_service.version_snippet(), k3s_found.snippet()}),
     )
 
 
@@ -131,14 +133,15 @@ class K3sServer(resource.Resource[K3sFacts]):
     ) -> dict[str, Any]:
         """Upload, write, and (re)start if that is among the changes."""
         node = ctx.node(str(inputs["node"]))
+        stays = k3s_plan.why_taken_over(facts, inputs) == ()
         if any(change.property == f"files.{k3s_files.BINARY}" for change in changes):
             version, arch = str(inputs["version"]), facts.node.system.arch
             path = ctx.artifacts().fetch(catalog.k3s(version), arch, progress=ctx.progress)
             ctx.progress(f"uploading k3s {version} to {node.name}")
             node.lock()
             node.stream(path, k3s_files.BINARY, mode=0o755, sha256=facts.pinned)
-        wanted = k3s_plan.wanted_files(facts, inputs)
-        if k3s_plan.foreign_config(facts.node):
+        wanted = () if stays else k3s_plan.wanted_files(facts, inputs)
+        if k3s_plan.foreign_config(facts.node) and not stays:
             node.run(
                 f"cp -p {k3s_files.CONFIG} {k3s_files.CONFIG_BACKUP}",
                 timeout=30,
@@ -151,10 +154,10 @@ class K3sServer(resource.Resource[K3sFacts]):
                 files=node_files.needed(facts.node, wanted),
                 links=tuple(
                     bundle.Link(path=f"/usr/local/bin/{name}", target="k3s")
-                    for name in k3s_plan.missing_links(facts.node)
+                    for name in (() if stays else k3s_plan.missing_links(facts.node))
                 ),
                 removals=()
-                if inputs.get("registries")
+                if stays or inputs.get("registries")
                 else k3s_plan.ours(facts.node, k3s_files.REGISTRIES),
                 reload=unit_written or unit.needs_reload,
                 enable=() if unit.enabled == "enabled" else (k3s_files.UNIT_NAME,),

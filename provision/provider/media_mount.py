@@ -4,7 +4,8 @@ rclone's binary, its configuration, a mount and an automount unit; then a real
 listing through the automount. A mount whose rclone died is taken away and
 mounted again. What was there before us is noted on the node
 (`media_files.BEFORE`) before anything is changed, so that a deletion, also one
-by another machine, leaves the node as it was.
+by another machine, leaves the node as it was. A mount that was set up by hand
+as configured is left as it is (`media_found`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from provision import errors, secret
 from provision.artifacts import catalog
 from provision.change import Change
 from provision.host import bundle
-from provision.provider import media_check, media_files, media_plan, media_scripts
+from provision.provider import media_check, media_files, media_found, media_plan, media_scripts
 from provision.provider.context import Context
 from provision.provider.media_plan import Facts, fact_request
 from provision.provider.resource import Observed, Resource, Values
@@ -68,7 +69,8 @@ class MediaMount(Resource[Facts]):
         facts = Facts(node=node, binary_sha256="")
         version = inputs["rcloneVersion"]
         # Another version is to come in any case: nothing is downloaded to find that out.
-        if facts.binary is not None and state.get("rcloneVersion") in (None, version):
+        stays = media_found.why_taken_over(node, inputs) == ()
+        if not stays and facts.binary is not None and state.get("rcloneVersion") in (None, version):
             wanted = ctx.artifacts().content_sha256(catalog.rclone(version), node.system.arch)
             facts = replace(facts, binary_sha256=wanted)
         ours = {media_files.BEFORE, media_files.CONFIG}

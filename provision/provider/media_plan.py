@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from provision.change import Action, Change
 from provision.host import facts as host_facts
 from provision.host import scripts
-from provision.provider import media_files, media_scripts, node_files
+from provision.provider import media_files, media_found, media_scripts, node_files
 from provision.provider.resource import Values
 
 _BINARY = "media rclone"
@@ -83,7 +83,13 @@ def fact_request(inputs: Values) -> host_facts.FactRequest:
         units=frozenset(units),
         mounts=frozenset({inputs["mountPoint"]}),
         commands=frozenset({"fusermount3"}),
-        snippets=frozenset({folders_snippet(inputs), (_BINARY, media_scripts.hash_binary())}),
+        snippets=frozenset(
+            {
+                folders_snippet(inputs),
+                (_BINARY, media_scripts.hash_binary()),
+                media_found.snippet(inputs["mountPoint"]),
+            }
+        ),
     )
 
 
@@ -113,6 +119,9 @@ class Decision:
 
 def decide(facts: Facts, inputs: Values) -> Decision:
     """Decide what to do."""
+    why = media_found.why_taken_over(facts.node, inputs)
+    if why == ():
+        return _as_it_is(facts, inputs)
     want, node, at = media_files.wanted(inputs), facts.node, inputs["mountPoint"]
     automount = node.unit(want.automount)
     there = node.mount(at)
@@ -132,6 +141,7 @@ def decide(facts: Facts, inputs: Values) -> Decision:
     again = renew or stale or bool(files) or bool(binary) or not proven
     fuse = node.command("fusermount3") is None
     changes = [
+        *([_taken_over(why)] if why else []),
         *([_change("packages.fuse3", "create", "install the package fuse3")] if fuse else []),
         *binary,
         *link,
@@ -157,6 +167,33 @@ def decide(facts: Facts, inputs: Values) -> Decision:
         reload=bool(files) or stale,
         changes=tuple(changes),
     )
+
+
+def _as_it_is(facts: Facts, inputs: Values) -> Decision:
+    """Decide for a mount that was set up by hand as configured: only its state counts."""
+    want, there = media_files.wanted(inputs), facts.node.mount(inputs["mountPoint"])
+    automount = facts.node.unit(want.automount)
+    failed = "failed" in (facts.node.unit(want.mount).active, automount.active)
+    dead = there is not None and not there.answers
+    return Decision(
+        fuse=False,
+        binary=False,
+        link=False,
+        files=(),
+        moved=None,
+        foreign="",
+        clear=failed or dead,
+        stop=False,
+        start=automount.active != "active",
+        enable=automount.enabled != "enabled",
+        reload=False,
+        changes=(*_mount(facts, inputs, want, again=False), *_automount(automount)),
+    )
+
+
+def _taken_over(why: tuple[str, ...]) -> Change:
+    summary = f"take over the mount, which was set up by hand: {'; '.join(why)}"
+    return _change("settings", "update", summary)
 
 
 def _change(key: str, action: Action, summary: str) -> Change:

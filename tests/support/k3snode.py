@@ -70,10 +70,12 @@ def k3s_node(
     drop_ins: tuple[str, ...] = (),
     binary: str = PINNED,
     started: Mapping[str, str] | None = None,
+    by_hand: str = "",
 ) -> k3s_plan.K3sFacts:
     """A node on which k3s runs exactly as `inputs` say, but for the changes given.
 
-    A file that is None is not there.
+    A file that is None is not there. `by_hand` is what the snippet tells of a
+    server that elysium did not set up.
     """
     wanted = k3s_files.wanted_files(inputs, encrypt=bool(inputs["secretsEncryption"]))
     there: dict[str, facts.FileFact | None] = {
@@ -110,6 +112,9 @@ def k3s_node(
         commands={name: f"/usr/local/bin/{name}" for name in commands},
         ports=frozenset(),
         disks={},
-        snippets={"k3s-version": f"k3s version {version} (abc)\ngo version go1.26\n"},
+        snippets={
+            "k3s-version": f"k3s version {version} (abc)\ngo version go1.26\n",
+            "k3s-found": by_hand,
+        },
     )
     return k3s_plan.K3sFacts(node=found, pinned=PINNED)

@@ -29,7 +29,7 @@ def _add(
 ) -> None:
     if not everything and not _worth_showing(planned, seen):
         return
-    node = branch.add(headline(planned))
+    node = branch.add(headline(planned, seen.op(planned)))
     for line in reasons(planned, diffs=diffs):
         node.add(line)
     for child in seen.children(planned.urn):
@@ -44,13 +44,13 @@ def _worth_showing(planned: events.ResourcePlanned, seen: run.Run) -> bool:
     return any(_worth_showing(child, seen) for child in seen.children(planned.urn))
 
 
-def headline(planned: events.ResourcePlanned) -> text.Text:
-    """Return one line: sign, what it is, its name."""
-    sign = ops.sign(planned.op)
+def headline(planned: events.ResourcePlanned, op: str) -> text.Text:
+    """Return one line: sign, what it is, its name, what happens to it."""
+    sign = ops.sign(op)
     line = text.Text(f"{sign.sign:>2} ", style=sign.style)
     line.append(ops.label(planned.type), style=sign.style or "bold")
     line.append(f" {planned.name}")
-    if planned.op not in ops.QUIET:
+    if op not in ops.QUIET:
         line.append(f"  {sign.planned}", style=sign.style)
     return line
 

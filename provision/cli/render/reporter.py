@@ -180,7 +180,7 @@ def described(seen: run.Run, event: events.Event, verbose: int) -> list[str]:
     """Return the lines that `event` is worth in a log."""
     match event:
         case events.ResourceStarted() if event.op not in ops.QUIET:
-            sign = ops.sign(event.op)
+            sign = _sign(seen, event)
             lines = [f"{sign.sign} {seen.title(event.urn)}: {sign.doing}"]
             planned = seen.planned.get(event.urn)
             if seen.operation != "preview" and planned is not None:
@@ -190,7 +190,7 @@ def described(seen: run.Run, event: events.Event, verbose: int) -> list[str]:
             title = f"{seen.title(event.urn)}: " if event.urn else ""
             return [f"  {title}{event.message}"]
         case events.ResourceDone() if event.op not in ops.QUIET:
-            sign = ops.sign(event.op)
+            sign = _sign(seen, event)
             return [f"{sign.sign} {seen.title(event.urn)}: {sign.done} in {event.seconds:.1f}s"]
         case events.ResourceDone() if verbose:
             return [f"= {seen.title(event.urn)}: unchanged"]
@@ -202,3 +202,8 @@ def described(seen: run.Run, event: events.Event, verbose: int) -> list[str]:
             return [f"{event.severity}: {title}{event.message}"]
         case _:
             return []
+
+
+def _sign(seen: run.Run, event: events.ResourceStarted | events.ResourceDone) -> ops.Sign:
+    adopted = event.op == "create" and event.urn in seen.adopted
+    return ops.sign("import" if adopted else event.op)

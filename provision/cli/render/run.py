@@ -31,6 +31,8 @@ class Run:
     failed: dict[str, Exception] = field(default_factory=dict[str, Exception])
     summary: events.Summary | None = None
     operation: str = ""
+    adopted: set[str] = field(default_factory=set[str])
+    """URNs of what a preview found there already, as it is to be made."""
     step: str = ""
     """What is going on outside any resource: preflight."""
 
@@ -45,6 +47,8 @@ class Run:
                 self.summary = None
             case events.ResourcePlanned():
                 self.planned[event.urn] = event
+                if event.op == "create" and any(c.action == "adopt" for c in event.changes):
+                    self.adopted.add(event.urn)
             case events.ResourceStarted():
                 self.active[event.urn] = Active(op=event.op, since=time.monotonic())
             case events.ResourceProgress():
@@ -62,6 +66,27 @@ class Run:
             case events.Summary():
                 self.active.clear()
                 self.summary = event
+
+    def op(self, planned: events.ResourcePlanned) -> str:
+        """Return what happens as people call it: taking over is no creation.
+
+        A component is taken over when all in it is.
+        """
+        if planned.op != "create":
+            return planned.op
+        if planned.urn in self.adopted:
+            return "import"
+        children = [self.op(child) for child in self.children(planned.urn)]
+        return "import" if children and set(children) == {"import"} else "create"
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of the summary, with what is taken over apart from creations."""
+        found = dict(self.summary.counts) if self.summary is not None else {}
+        taken = sum(self.op(each) == "import" != each.op for each in self.planned.values())
+        if taken:
+            found["import"] = found.get("import", 0) + taken
+            found["create"] = found.get("create", 0) - taken
+        return {op: number for op, number in found.items() if number > 0}
 
     def title(self, urn: str) -> str:
         """Return what people call a resource: ``media mount kyrion``."""
