@@ -15,6 +15,7 @@ _COMMANDS = "provision.cli.commands"
 COMMANDS = {
     "init": (f"{_COMMANDS}.init:init", "Write the configuration of a new cluster."),
     "config": (f"{_COMMANDS}.config:config", "Show, change or check the configuration."),
+    "adopt": (f"{_COMMANDS}.adopt:adopt", "Take over a cluster that was set up by hand."),
     "preview": (f"{_COMMANDS}.preview:preview", "Show what up would do, and change nothing."),
     "up": (f"{_COMMANDS}.up:up", "Make the cluster as configured; repair what drifted."),
     "status": (f"{_COMMANDS}.status:status", "Compare the cluster with how it should be."),

@@ -38,7 +38,7 @@ OWN_OPTIONS = {
 }
 """Options that have a place of their own in the configuration."""
 
-_SECRET_OPTIONS = (
+SECRET_OPTIONS = (
     "token",
     "agent-token",
     "datastore-endpoint",
@@ -47,7 +47,7 @@ _SECRET_OPTIONS = (
     "etcd-s3-session-token",
     "vpn-auth",
 )
-_SECRET_LINE = re.compile(rf"^(\s*(?:{'|'.join(_SECRET_OPTIONS)})\s*:).+$", re.MULTILINE)
+_SECRET_LINE = re.compile(rf"^(\s*(?:{'|'.join(SECRET_OPTIONS)})\s*:).+$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +197,7 @@ def secret_values(inputs: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the secrets among the options and proxy, to be masked in a journal."""
     options = inputs.get("options") or {}
     proxy = inputs.get("proxy") or {}
-    values = [str(options[key]) for key in _SECRET_OPTIONS if options.get(key)]
+    values = [str(options[key]) for key in SECRET_OPTIONS if options.get(key)]
     for key in ("http", "https"):
         credentials = re.search(r"//([^/@]+)@", str(proxy.get(key, "")))
         if credentials:

@@ -50,6 +50,10 @@ FIXED_OPTIONS = frozenset(
     {"allow-other", "args2env", "command", "daemon", "-netdev", "syslog", "log-file"}
 )
 """Mount options that are as they are: units and error messages depend on them."""
+PUBLIC_OPTIONS = frozenset(
+    {"type", "account", "provider", "vendor", "endpoint", "region", "url", "host", "port", "user"}
+)
+"""Options of a remote that are no secret."""
 
 _UNESCAPED = frozenset((string.ascii_letters + string.digits + ":_.").encode())
 

@@ -7,6 +7,7 @@ configuration file.
 
 from __future__ import annotations
 
+import base64
 import configparser
 import re
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from provision.host import facts, scripts
 from provision.provider import media_files
 
 HEADER = "# Written by elysium;"
+SURVEY = "media-survey"
 _IGNORED = frozenset({"rw", "-netdev", "nofail", "noauto", "x-systemd.automount"})
 _CACHE = {"vfs-cache-mode": "off", "vfs-cache-max-size": "off"}
 
@@ -54,11 +56,50 @@ def script(unit: str) -> str:
 u={unit}
 [ -f "$u" ] && ! grep -qF -- {scripts.quote([HEADER])} "$u" || exit 0
 r=$(readlink -f {media_files.LINK} 2>/dev/null); [ -x "$r" ] || r=$(command -v rclone)
-[ -n "$r" ] && echo "version $(timeout 10 "$r" version 2>/dev/null | head -n 1)"
-c=$(sed -n 's/^Options=.*config=\\([^,"]*\\).*/\\1/p' "$u" | tail -n 1)
+[ -n "$r" ] && v=$(timeout 10 "$r" version 2>/dev/null | head -n 1) || v=
+echo "version $v"
+c=$(sed -e :a -e '/\\\\$/{{N;s/\\\\\\n[[:blank:]]*//;ba' -e '}}' "$u" |
+sed -n 's/^Options=.*config=\\([^,"]*\\).*/\\1/p' | tail -n 1)
 [ -f "$c" ] && cat -- "$c"
 exit 0
 """
+
+
+def survey() -> tuple[str, str]:
+    """Return the fact snippet that finds every mount of rclone's, wherever it is mounted."""
+    about = script('"$m"')
+    return (
+        SURVEY,
+        f"""\
+for m in {media_files.UNITS}/*.mount; do
+[ -f "$m" ] && grep -qE '^Type=(fuse\\.)?rclone' "$m" || continue
+grep -qF -- {scripts.quote([HEADER])} "$m" && continue
+echo "mount $(base64 < "$m" | tr -d '\\n')"
+a="${{m%.mount}}.automount"
+[ -f "$a" ] && echo "automount $(base64 < "$a" | tr -d '\\n')"
+echo "about $( ({about}) | base64 | tr -d '\\n')"
+done
+exit 0
+""",
+    )
+
+
+def surveyed(node: facts.NodeFacts) -> tuple[tuple[str, Found], ...]:
+    """Return where something of rclone's is mounted by hand, and what."""
+    found: list[tuple[str, Found]] = []
+    mount = ""
+    automount: str | None = None
+    for line in node.snippet(SURVEY).splitlines():
+        word, _, packed = line.partition(" ")
+        text = base64.b64decode(packed).decode(errors="replace")
+        if word == "mount":
+            mount, automount = text, None
+        elif word == "automount":
+            automount = text
+        elif word == "about":
+            at = _value(mount, "Where").replace("%%", "%")
+            found.append((at, parse(mount, automount, text)))
+    return tuple(found)
 
 
 def read(node: facts.NodeFacts, mount_point: str) -> Found | None:

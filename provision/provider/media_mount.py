@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MediaMount", "fact_request"]
 
-_PUBLIC = frozenset(
-    {"type", "account", "provider", "vendor", "endpoint", "region", "url", "host", "port", "user"}
-)
 _HINTS = (
     (
         r"AuthenticationFailed|AuthorizationFailure|InvalidAuthenticationInfo|illegal base64",
@@ -247,7 +244,7 @@ def _list(ctx: Context, session: NodeSession, inputs: Values) -> None:
     hidden = [
         secret.Secret(value)
         for key, value in inputs["remote"].items()
-        if isinstance(value, str) and key not in _PUBLIC and len(value) > 3
+        if isinstance(value, str) and key not in media_files.PUBLIC_OPTIONS and len(value) > 3
     ]
     said = secret.mask(f"{done.text}\n{done.error_text}".strip(), hidden)
     unit = media_files.unit_names(at)[0]

@@ -21,7 +21,7 @@ def render(found: Status) -> console.Group:
     """Return every section with its facts, and a last line that says how it is."""
     parts: list[console.RenderableType] = []
     for section in found.sections:
-        parts += _section(section)
+        parts += lines(section)
     wrong = sum(section.health != "ok" for section in found.sections)
     last = text.Text()
     if not found.sections:
@@ -38,7 +38,8 @@ def render(found: Status) -> console.Group:
     return console.Group(*parts, last)
 
 
-def _section(section: Section) -> list[console.RenderableType]:
+def lines(section: Section) -> list[console.RenderableType]:
+    """Return one section: how it is, its facts, and what is wrong."""
     sign, style, word = _HEALTH.get(section.health, _HEALTH["unknown"])
     head = text.Text()
     head.append(f"{sign} {section.title}", style=style if section.health != "ok" else "bold")
@@ -47,9 +48,9 @@ def _section(section: Section) -> list[console.RenderableType]:
     grid = table.Table.grid(padding=(0, 2))
     for label, value in section.facts:
         grid.add_row("", text.Text(label, style="dim"), text.Text(value))
-    lines: list[console.RenderableType] = [head]
+    found: list[console.RenderableType] = [head]
     if section.facts:
-        lines.append(grid)
-    lines += [text.Text(f"    {problem}", style=style) for problem in section.problems]
-    lines += [text.Text(f"    ! {warning}", style="yellow") for warning in section.warnings]
-    return lines
+        found.append(grid)
+    found += [text.Text(f"    {problem}", style=style) for problem in section.problems]
+    found += [text.Text(f"    ! {warning}", style="yellow") for warning in section.warnings]
+    return found
