@@ -236,7 +236,11 @@ class CustomSteps:
     ) -> run.New:
         """Create what was only read, or was a component, until now."""
         inputs = self._crud.check(instance, new.urn, None, asked.inputs)
-        return self.create(new.but(inputs=inputs), asked, old, instance, op="create")
+        op: events.Op = "create"
+        if old.record.external:
+            self._run.planned(old.record, "discard")
+            op = "create-replacement"
+        return self.create(new.but(inputs=inputs), asked, old, instance, op=op)
 
     def _import(
         self,

@@ -88,6 +88,8 @@ class Deleter:
         self._calls = calls
         self._crud = crud.Crud(calls, dry_run=context.dry_run)
         self._pool = pool
+        self._told: frozenset[str] = frozenset()
+        """URNs whose deletion was reported already, for a replacement."""
 
     def run(self) -> None:
         """Delete all that is doomed. Failures are noted in the run; later levels then wait."""
@@ -97,6 +99,7 @@ class Deleter:
             raise replace.protected(", ".join(blocked), "deleted")
         order = levels(found)
         with self._run.lock:
+            self._told = frozenset(self._run.deleted)
             self._run.deleted.update(old.record.urn for old in found if not old.record.delete)
         if self._run.dry_run:
             for level in order:
@@ -119,16 +122,24 @@ class Deleter:
             or known.external
             or known.retain_on_delete
             or known.pending_replacement
-            or (known.deleted_with and known.deleted_with in self._run.deleted)
+            or self._goes_with_another(old)
         )
         op: events.Op = "delete"
         if known.delete or known.pending_replacement:
             op = "delete-replaced"
         elif known.external:
             op = "discard"
-        if not internal:
+        if not internal and (known.delete or known.urn not in self._told):
             self._run.planned(known, op)
         return op, touches
+
+    def _goes_with_another(self, old: run.Old) -> bool:
+        """Return whether something that is deleted in this run takes `old` with it."""
+        known, marked = old.record, self._run.marked
+        if known.deleted_with in self._run.deleted:
+            return True
+        # Replaced together: the old one goes with the old one.
+        return marked.get(known.urn) == old.cell and known.deleted_with in marked
 
     def _delete(self, old: run.Old) -> None:
         with self._calls.slot():

@@ -49,6 +49,7 @@ class Replacer:
         with self._run.lock:
             old.done = True
             self._run.doomed.append(run.Old(cell=old.cell, record=marked))
+            self._run.marked[known.urn] = old.cell
         if self._run.dry_run:
             return None
         raw = record.encode(marked, self._run.vault)

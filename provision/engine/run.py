@@ -69,6 +69,8 @@ class Run:
     """Old URN to new URN, of resources found by an alias."""
     deleted: set[str] = field(default_factory=set[str])
     """URNs that were deleted to be replaced, or deleted for good."""
+    marked: dict[str, int] = field(default_factory=dict[str, int])
+    """URN to cell, of what this run replaced and deletes at its end."""
     counts: Counter[str] = field(default_factory=Counter[str])
     failures: list[Exception] = field(default_factory=list[Exception])
     under_way: dict[int, str] = field(default_factory=dict[int, str])

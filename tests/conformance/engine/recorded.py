@@ -6,7 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+WANTED = {
+    "partly-created-refresh": "a read does not settle what was made only in part",
+    "import-missing": "what is not there is not recorded",
+    "get-missing": "what is not there is not recorded",
+}
+"""Sequences in which ours is to differ, with the reason; docs/engine.md says more."""
+
 FOLDER = Path(__file__).parent / "recordings"
+
+OPEN = {
+    "partly-created": "upstream's third run takes minutes, and was cut off when it was recorded",
+}
+"""Sequences whose recording is not to be relied on; why is not known yet."""
 
 
 def names() -> set[str]:

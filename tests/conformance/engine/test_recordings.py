@@ -1,6 +1,6 @@
 """The embedded engine against recordings of what upstream's did, sequence by sequence.
 
-A sequence of `OPEN` must differ: one that agrees is to be taken out.
+A sequence of `recorded.WANTED` or `recorded.OPEN` must differ: one that agrees is to be taken out.
 """
 
 from __future__ import annotations
@@ -16,22 +16,12 @@ import recorded
 
 from provision import crypter
 
-OPEN = {
-    "deleted-with-replaced": "upstream leaves what went with the replaced resource in the world",
-    "partly-created": "upstream's third run failed; why is not known yet",
-    "partly-created-refresh": "upstream's read clears initErrors, ours keeps them for an update",
-    "import-missing": "upstream keeps a record of what it could not find",
-    "delete-before-replace-dependent-removed": "ours plans the dependent's deletion twice",
-    "get-missing": "upstream keeps an external record, ours fails",
-    "get-then-owned": "upstream discards and replaces, ours creates",
-}
-"""Sequences in which the engines differ and it is not decided yet which difference is wanted."""
-
 
 def _sequences() -> list[Any]:
     return [
-        pytest.param(name, marks=pytest.mark.xfail(reason=OPEN[name])) if name in OPEN else name
+        pytest.param(name, marks=pytest.mark.xfail(reason=reason, strict=True)) if reason else name
         for name in corpus.BY_NAME
+        for reason in [(recorded.WANTED | recorded.OPEN).get(name, "")]
     ]
 
 
@@ -44,6 +34,12 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_corpus_is_recorded() -> None:
     assert len(corpus.BY_NAME) == len(corpus.SEQUENCES) >= 40
     assert recorded.names() == set(corpus.BY_NAME)
+    assert set(recorded.WANTED) <= set(corpus.BY_NAME)
+
+
+def test_every_wanted_difference_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "engine.md").read_text(encoding="utf-8")
+    assert [name for name in recorded.WANTED if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", _sequences())
