@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e coldstart github-calls faults soak age test bench sandbox-parts clean
+.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e variants coldstart github-calls faults soak age test bench sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ conformance: setup ## Both engines in turns where there is a pulumi, else agains
 e2e: setup sandbox-parts ## The whole thing, in the sandbox
 	$(BIN)/pytest -q tests/e2e
 
+variants: setup sandbox-parts ## Jump host, passwords, a protected branch, other versions
+	$(BIN)/pytest -q tests/e2e_variants
+
 coldstart: setup sandbox-parts ## A repository that Flux alone cannot bring up, in the sandbox
 	$(BIN)/pytest -q tests/e2e_coldstart
 
@@ -74,6 +77,7 @@ test: age check sandbox-parts ## Everything
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
 	$(BIN)/pytest -q -m slice tests/faults
 	$(BIN)/pytest -q tests/e2e
+	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
 	$(BIN)/pytest -q tests/e2e_coldstart/test_1_three_deadlocks.py
 
 bench: setup sandbox-parts ## Ratios against peers and limits

@@ -83,9 +83,9 @@ class Lab:
         self.called[command] = self.called.get(command, frozenset()) | calls
         return Done(args=args, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
-    def on_node(self, script: str, *, check: bool = True) -> str:
+    def on_node(self, script: str, *, check: bool = True, stdin: str = "") -> str:
         """Run `script` on the node as root and return what it printed."""
-        done = node.run(self.sandbox.node, script, timeout=120)
+        done = node.run(self.sandbox.node, script, stdin=stdin, timeout=120)
         if check and done.returncode != 0:
             raise AssertionError(f"{script}\n{done.stdout}\n{done.stderr}")
         return done.stdout
@@ -125,6 +125,12 @@ def configure(lab: Lab) -> None:
     key = tryout.media_key(lab.sandbox)
     lab.elysium("config", "set", "--secret", "media.remote.key", stdin=key + "\n").ok()
     lab.elysium("config", "validate").ok()
+
+
+def counted(done: Done) -> set[str]:
+    """Return which kinds of step a run with ``--json`` says it took."""
+    (summary,) = [event for event in done.json_lines() if event.get("event") == "summary"]
+    return set(summary["counts"])
 
 
 _LIST = r"""
