@@ -118,6 +118,22 @@ def make_program(
     return program
 
 
+def make_server(cfg: config.Config) -> Callable[[], None]:
+    """Return the part of the program that is k3s alone: for a run that is limited to it.
+
+    Run without such a limit, it would delete everything else.
+    """
+
+    def program() -> None:
+        elysium = resources.Provider("elysium", pulumi.Output.secret(settings.dump(cfg)))
+        top = pulumi.ResourceOptions(providers=[elysium])
+        server = node.Node(cfg.server.name, node.NodeArgs(config=cfg), top)
+        pulumi.export("nodeName", server.name)
+        pulumi.export("kubeconfig", pulumi.Output.secret(server.kubeconfig))
+
+    return program
+
+
 def _export(cfg: config.Config, server: node.Node, gitops: flux.Flux) -> None:
     pulumi.export("cluster", cfg.cluster)
     pulumi.export("nodeName", server.name)

@@ -28,6 +28,10 @@ COMMANDS = {
         "Look into the stacks' state, and mend, move or remove it.",
     ),
     "backup": (f"{_COMMANDS}.backup:backup", "Make a backup, or look at those there are."),
+    "restore": (
+        f"{_COMMANDS}.restore:restore",
+        "Bring a cluster back from a backup, on a fresh node.",
+    ),
     "node": (f"{_COMMANDS}.node:node", "Put another machine in the place of a lost one."),
     "secret": (
         f"{_COMMANDS}.secret:secret",

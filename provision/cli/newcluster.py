@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -122,27 +120,6 @@ def with_secrets(
     if media is not None and media_key is not None:
         media = dataclasses.replace(media, key=made.encrypt(media_key.reveal()))
     return dataclasses.replace(new, salt=made.salt, media=media), kept
-
-
-def write_project(root: Path) -> Path | None:
-    """Write ``Pulumi.yaml`` for the program that came with elysium; None if there is one."""
-    if (root / "Pulumi.yaml").exists():
-        return None
-    spec = importlib.util.find_spec("stacks")
-    places = spec.submodule_search_locations if spec is not None else None
-    if not places:
-        raise errors.ElysiumError(
-            "the program that comes with elysium is not installed",
-            hint="install elysium again: the package 'stacks' belongs to it",
-        )
-    prefix = sys.prefix if sys.prefix != sys.base_prefix else ""
-    return config_file.write_project(
-        root,
-        name="elysium",
-        main=str(next(iter(places))),
-        plugin_dir=str(Path(sys.executable).parent),
-        virtualenv=prefix,
-    )
 
 
 def _check_name(name: str, root: Path) -> None:

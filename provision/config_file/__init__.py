@@ -17,6 +17,7 @@ from provision.config_file.passphrase import (
     passphrase_file,
     stack_crypter,
 )
+from provision.config_file.program import write_own_project
 from provision.config_file.project import (
     Project,
     find_project,
@@ -47,5 +48,6 @@ __all__ = [
     "stack_crypter",
     "write_atomic",
     "write_new",
+    "write_own_project",
     "write_project",
 ]

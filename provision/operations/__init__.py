@@ -8,7 +8,7 @@ from provision.operations.checks import preflight
 from provision.operations.destruction import destroy, losses
 from provision.operations.inspection import Section, Status, kubeconfig, outputs, status
 from provision.operations.naming import find_state, rename
-from provision.operations.running import UpResult, preview, refresh, up
+from provision.operations.running import UpResult, preview, refresh, up, up_server
 from provision.operations.stack import Stack, open_stack
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "rename",
     "status",
     "up",
+    "up_server",
 ]

@@ -29,7 +29,7 @@ def preflight(stack: Stack, progress: Progress = silent) -> list[str]:
     progress("checking node, GitHub and repository")
     first = not state.has(stack, "elysium:flux:GitAccess")
     prefetch(stack)
-    checks: tuple[Check, ...] = (_node, lambda stack: github(stack, progress, new_key=first))
+    checks: tuple[Check, ...] = (node, lambda stack: github(stack, progress, new_key=first))
     problems: list[errors.Problem] = []
     raised: list[errors.ElysiumError] = []
     later: list[errors.Problem] = []
@@ -80,7 +80,8 @@ def prefetch(stack: Stack) -> None:
     stack.live.node(cfg.server.name).prefetch(*requests)
 
 
-def _node(stack: Stack) -> list[errors.Problem]:
+def node(stack: Stack) -> list[errors.Problem]:
+    """Return what of the node would keep the cluster from coming up. Changes nothing."""
     from provision.host import preflight as host
 
     facts = stack.live.node(stack.config.server.name).facts(host.preflight_request(stack.config))

@@ -23,11 +23,11 @@ def find_state(directory: Path, stack: str | None) -> api.StackRef:
             hint="the pulumi program reads it: use `pulumi stack …` in this folder",
         )
     try:
-        return _ref(project, project.choose(stack))
+        return ref_of(project, project.choose(stack))
     except errors.ConfigError:
-        if stack is None or not stacks.exists(_ref(project, stack)):
+        if stack is None or not stacks.exists(ref_of(project, stack)):
             raise
-        return _ref(project, stack)
+        return ref_of(project, stack)
 
 
 def rename(directory: Path, stack: str | None, name: str) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def rename(directory: Path, stack: str | None, name: str) -> tuple[str, ...]:
             [],
             hint="lower-case letters, digits and hyphens, at most 63",
         )
-    target = _ref(project, name)
+    target = ref_of(project, name)
     before, after = project.stack_file(ref.stack), project.stack_file(name)
     if stacks.exists(ref) and stacks.exists(target):
         raise errors.StackError(f"there is a stack '{name}' already", operation="rename")
@@ -70,7 +70,8 @@ def rename(directory: Path, stack: str | None, name: str) -> tuple[str, ...]:
     return tuple(done)
 
 
-def _ref(project: config_file.Project, stack: str) -> api.StackRef:
+def ref_of(project: config_file.Project, stack: str) -> api.StackRef:
+    """Return where the state of `stack` is. Contacts nothing."""
     return api.StackRef(
         root=project.root, project=project.name, stack=stack, backend=project.backend
     )

@@ -127,14 +127,14 @@ def living(stack: Stack) -> str:
     return f"the cluster {stack.config.cluster} still answers at {endpoint.server} ({version})"
 
 
-def scan(stack: Stack, new: NewNode) -> HostKey:
+def scan(old: config.Node, new: NewNode) -> HostKey:
     """Return the host key that the new machine shows now; nobody is logged in.
 
     Raises `errors.ConnectError`.
     """
     from provision.host import transport
 
-    node = new.of(stack.config.server)
+    node = new.of(old)
     return transport.scan_host_key(node.host, node.port, jump=node.jump)
 
 

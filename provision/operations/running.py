@@ -10,6 +10,8 @@ from provision.operations import repository
 from provision.operations.stack import Listener, Stack
 from stacks import program
 
+_K3S = "**elysium:node:K3sServer::**"
+
 
 @dataclass(frozen=True, kw_only=True)
 class UpResult:
@@ -43,6 +45,14 @@ def up(stack: Stack, *, on_event: Listener, options: api.Options | None = None) 
 
     result = stack.engine().up(_program(stack), options=_always_refresh(options), on_event=watch)
     return UpResult(result=result, steps=tuple(steps))
+
+
+def up_server(stack: Stack, *, on_event: Listener, message: str) -> api.Result:
+    """Bring up k3s alone, for what must be in its cluster before anything else is."""
+    only = api.Options(targets=(_K3S,), message=message)
+    return stack.engine().up(
+        program.make_server(stack.config), options=_always_refresh(only), on_event=on_event
+    )
 
 
 def refresh(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> api.Result:

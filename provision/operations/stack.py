@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,16 +66,22 @@ class Stack:
 
 
 def open_stack(
-    directory: Path, stack: str | None = None, *, engine: api.Kind = "embedded"
+    directory: Path,
+    stack: str | None = None,
+    *,
+    engine: api.Kind = "embedded",
+    environ: Mapping[str, str] | None = None,
 ) -> Stack:
     """Open the stack named `stack` (default: the only one) at or above `directory`.
 
+    The passphrase comes from `environ`, by default this process's, or a file.
     Contacts nothing. Raises `errors.ConfigError` with every problem of the
     configuration, and `errors.StackError` for a passphrase that is missing or wrong.
     """
+    environ = os.environ if environ is None else environ
     project = config_file.find_project(directory)
     name = project.choose(stack)
-    crypter = config_file.stack_crypter(project, name, os.environ)
+    crypter = config_file.stack_crypter(project, name, environ)
     loaded = config_file.read(project.stack_file(name), crypter)
     return Stack(
         directory=project.root,
@@ -84,6 +91,6 @@ def open_stack(
         config=loaded.config,
         warnings=loaded.warnings,
         kind=engine,
-        passphrase=config_file.find_passphrase(project.root, name, os.environ),
+        passphrase=config_file.find_passphrase(project.root, name, environ),
         live=live.Live(loaded.config, pins=project.root / "pins.json"),
     )

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import provision
 from provision import config_file, errors, operations
+from provision.engine import stacks
 from provision.gitops import sealing
 from provision.operations import state
 from provision.progress import Progress, silent
 from provision.provider import k3s_files
 from provision.recovery import bundle, datastore, inventory, manifest, nodefiles, parts
+from provision.recovery.restore import journal
 
 if TYPE_CHECKING:
     from provision.kube.client import KubeClient
@@ -92,6 +94,7 @@ def collect(
         node=manifest.Node(name=cfg.server.name, host=cfg.server.host, system=on_node.system),
         datastore=store,
         sealing_keys=fingerprints,
+        took=_took(stack),
         absent=(*absent, *on_node.absent, *odd),
     )
     return described, tuple(found)
@@ -189,6 +192,18 @@ def _clean(obj: Mapping[str, Any]) -> Object:
         kept["annotations"] = annotations
     rest = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
     return {**rest, "metadata": kept}
+
+
+def _took(stack: Stack) -> dict[str, float]:
+    """Return how long the last restore, and the first ``up``, took here, as far as is known."""
+    found: dict[str, float] = {}
+    last = journal.load(stack.directory, stack.config.cluster).last
+    if last is not None:
+        found["restore"] = last.seconds
+    ups = [run for run in stacks.history(stack.ref) if run.kind == "update" and run.ok]
+    if ups and sum(ups[-1].changes.get(op, 0) for op in ("create", "create-replacement")) > 1:
+        found["up"] = float(ups[-1].seconds)
+    return found
 
 
 def _versions(

@@ -87,6 +87,8 @@ class Manifest(Model):
     datastore: Datastore
     sealing_keys: tuple[str, ...] = ()
     """The fingerprints of the sealing keys in it."""
+    took: dict[str, float] = {}
+    """Seconds that the last ``restore``, and the first ``up``, of this cluster took."""
     absent: tuple[str, ...] = ()
     """What was looked for and was not there, in words."""
     excluded: tuple[str, ...] = (VOLUMES,)

@@ -89,6 +89,7 @@ SILENT: dict[str, str] = {
     "init": "writes files",
     "kubeconfig": "reads the state",
     "output": "reads the state",
+    "restore": "asks what `up` asks",
     "rotate passphrase": "changes files",
     "sandbox build": "builds parts",
     "sandbox down": "ends what runs here",

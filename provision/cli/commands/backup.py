@@ -5,15 +5,12 @@ from __future__ import annotations
 import datetime
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from provision.cli import bundlekeys, lazy, opened
+from provision.cli import bundlefiles, bundlekeys, lazy, opened
 from provision.cli.settings import Settings
-
-if TYPE_CHECKING:
-    from provision.recovery import bundle
 
 
 @click.group(
@@ -148,7 +145,7 @@ def show(called: Settings, file: str | None, **options: Any) -> None:
     """
     from provision.cli.render import backups
 
-    _, _, found = _open(called, file, **options)
+    _, _, found = bundlefiles.open_(called, file, **options)
     if called.json:
         called.terminal.data(found.manifest.model_dump(mode="json", by_alias=True))
     else:
@@ -176,7 +173,7 @@ def verify(called: Settings, file: str | None, no_open: bool, **options: Any) ->
     from provision import errors
     from provision.recovery import reading
 
-    where, path = _find(called, file)
+    where, path = bundlefiles.find(called, file)
     content = reading.load(path)
     recorded = reading.compare(content, where.known.find(path.name) if where else None)
     if no_open:
@@ -188,7 +185,7 @@ def verify(called: Settings, file: str | None, no_open: bool, **options: Any) ->
             )
         called.terminal.result(f"{path}: as it was written; it was not opened")
         return
-    found = _unlock(called, content, **options)
+    found = bundlefiles.unlock(called, content, **options)
     reading.examine(found)
     if where is not None:
         reading.mark_verified(where, content, found, path)
@@ -227,7 +224,7 @@ def extract(
 
     if str(to) == "-" and len(parts) != 1:
         raise click.UsageError("--to - prints one part: name it")
-    _, _, found = _open(called, file, **options)
+    _, _, found = bundlefiles.open_(called, file, **options)
     if str(to) == "-":
         sys.stdout.buffer.write(found.read(parts[0]))
         sys.stdout.buffer.flush()
@@ -277,38 +274,6 @@ def schedule(called: Settings, at: str, system: bool | None, remove: bool) -> No
         for warning in timers.install(job):
             called.terminal.warn(warning)
     called.terminal.result(f"{job.timer} is on; next run: {timers.next_run(job)}")
-
-
-def _find(called: Settings, file: str | None) -> tuple[Any, Path]:
-    """Return the shelf, if there is a stack here, and the file's path.
-
-    A backup can be opened anywhere: a path needs no stack around it.
-    """
-    from provision import errors
-    from provision.recovery import reading
-
-    try:
-        where = reading.shelf(called.directory, called.stack)
-    except errors.ConfigError:
-        if file is None or not Path(file).is_file():
-            raise
-        return None, Path(file)
-    return where, where.find(file)
-
-
-def _open(called: Settings, file: str | None, **options: Any) -> tuple[Any, Path, bundle.Bundle]:
-    from provision.recovery import reading
-
-    where, path = _find(called, file)
-    return where, path, _unlock(called, reading.load(path), **options)
-
-
-def _unlock(
-    called: Settings, content: bytes, identities: tuple[Path, ...], passphrase_file: Path | None
-) -> bundle.Bundle:
-    from provision.recovery import bundle
-
-    return bundle.read(content, bundlekeys.keys(called, content, identities, passphrase_file))
 
 
 def _entry(entry: Any) -> dict[str, Any]:

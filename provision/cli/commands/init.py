@@ -58,7 +58,7 @@ def init(called: Settings, yes: bool, **given: Any) -> None:
     new = newcluster.collect(answers, root, **given)
     stack_path = root / f"Pulumi.{new.cluster}.yaml"
     encrypted, kept_in = newcluster.with_secrets(root, new, answers.media_key, os.environ)
-    project = newcluster.write_project(root)
+    project = config_file.write_own_project(root)
     config_file.write_new(stack_path, encrypted)
     written = [str(p.relative_to(root)) for p in (project, stack_path) if p is not None]
     if config_file.ignore_state(root):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli import lazy, opened
+from provision.cli import lazy, newnode, opened
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,12 +32,7 @@ def node() -> None:
     elysium node replace --host node.lan --host-key SHA256:… --yes
     """,
 )
-@click.option("--host", metavar="HOST", help="The new machine's name or address.")
-@click.option("--host-key", metavar="FINGERPRINT", help="Its host key or SHA256 fingerprint.")
-@click.option("--user", metavar="USER", help="Who logs in there: root, or who may use sudo.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Where its SSH server listens.")
-@click.option("--identity-file", metavar="FILE", help="A private key that it takes.")
-@click.option("--confirm", metavar="NAME", help="The cluster's name: goes on though it answers.")
+@newnode.options
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking; needs --host-key.")
 @click.pass_obj
 def replace(called: Settings, confirm: str | None, yes: bool, **given: Any) -> None:
@@ -49,14 +44,10 @@ def replace(called: Settings, confirm: str | None, yes: bool, **given: Any) -> N
     then builds the cluster on the new machine. While the old cluster still
     answers, its name has to be typed first.
     """
-    from provision.cli import newcluster
     from provision.cli.render import reporter
     from provision.operations import replacement
 
-    given["host_key"] = newcluster.checked_key(given["host_key"] or "") or None
-    new = replacement.NewNode(**given)
-    if new.host_key is None and not called.terminal.can_ask:
-        raise click.UsageError("there is nobody to compare the host key: give --host-key")
+    new = newnode.given(called, **given)
     if not yes and not called.terminal.can_ask:
         raise click.UsageError("there is no terminal to ask on: give --yes to go on without asking")
     with opened.stack(called) as stack, reporter.of(called) as listening:
@@ -64,8 +55,8 @@ def replace(called: Settings, confirm: str | None, yes: bool, **given: Any) -> N
         alive = replacement.living(stack)
         found = replacement.inventory(stack)
         listening.pause()
-        _refuse_living(called, stack, alive, confirm)
-        new = _pinned(called, stack, new)
+        newnode.refuse_living(called, stack.config.cluster, alive, confirm)
+        new = newnode.pinned(called, stack.config.server, new)
         listening.step("logging in to the new machine")
         replacement.prove(stack, new)
         listening.pause()
@@ -90,43 +81,6 @@ def replace(called: Settings, confirm: str | None, yes: bool, **given: Any) -> N
         f"{len(dropped)} objects were dropped from the state"
     )
     called.terminal.say("Now build the cluster on it:\n  elysium up")
-
-
-def _refuse_living(called: Settings, stack: Stack, alive: str, confirm: str | None) -> None:
-    """Go on over a cluster that answers only where its name was typed."""
-    if not alive:
-        return
-    cluster = stack.config.cluster
-    called.terminal.warn(alive)
-    called.terminal.say("Whatever only that cluster has would be left behind on the old machine.")
-    if confirm is None and called.terminal.can_ask:
-        confirm = called.terminal.ask(f"Type the cluster's name ({cluster}) to go on")
-    if confirm is None:
-        raise click.UsageError(
-            f"{alive}; nothing was changed: turn it off, or give --confirm {cluster}"
-        )
-    if confirm != cluster:
-        raise click.UsageError(f"that is not {cluster}; nothing was changed")
-
-
-def _pinned(called: Settings, stack: Stack, new: NewNode) -> NewNode:
-    """Return `new` with a host key: the given one, or the one that is shown and confirmed."""
-    import dataclasses
-
-    from provision.operations import replacement
-
-    if new.host_key is not None:
-        return new
-    shown = replacement.scan(stack, new)
-    host, terminal = new.of(stack.config.server).host, called.terminal
-    terminal.say(f"{host} shows the host key\n  {shown.type} {shown.fingerprint}")
-    terminal.say(
-        "To compare, on the new machine itself:\n"
-        "  for key in /etc/ssh/ssh_host_*.pub; do ssh-keygen -lf $key; done"
-    )
-    if not terminal.confirm("Is this the right machine?", default=False):
-        raise click.Abort
-    return dataclasses.replace(new, host_key=shown.line)
 
 
 def _show(called: Settings, stack: Stack, new: NewNode, found: Inventory) -> None:

@@ -50,6 +50,26 @@ _OWN: dict[str, tuple[str, dict[str, Any]]] = {
             "seconds": {"type": "number"},
         },
     ),
+    "restored": (
+        "How a `restore` ended; its last line. `equal` of `secrets` are as they were; `expected` "
+        "says what is not there, as was told before it began.",
+        {
+            "seconds": {"type": "number"},
+            "steps": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"step": _TEXT, "seconds": {"type": "number"}},
+                    "required": ["step", "seconds"],
+                    "additionalProperties": False,
+                },
+            },
+            "kustomizations": {"type": "integer"},
+            "secrets": {"type": "integer"},
+            "equal": {"type": "integer"},
+            "expected": {"type": "array", "items": _TEXT},
+        },
+    ),
     "error": (
         "The command failed; the last line. `exitCode` is the exit status of the process.",
         {

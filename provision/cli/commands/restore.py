@@ -1,0 +1,255 @@
+"""``elysium restore``."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provision.cli import bundlefiles, bundlekeys, lazy, newnode, opened, running
+from provision.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from provision.operations.replacement import NewNode
+    from provision.recovery.restore import journal, workspace
+
+
+@click.command(
+    cls=lazy.Command,
+    examples="""
+    elysium restore --dry-run                            # the newest backup: what would happen
+    elysium restore --host 192.168.1.11
+    elysium restore kyrion-20260301T020304Z.tar.gz.age -i key.txt --host 192.168.1.11
+    elysium restore backup.age --datastore --host 192.168.1.11
+    """,
+)
+@click.argument("file", metavar="[BUNDLE]", required=False)
+@bundlekeys.opening_options
+@newnode.options
+@click.option(
+    "--datastore",
+    is_flag=True,
+    help="Bring back the cluster's database as it was, instead of rebuilding from Git.",
+)
+@click.option("--token-file", metavar="FILE", help="A GitHub token; goes into github.tokenFile.")
+@click.option("--dry-run", is_flag=True, help="Only say what would happen; needs no node.")
+@click.option("--anyway", is_flag=True, help="Go on although not everything will come back.")
+@click.option("--anew", is_flag=True, help="Begin at the first step, not where it was cut off.")
+@click.option("-y", "--yes", is_flag=True, help="Do it without asking; needs --host-key.")
+@click.pass_obj
+def restore(
+    called: Settings,
+    file: str | None,
+    identities: tuple[Path, ...],
+    passphrase_file: Path | None,
+    *,
+    datastore: bool,
+    token_file: str | None,
+    dry_run: bool,
+    anyway: bool,
+    anew: bool,
+    yes: bool,
+    confirm: str | None,
+    **given: Any,
+) -> None:
+    """Bring a cluster back from a backup, on a fresh node.
+
+    BUNDLE is a file, or a name from elysium backup list; without it, the
+    newest. First says what is in it, what will be lost and whether it will
+    end well, and changes nothing until you agree. Then rebuilds the cluster
+    as Git describes it now, with the keys of the backup; with --datastore, it
+    brings back the database itself. Interrupted, run it again: it goes on
+    where it was. Volumes of workloads are not in a backup.
+    """
+    from provision.cli.render import reporter, restores
+    from provision.recovery import reading
+    from provision.recovery.restore import report, run
+
+    if not dry_run:
+        running.needs_an_answer(called, yes, "whether to begin")
+    _, path = bundlefiles.find(called, file)
+    content = reading.load(path)
+    found = bundlefiles.unlock(called, content, identities, passphrase_file)
+    reading.examine(found)
+    mode: journal.Mode = "datastore" if datastore else "rebuild"
+    target = _target(called)
+    before = _before(target, found.manifest.cluster, content, mode, anew=anew)
+    new = _new(called, found.manifest.node.host, before, dry_run=dry_run, **given)
+    settings = {"github.tokenFile": str(Path(token_file).absolute())} if token_file else {}
+    with (
+        opened.ending_well(called),
+        _pinned(called, found, new, settings, dry_run=dry_run) as space,
+        reporter.of(called) as listening,
+    ):
+        called.terminal.keep_secret([space.passphrase])
+        _token(called, space)
+        begun = run.begin(space, content, path.name, mode)
+        if before is not None and before.same(begun):
+            begun = before
+        listening.step("asking whether the old cluster still answers")
+        told = report.look(
+            space,
+            target,
+            mode,
+            done=begun.steps,
+            host="" if dry_run and new.host is None else begun.host,
+            progress=listening.step,
+        )
+        listening.pause()
+        if called.json and dry_run:
+            called.terminal.data(restores.as_json(told))
+        elif not called.json:
+            called.terminal.err.print(restores.told(told))
+        report.refuse(told, anyway=anyway)
+        if dry_run:
+            return
+        if not begun.steps:
+            _refuse_living(called, space, target, confirm)
+        if not yes and not called.terminal.confirm("Begin?"):
+            called.terminal.say("nothing was changed")
+            return
+        work = run.Work(
+            space=space,
+            target=target,
+            listen=listening.on_event,
+            progress=listening.step,
+            lost=told.secrets,
+        )
+        done = run.carry_out(work, begun)
+    running.update_kubeconfigs(called, found.manifest.cluster, done.kubeconfig)
+    if called.json:
+        called.terminal.event(restores.ended(done))
+    else:
+        called.terminal.out.print(restores.summary(found.manifest.cluster, done))
+
+
+def _target(called: Settings) -> Path:
+    """Return the folder of the cluster: the one above, or the one given."""
+    from provision import config_file, errors
+
+    try:
+        return config_file.find_project(called.directory).root
+    except errors.ConfigError:
+        return called.directory.absolute()
+
+
+def _before(
+    target: Path, cluster: str, content: bytes, mode: str, *, anew: bool
+) -> journal.Run | None:
+    """Return the restore of this backup that did not come to its end."""
+    import hashlib
+
+    from provision.recovery.restore import journal
+
+    if anew:
+        journal.set_aside(target, cluster)
+        return None
+    found = journal.load(target, cluster).open
+    if found is None:
+        return None
+    if found.bundle != hashlib.sha256(content).hexdigest() or found.mode != mode:
+        raise click.UsageError(
+            f"a restore of {found.file} ({found.mode}) is half done here: run that one again, "
+            "or give --anew to begin another"
+        )
+    return found
+
+
+def _new(
+    called: Settings,
+    old: str,
+    before: journal.Run | None,
+    *,
+    dry_run: bool,
+    host: str | None,
+    **given: Any,
+) -> NewNode:
+    """Return the new machine: as given, as an earlier run had it, or as asked for."""
+    from provision.operations import replacement
+
+    if before is not None and host in (None, before.host):
+        pinned = _pinned_before(called, before)
+        return dataclasses.replace(pinned, **{k: v for k, v in given.items() if v is not None})
+    if dry_run and host is None:
+        return replacement.NewNode()
+    if host is None:
+        if not called.terminal.can_ask:
+            raise click.UsageError(f"which machine? --host (the one that was backed up was {old})")
+        called.terminal.say(f"The node that was backed up was {old}.")
+        host = called.terminal.ask("The new machine's name or address")
+    return newnode.given(called, host=host, **given)
+
+
+def _pinned_before(called: Settings, before: journal.Run) -> NewNode:
+    """Return the machine that an earlier run wrote into the configuration here."""
+    from provision import config_file
+    from provision.operations import replacement
+
+    project = config_file.find_project(called.directory)
+    cluster = before.cluster
+    crypter = config_file.stack_crypter(project, cluster, os.environ)
+    node = config_file.read(project.stack_file(cluster), crypter).config.server
+    return replacement.NewNode(
+        host=node.host,
+        host_key=str(node.host_key),
+        user=node.user,
+        port=node.port,
+        identity_file=node.identity_file or None,
+    )
+
+
+@contextlib.contextmanager
+def _pinned(
+    called: Settings, found: Any, new: NewNode, settings: dict[str, str], *, dry_run: bool
+) -> Any:
+    """Open the workspace, with the new machine's host key shown and confirmed."""
+    from provision.recovery.restore import workspace
+
+    if not dry_run and new.host_key is None:
+        with workspace.opened(found, new, ask=False) as unpinned:
+            new = newnode.pinned(called, unpinned.stack.config.server, new)
+    with workspace.opened(found, new, settings=settings, ask=not dry_run) as space:
+        yield space
+
+
+def _token(called: Settings, space: workspace.Workspace) -> None:
+    """See to it that there is a GitHub token: ask for one where there is none."""
+    from provision import errors
+    from provision.github import token
+    from provision.secret import Secret
+
+    cfg = space.stack.config.github
+    try:
+        found = token.find_token(cfg, os.environ)
+    except errors.ConfigError as error:
+        if cfg.token_file:
+            error.hint = "give a file that holds a token: --token-file FILE"
+            raise
+        if not called.terminal.can_ask:
+            raise
+        text = called.terminal.ask("A GitHub token (not shown)", secret=True)
+        os.environ["GITHUB_TOKEN"] = text
+        return
+    if isinstance(found, Secret):
+        called.terminal.keep_secret([found])
+
+
+def _refuse_living(
+    called: Settings, space: workspace.Workspace, target: Path, confirm: str | None
+) -> None:
+    """Go on over a cluster that answers only where its name was typed."""
+    from provision import errors, operations
+    from provision.operations import replacement
+
+    alive = space.alive
+    if not alive:
+        with (
+            contextlib.suppress(errors.ElysiumError),
+            contextlib.closing(operations.open_stack(target, space.cluster)) as stack,
+        ):
+            alive = replacement.living(stack)
+    newnode.refuse_living(called, space.cluster, alive, confirm)

@@ -1,0 +1,237 @@
+"""The stack as it will be, in a folder that is thrown away: what a restore looks at first.
+
+Everything that can be wrong with a bundle's stack shows here, before the
+user's folder or a node is touched; placing it later only copies what was made
+and checked here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from provision import config_file, crypter, errors
+from provision.engine import api, stacks, values
+from provision.gitops import keyring, sealing
+from provision.operations import Stack, replacement
+from provision.provider import live
+from provision.recovery import bundle, parts
+from provision.secret import Secret
+
+_SEALING: Final = "elysium:secrets:SealingKey"
+_VARIABLE: Final = "PULUMI_CONFIG_PASSPHRASE"
+_LOCAL: Final = "file://"
+
+
+Rewrite = Callable[[str, Callable[[str], str]], str]
+"""Makes a configuration of a configuration's text; the second argument encrypts a value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A bundle's stack, pinned to the new node.
+
+    `stack` has its state in a folder of its own; of its configuration only
+    `flux.crds` is another, so that the bundle's definitions count as at hand.
+    `inventory` is what the state remembered before what was lost was dropped.
+    """
+
+    bundle: bundle.Bundle
+    stack: Stack
+    project: str
+    inventory: replacement.Inventory
+    alive: str
+    """How the cluster that was backed up still answers, in a sentence; empty if it does not."""
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name."""
+        return self.bundle.manifest.cluster
+
+    @property
+    def configuration(self) -> bytes:
+        """Return ``Pulumi.<cluster>.yaml`` as it will be."""
+        return (self.stack.directory / f"Pulumi.{self.cluster}.yaml").read_bytes()
+
+    @property
+    def passphrase(self) -> Secret:
+        """The stack's passphrase."""
+        return self.stack.passphrase
+
+    def exported(self) -> dict[str, Any]:
+        """Return the state as it will be, to be imported."""
+        return stacks.export(self.stack.ref)
+
+
+@contextlib.contextmanager
+def opened(
+    found: bundle.Bundle,
+    new: replacement.NewNode,
+    *,
+    settings: Mapping[str, str] | None = None,
+    rewrite: Rewrite | None = None,
+    ask: bool = True,
+) -> Generator[Workspace]:
+    """Make the stack of `found` for the node `new`, and remove it at the end.
+
+    `settings` are more keys of the configuration to set; `rewrite` makes
+    another text of ``Pulumi.<cluster>.yaml`` first. With `ask`, the
+    cluster that was backed up is asked whether it still answers. Raises
+    `errors.BundlePartError` for a part that cannot be used, `errors.ConfigError`
+    and `errors.StackError` for what does not fit together.
+    """
+    with tempfile.TemporaryDirectory(prefix="elysium-restore-") as name:
+        folder = Path(name)
+        stack, project_name = _stack(found, folder, new, settings or {}, rewrite)
+        with contextlib.closing(stack):
+            alive = replacement.living(stack) if ask else ""
+            inventory = replacement.inventory(stack)
+            replacement.forget(stack)
+            yield Workspace(
+                bundle=found,
+                stack=stack,
+                project=project_name,
+                inventory=inventory,
+                alive=alive,
+            )
+
+
+def _stack(
+    found: bundle.Bundle,
+    folder: Path,
+    new: replacement.NewNode,
+    settings: Mapping[str, str],
+    rewrite: Rewrite | None,
+) -> tuple[Stack, str]:
+    cluster = found.manifest.cluster
+    project_name = _project(found, folder)
+    path = folder / f"Pulumi.{cluster}.yaml"
+    path.write_bytes(found.read(parts.stack_file(cluster)))
+    if parts.PINS in found.contents:
+        (folder / "pins.json").write_bytes(found.read(parts.PINS))
+    passphrase = Secret(found.read(parts.PASSPHRASE).decode())
+    environ = {_VARIABLE: passphrase.reveal()}
+    opened_project = config_file.open_project(folder)
+    crypt = config_file.stack_crypter(opened_project, cluster, environ)
+    try:
+        before = config_file.read(path, crypt).config
+    except errors.ConfigError as error:
+        raise _unusable(parts.stack_file(cluster), error) from error
+    if rewrite is not None:
+        path.write_text(
+            rewrite(path.read_text(encoding="utf-8"), crypt().encrypt), encoding="utf-8"
+        )
+        before = config_file.read(path, crypt).config
+    index = before.nodes.index(before.server)
+    for key, value in new.values().items():
+        config_file.set_value(path, f"nodes[{index}].{key}", value)
+    for key, value in settings.items():
+        config_file.set_value(path, key, value)
+    loaded = config_file.read(path, crypt)
+    ref = api.StackRef(
+        root=folder, project=project_name, stack=cluster, backend=opened_project.backend
+    )
+    try:
+        stacks.import_(ref, _exported(found, passphrase))
+    except errors.StackError as error:
+        raise _unusable(parts.STATE, error) from error
+    config = loaded.config
+    if not config.flux.crds:
+        (folder / "crds").mkdir()
+        for number, each in enumerate(found.json(parts.CRDS).get("items") or []):
+            (folder / "crds" / f"{number}.json").write_text(json.dumps(each), encoding="utf-8")
+        flux = config.flux.model_copy(update={"crds": str(folder / "crds")})
+        config = config.model_copy(update={"flux": flux})
+    stack = Stack(
+        directory=folder,
+        ref=ref,
+        config=config,
+        warnings=loaded.warnings,
+        kind="embedded",
+        passphrase=passphrase,
+        live=live.Live(loaded.config, pins=folder / "pins.json"),
+    )
+    return stack, project_name
+
+
+def _project(found: bundle.Bundle, folder: Path) -> str:
+    """Write a ``Pulumi.yaml`` like the bundle's, with this machine's paths; return its name."""
+    try:
+        raw = yaml.safe_load(found.read(parts.PROJECT))
+        name, backend = str(raw["name"]), (raw.get("backend") or {}).get("url") or _LOCAL
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise errors.BundlePartError(
+            "the backup's Pulumi.yaml cannot be read", part=parts.PROJECT, detail=str(error)
+        ) from error
+    if not str(backend).startswith(_LOCAL):
+        raise errors.StackError(
+            f"the state of this stack is kept in {backend}, which was not lost with the node",
+            operation="restore",
+            hint="elysium node replace, then elysium --engine upstream up; to put the backup's "
+            "state there: elysium backup extract … stack/state.json, pulumi stack import",
+        )
+    config_file.write_own_project(folder, name=name)
+    return name
+
+
+def _exported(found: bundle.Bundle, passphrase: Secret) -> dict[str, Any]:
+    """Return the bundle's state with every sealing key that the bundle has."""
+    raw: Any = found.json(parts.STATE)
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("deployment"), Mapping):
+        raise errors.BundlePartError("the backup's state is none", part=parts.STATE)
+    exported: dict[str, Any] = dict(raw)
+    deployment: dict[str, Any] = exported["deployment"]
+    try:
+        salt = str(deployment["secrets_providers"]["state"]["salt"])
+    except (KeyError, TypeError):
+        raise errors.BundlePartError(
+            "the backup's state does not say how its secrets are encrypted", part=parts.STATE
+        ) from None
+    vault = crypter.PassphraseCrypter.from_salt(salt, passphrase)
+    for each in deployment.get("resources") or []:
+        if str(each.get("type")) == _SEALING:
+            each["outputs"] = _with_keys(each.get("outputs") or {}, found, vault)
+    return exported
+
+
+def _with_keys(
+    outputs: dict[str, Any], found: bundle.Bundle, vault: crypter.PassphraseCrypter
+) -> dict[str, Any]:
+    kept = outputs.get("keys")
+    text = ""
+    if isinstance(kept, Mapping) and "ciphertext" in kept:
+        text = str(json.loads(vault.decrypt(str(kept["ciphertext"]))))
+    remembered = keyring.load(text)
+    known = keyring.together(keys_of(found), remembered)
+    if {key.fingerprint for key in known} == {key.fingerprint for key in remembered}:
+        return outputs
+    dumped = json.dumps(keyring.dump(known, "flux-system"))
+    sealed = {values.SIGNATURE: values.SEALED_SIGNATURE, "ciphertext": vault.encrypt(dumped)}
+    return outputs | {
+        "keys": sealed,
+        "certificate": known[0].certificate_pem,
+        "fingerprints": [key.fingerprint for key in known],
+    }
+
+
+def keys_of(found: bundle.Bundle) -> list[sealing.SealingKey]:
+    """Return the sealing keys of a bundle. Raises `errors.BundlePartError`."""
+    if parts.SEALING_KEYS not in found.contents:
+        return []
+    return keyring.from_secrets(found.json(parts.SEALING_KEYS).get("items") or [])[0]
+
+
+def _unusable(part: str, error: errors.ElysiumError) -> errors.BundlePartError:
+    return errors.BundlePartError(
+        f"the backup's {part} cannot be used: {error.summary}",
+        part=part,
+        detail=error.detail,
+        hint=error.hint or "take an earlier backup: elysium backup list",
+    )

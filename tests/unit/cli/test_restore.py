@@ -1,0 +1,101 @@
+"""`elysium restore` before it begins: what it asks, says and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from provision.gitops import sealing
+from provision.operations import replacement
+from provision.provider import live
+from provision.recovery import bundle, envelope
+from provision.recovery.restore import journal
+from stacks import remembered
+from tests.support import elysiumrepo, restores
+
+LOCK = pyrage.x25519.Identity.generate()
+KEY = sealing.make_key()
+PIN = "SHA256:" + "A" * 43
+
+
+@pytest.fixture
+def wanted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The arguments that open a backup; the code host is stood in, nothing else answers."""
+    for path in folder.glob("Pulumi*"):
+        path.unlink()
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)
+    monkeypatch.setenv("GITHUB_TOKEN", "token")
+    monkeypatch.setattr(remembered, "folder", lambda: tmp_path / "remembered")
+    repository = restores.Repository(files=elysiumrepo.deadlocked(KEY))
+    monkeypatch.setattr(live.Live, "github", lambda *_: repository)
+    monkeypatch.setattr(replacement, "living", lambda _stack: "")
+    found = restores.made(KEY, KEY)
+    listed = [
+        bundle.Part(
+            name=info.name,
+            content=found.read(info.name),
+            kind=info.kind,
+            source=info.source,
+        )
+        for info in found.manifest.parts
+    ]
+    archive = bundle.pack(found.manifest, listed)[1]
+    lock = envelope.Recipients(lines=(str(LOCK.to_public()),))
+    (tmp_path / "kyrion.age").write_bytes(envelope.encrypt(archive, lock))
+    (tmp_path / "key.txt").write_text(str(LOCK))
+    return ["restore", str(tmp_path / "kyrion.age"), "-i", str(tmp_path / "key.txt")]
+
+
+def test_a_dry_run_needs_no_node_and_writes_nothing(
+    call: Any, folder: Path, wanted: list[str]
+) -> None:
+    before = sorted(folder.rglob("*"))
+    done = call(*wanted, "--dry-run")
+    assert done.code == 0, done.err
+    assert "✓ flux-system/cluster-secret-vars" in done.err
+    assert "open all of them" in done.err and "It will end well" in done.err
+    assert "the Secret default/by-hand" in done.err
+    assert "not named yet" in done.err
+    found = json.loads(call("--json", *wanted, "--dry-run").out.splitlines()[-1])
+    assert found["well"] is True and found["lostSecrets"] == ["default/by-hand"]
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_node_is_asked_for_and_never_assumed(call: Any, wanted: list[str]) -> None:
+    done = call(*wanted, "--yes")
+    assert done.code == 2
+    assert "--host" in done.err and "10.0.0.1" in done.err
+    unpinned = call(*wanted, "--yes", "--host", "10.0.0.9")
+    assert unpinned.code == 2 and "--host-key" in unpinned.err
+
+
+def test_a_half_done_restore_of_another_backup_is_named(
+    call: Any, folder: Path, wanted: list[str]
+) -> None:
+    other = journal.Run(
+        cluster="kyrion",
+        bundle="ab" * 32,
+        file="older.age",
+        created="2026-03-01T02:03:04Z",
+        mode="rebuild",
+        host="10.0.0.9",
+        port=22,
+        began="2026-03-02T02:03:04Z",
+    )
+    journal.save(folder, "kyrion", journal.Journal(runs=(other,)))
+    done = call(*wanted, "--yes", "--host", "10.0.0.9", "--host-key", PIN)
+    assert done.code == 2
+    assert "older.age" in done.err and "--anew" in done.err
+
+
+def test_what_cannot_end_well_is_refused_before_anything_is_written(
+    call: Any, folder: Path, wanted: list[str]
+) -> None:
+    done = call(*wanted, "--dry-run", "--datastore")
+    assert done.code == 3
+    assert "no copy of the datastore" in done.err
+    assert not (folder / "Pulumi.yaml").exists()
