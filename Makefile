@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e variants coldstart recovery github-calls faults soak age test bench sandbox-parts clean
+.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e variants coldstart recovery browser github-calls faults soak age test bench sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -68,7 +68,10 @@ faults: setup sandbox-parts ## A fault before and after every step of a rotation
 soak: setup sandbox-parts ## A hundred rotations while Flux fetches and pushes
 	$(BIN)/python -m tests.soak
 
-recovery: setup sandbox-parts ## The page for the night, command by command, and restores cut off
+browser: # the drill's page is looked at in one
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+
+recovery: setup sandbox-parts browser ## The page for the night, command by command, and restores cut off
 	$(BIN)/pytest -q tests/e2e_recovery
 
 age: # the other program that opens our backups

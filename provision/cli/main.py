@@ -32,6 +32,10 @@ COMMANDS = {
         f"{_COMMANDS}.restore:restore",
         "Bring a cluster back from a backup, on a fresh node.",
     ),
+    "drill": (
+        f"{_COMMANDS}.drill:drill",
+        "Rehearse a restore in a sandbox, and write a report of it.",
+    ),
     "node": (f"{_COMMANDS}.node:node", "Put another machine in the place of a lost one."),
     "secret": (
         f"{_COMMANDS}.secret:secret",

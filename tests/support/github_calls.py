@@ -85,6 +85,7 @@ SILENT: dict[str, str] = {
     "config show": "reads a file",
     "config validate": "reads files",
     "demo": "asks a stand-in of its own what `up` asks",
+    "drill": "reads the files of the repository; all else asks a stand-in of its own",
     "gitops cold-start": "reads files",
     "init": "writes files",
     "kubeconfig": "reads the state",

@@ -70,6 +70,17 @@ _OWN: dict[str, tuple[str, dict[str, Any]]] = {
             "expected": {"type": "array", "items": _TEXT},
         },
     ),
+    "drilled": (
+        "How a `drill` ended; its last line. `files` are its report, as JSON and as a page.",
+        {
+            "passed": {"type": "boolean"},
+            "seconds": {"type": "number"},
+            "recoverySeconds": {"type": "number"},
+            "ageSeconds": {"type": "number"},
+            "problems": {"type": "array", "items": _TEXT},
+            "files": {"type": "array", "items": _TEXT},
+        },
+    ),
     "error": (
         "The command failed; the last line. `exitCode` is the exit status of the process.",
         {

@@ -1,0 +1,220 @@
+"""A restore from a real backup and the real repository, into a sandbox.
+
+The repository is read at its head, and nothing else outside is asked for
+anything; the sandbox's network leads nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import tempfile
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from provision import errors
+from provision.engine import api
+from provision.operations import replacement
+from provision.progress import Progress, silent
+from provision.recovery import bundle, inventory, parts, records, retention
+from provision.recovery.drill import outcome, stage
+from provision.recovery.restore import compare, journal, report, run, workspace
+from provision.sandbox import lifecycle, model, tryout
+
+_MODE: Final[journal.Mode] = "rebuild"
+_CHANGED: Final = ("flux-system/flux-system",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is rehearsed: the bundle, its file's name, and in which sandbox.
+
+    It is a rebuild from Git. A datastore holds the real repository's address,
+    which Flux would follow before anything could be put in its place.
+    """
+
+    bundle: bundle.Bundle
+    file: str
+    sandbox: str = "drill"
+    keep: bool = False
+
+
+@dataclass(kw_only=True)
+class _Clock:
+    """Notes the steps. Entering `step` twice notes two."""
+
+    progress: Progress
+    began: float = field(default_factory=time.monotonic)
+    steps: list[outcome.Step] = field(default_factory=list[outcome.Step])
+
+    @contextlib.contextmanager
+    def step(self, name: str, does: str) -> Generator[None]:
+        self.progress(does)
+        at = time.monotonic() - self.began
+        failed = ""
+        try:
+            yield
+        except errors.ElysiumError as error:
+            failed = error.summary
+            raise
+        finally:
+            self.note(name, does, at, time.monotonic() - self.began - at, failed)
+
+    def note(self, name: str, does: str, at: float, seconds: float, failed: str = "") -> None:
+        self.steps.append(
+            outcome.Step(
+                name=name, does=does, at=round(at, 2), seconds=round(seconds, 2), failed=failed
+            )
+        )
+
+
+def rehearse(
+    wanted: Wanted, *, on_event: api.OnEvent, progress: Progress = silent
+) -> outcome.Outcome:
+    """Rehearse a restore, and take the sandbox down again. What fails is in the outcome.
+
+    Raises `errors.ElysiumError` only for what has nothing to do with the
+    backup: no sandbox can be made on this machine.
+    """
+    described = wanted.bundle.manifest
+    clock = _Clock(progress=progress)
+    now = datetime.datetime.now(datetime.UTC)
+    found: dict[str, Any] = {
+        "cluster": described.cluster,
+        "file": wanted.file,
+        "made": described.created,
+        "age_seconds": (now - retention.made(described.file_name)).total_seconds(),
+        "began": records.now(),
+        "mode": _MODE,
+        "losses": described.excluded,
+    }
+    problems: list[str] = []
+    try:
+        with clock.step("sandbox", "start a sandbox"):
+            box = lifecycle.up(wanted.sandbox, None, progress, fresh=True)
+        found["real"] = tuple(outcome.Part(part=p.part, what=p.what) for p in box.real)
+        found["stood_in"] = tuple(outcome.Part(part=p.part, what=p.what) for p in box.stood_in)
+        try:
+            found |= _restored(wanted, box, clock, on_event, problems)
+        except errors.ElysiumError as error:
+            problems.append(str(error))
+    finally:
+        if not wanted.keep:
+            lifecycle.down(wanted.sandbox, progress)
+    ours = {step.name for step in run.STEPS[_MODE]}
+    return outcome.Outcome(
+        **found,
+        steps=tuple(clock.steps),
+        problems=tuple(problems),
+        recovery_seconds=round(sum(s.seconds for s in clock.steps if s.name in ours), 2),
+        seconds=round(time.monotonic() - clock.began, 2),
+    )
+
+
+def _restored(
+    wanted: Wanted,
+    box: model.Sandbox,
+    clock: _Clock,
+    on_event: api.OnEvent,
+    problems: list[str],
+) -> dict[str, Any]:
+    nowhere = replacement.NewNode()
+    with (
+        clock.step("repository", "read the repository at its head"),
+        workspace.opened(wanted.bundle, nowhere, ask=False) as real,
+    ):
+        cfg = real.stack.config
+        repo = real.stack.live.github()
+        head = repo.head(cfg.github.branch)
+        files = repo.read_tree(head)
+
+    def rewrite(text: str, encrypt: Any) -> str:
+        return stage.configuration(text, encrypt, box)
+
+    with (
+        workspace.opened(wanted.bundle, nowhere, rewrite=rewrite, ask=False) as space,
+        tempfile.TemporaryDirectory(prefix="elysium-drill-") as name,
+    ):
+        ours = space.stack.config.github.git_url
+        rewritten = stage.repository(files, cfg.github.git_url, ours)
+        with clock.step("forge", "put the repository on the sandbox's forge"):
+            tryout.forge_of(box).seed_repository(rewritten)
+        with clock.step("report", "check what would be lost"):
+            told = report.look(
+                space, Path(name), _MODE, host=box.node.host, progress=clock.progress
+            )
+        problems += [str(each) for each in (*told.hard, *told.soft)]
+        found: dict[str, Any] = {
+            "commit": head,
+            "losses": (*told.losses, *(f"the Secret {each}" for each in told.secrets)),
+            "notes": tuple(_notes(told, stage.sources(rewritten, ours), head, space)),
+            "sealed_secrets": tuple(
+                outcome.Sealed(name=each.name, opens=not each.why) for each in told.sealed
+            ),
+        }
+        if told.hard:
+            return found
+        work = run.Work(
+            space=space,
+            target=Path(name),
+            listen=on_event,
+            progress=clock.progress,
+            lost=told.secrets,
+            environ={"PULUMI_CONFIG_PASSPHRASE": space.passphrase.reveal()},
+        )
+        compared = _steps(wanted, work, clock, problems)
+        if compared is not None:
+            found |= {
+                "kustomizations": compared.kustomizations,
+                "ready": compared.ready,
+                "secrets": compared.secrets,
+                "equal": compared.equal,
+                "notes": (*found["notes"], *(f"as expected: {each}" for each in compared.expected)),
+            }
+            problems += [f"missing: {each}" for each in compared.missing]
+            problems += list(compared.different)
+        return found
+
+
+def _steps(
+    wanted: Wanted, work: run.Work, clock: _Clock, problems: list[str]
+) -> compare.Comparison | None:
+    """Take the restore's steps; compare at the end with what the cluster was."""
+    try:
+        for step in run.STEPS[_MODE]:
+            with clock.step(step.name, step.does):
+                if step.do is run.comparison:
+                    return _compared(wanted, work)
+                step.do(work)
+    except errors.ElysiumError as error:
+        problems.append(str(error))
+    finally:
+        work.close()
+    return None
+
+
+def _compared(wanted: Wanted, work: run.Work) -> compare.Comparison:
+    from provision import operations
+
+    was = inventory.load(wanted.bundle.read(parts.INVENTORY))
+    kube = work.stack.live.kube(operations.kubeconfig(work.stack))
+
+    def look() -> compare.Comparison:
+        now = inventory.take(kube, salt=was.salt, media_mount=was.media_mount)
+        return compare.differences(was, now, lost=work.lost, changed=_CHANGED)
+
+    return compare.until_equal(look, timeout=run.LONGEST, progress=work.progress)
+
+
+def _notes(
+    told: report.Report, others: tuple[str, ...], head: str, space: workspace.Workspace
+) -> list[str]:
+    was = inventory.load(space.bundle.read(parts.INVENTORY)).revision
+    notes = [] if was.endswith(head) else [f"the repository moved on since the backup: {was}"]
+    notes += [f"another repository, which a sandbox does not reach: {each}" for each in others]
+    notes.append("the deploy key was the sandbox's own: the real one was not used")
+    told_here = ("deploy key", "moved on")  # of the sandbox's forge, whose commits are its own
+    return notes + [each for each in told.notes if not any(word in each for word in told_here)]

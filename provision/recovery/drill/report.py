@@ -1,0 +1,52 @@
+"""Where the outcome of a drill goes: two files, and a webhook."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Final
+
+from provision import errors
+from provision.engine import files
+from provision.recovery.drill import outcome, page
+
+_TIMEOUT: Final = 30
+
+
+def write(found: outcome.Outcome, folder: Path) -> tuple[Path, Path]:
+    """Write the outcome as JSON and as a page into `folder`; return both paths.
+
+    Raises `errors.ConfigError` when it cannot be written.
+    """
+    data, shown = folder / f"{found.name}.json", folder / f"{found.name}.html"
+    try:
+        files.write(data, found.dump() + b"\n")
+        files.write(shown, page.render(found).encode())
+    except OSError as error:
+        raise errors.ConfigError(
+            f"the report cannot be written into {folder}: {error.strerror}", []
+        ) from error
+    return data, shown
+
+
+def tell(found: outcome.Outcome, url: str) -> None:
+    """POST the outcome as JSON to `url`.
+
+    Raises `errors.ConfigError` for what is no HTTP address, and
+    `errors.ElysiumError` when it is not taken.
+    """
+    if not url.startswith(("https://", "http://")):
+        raise errors.ConfigError(f"{url} is no http:// or https:// address", [])
+    request = urllib.request.Request(  # noqa: S310 - checked above
+        url, data=found.dump(), headers={"Content-Type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT):  # noqa: S310
+            return
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        raise errors.ElysiumError(
+            "the webhook did not take the report", detail=f"{url}: {error}"
+        ) from error
