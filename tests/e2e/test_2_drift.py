@@ -1,4 +1,4 @@
-"""Each kind of drift: shown by `preview`, named by `status`, repaired by `up`."""
+"""Each kind of drift, in different resources at a time: shown by `preview`, repaired by `up`."""
 
 from __future__ import annotations
 
@@ -43,58 +43,66 @@ AUTOMOUNT = r"'mnt-media\x2dlibrary.automount'"
 MOUNT = r"'mnt-media\x2dlibrary.mount'"
 CONFIG = "/etc/rancher/k3s/config.yaml"
 
-DRIFTS = [
-    Drift(
-        name="a file edited",
-        resource="kyrion-k3s",
-        breaks=on_node(f"sed -i 's/secrets-encryption: true/secrets-encryption: false/' {CONFIG}"),
-        mended=holds(f"grep -q 'secrets-encryption: true' {CONFIG}"),
-    ),
-    Drift(
-        name="a unit stopped",
-        resource="kyrion-k3s",
-        breaks=on_node("systemctl stop k3s"),
-        mended=holds("systemctl is-active -q k3s"),
-    ),
-    Drift(
-        name="a unit removed",
-        resource="kyrion-media",
-        breaks=on_node(
-            f"systemctl stop {AUTOMOUNT} {MOUNT}; rm /etc/systemd/system/{AUTOMOUNT}; "
-            "systemctl daemon-reload"
+ROUNDS = [
+    [
+        Drift(
+            name="a file edited",
+            resource="kyrion-k3s",
+            breaks=on_node(
+                f"sed -i 's/secrets-encryption: true/secrets-encryption: false/' {CONFIG}"
+            ),
+            mended=holds(f"grep -q 'secrets-encryption: true' {CONFIG}"),
         ),
-        mended=holds(f"systemctl is-active -q {AUTOMOUNT}"),
-    ),
-    Drift(
-        name="a binary replaced",
-        resource="kyrion-media",
-        breaks=on_node("printf '#!/bin/sh\\n' > /tmp/r; mv /tmp/r /usr/local/bin/rclone"),
-        mended=holds("[ $(stat -c %s /usr/local/bin/rclone) -gt 1000000 ]"),
-    ),
-    Drift(
-        name="a mount gone dead",
-        resource="kyrion-media",
-        breaks=on_node("pkill -9 -x 'rclone|mount.rclone'"),
-        mended=holds("ls /mnt/media-library | grep -q ."),
-    ),
-    Drift(
-        name="the deploy key deleted on GitHub",
-        resource="flux-access",
-        breaks=delete_key,
-        mended=one_working_key,
-    ),
-    Drift(
-        name="the flux-system Secret gone",
-        resource="flux-access",
-        breaks=on_node("k3s kubectl delete secret -n flux-system flux-system"),
-        mended=holds("k3s kubectl get secret -n flux-system flux-system"),
-    ),
-    Drift(
-        name="the device plugin's DaemonSet gone",
-        resource="gpu-plugin",
-        breaks=on_node("k3s kubectl delete daemonset -n intel-device-plugins intel-gpu-plugin"),
-        mended=holds("k3s kubectl get daemonset -n intel-device-plugins intel-gpu-plugin"),
-    ),
+        Drift(
+            name="a unit removed",
+            resource="kyrion-media",
+            breaks=on_node(
+                f"systemctl stop {AUTOMOUNT} {MOUNT}; rm /etc/systemd/system/{AUTOMOUNT}; "
+                "systemctl daemon-reload"
+            ),
+            mended=holds(f"systemctl is-active -q {AUTOMOUNT}"),
+        ),
+        Drift(
+            name="the deploy key deleted on GitHub",
+            resource="flux-access",
+            breaks=delete_key,
+            mended=one_working_key,
+        ),
+    ],
+    [
+        Drift(
+            name="a unit stopped",
+            resource="kyrion-k3s",
+            breaks=on_node("systemctl stop k3s"),
+            mended=holds("systemctl is-active -q k3s"),
+        ),
+        Drift(
+            name="a binary replaced",
+            resource="kyrion-media",
+            breaks=on_node("printf '#!/bin/sh\\n' > /tmp/r; mv /tmp/r /usr/local/bin/rclone"),
+            mended=holds("[ $(stat -c %s /usr/local/bin/rclone) -gt 1000000 ]"),
+        ),
+    ],
+    [
+        Drift(
+            name="a mount gone dead",
+            resource="kyrion-media",
+            breaks=on_node("pkill -9 -x 'rclone|mount.rclone'"),
+            mended=holds("ls /mnt/media-library | grep -q ."),
+        ),
+        Drift(
+            name="the flux-system Secret gone",
+            resource="flux-access",
+            breaks=on_node("k3s kubectl delete secret -n flux-system flux-system"),
+            mended=holds("k3s kubectl get secret -n flux-system flux-system"),
+        ),
+        Drift(
+            name="the device plugin's DaemonSet gone",
+            resource="gpu-plugin",
+            breaks=on_node("k3s kubectl delete daemonset -n intel-device-plugins intel-gpu-plugin"),
+            mended=holds("k3s kubectl get daemonset -n intel-device-plugins intel-gpu-plugin"),
+        ),
+    ],
 ]
 
 
@@ -107,15 +115,20 @@ def planned(done: labs.Done) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("drift", DRIFTS, ids=lambda drift: drift.name)
-def test_drift_is_shown_and_repaired(lab: labs.Lab, up: labs.Done, drift: Drift) -> None:
-    drift.breaks(lab)
-    assert not drift.mended(lab), "nothing was broken"
+@pytest.mark.parametrize(
+    "drifts", ROUNDS, ids=lambda drifts: ", ".join(drift.name for drift in drifts)
+)
+def test_drift_is_shown_and_repaired(lab: labs.Lab, up: labs.Done, drifts: list[Drift]) -> None:
+    assert len({drift.resource for drift in drifts}) == len(drifts)
+    for drift in drifts:
+        drift.breaks(lab)
+        assert not drift.mended(lab), f"{drift.name}: nothing was broken"
     shown = planned(lab.elysium("preview", "--json").ok())
-    assert drift.resource in shown
-    assert not drift.mended(lab), "preview changed something"
+    assert {drift.resource for drift in drifts} <= shown.keys()
+    assert not any(drift.mended(lab) for drift in drifts), "preview changed something"
     lab.elysium("up", "--yes").ok()
-    assert drift.mended(lab)
+    for drift in drifts:
+        assert drift.mended(lab), drift.name
     assert planned(lab.elysium("preview", "--json").ok()) == {}
 
 
