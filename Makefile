@@ -84,7 +84,7 @@ test: age check sandbox-parts ## Everything
 	$(BIN)/pytest -q -m slice tests/faults
 	$(BIN)/pytest -q tests/e2e
 	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
-	$(BIN)/pytest -q tests/e2e_coldstart/test_1_three_deadlocks.py tests/e2e_coldstart/test_9_restore.py
+	$(BIN)/pytest -q tests/e2e_coldstart/test_1_three_deadlocks.py tests/e2e_coldstart/test_2_rotate_sealing_key.py tests/e2e_coldstart/test_9_restore.py
 
 bench: setup sandbox-parts ## Ratios against peers and limits
 	$(BIN)/python -m tests.bench

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes
@@ -13,14 +14,24 @@ from stacks import decisions, resources
 from stacks.components import flux, gpu, node, secrets
 
 
-def make_program(
-    cfg: config.Config, decided: decisions.Decisions, *, rotation: str = ""
-) -> Callable[[], None]:
-    """Return the Pulumi program of `cfg`, given what the repository decides.
+@dataclass(frozen=True, kw_only=True)
+class Rotations:
+    """Which credentials are to be replaced: any text that was not used before asks for it.
 
-    `rotation`, any text that was not used before, asks for a new deploy key.
-    It is a wish of one run: without it the key that is there stays.
+    It is a wish of one run: without it the credential that is there stays.
     """
+
+    deploy_key: str = ""
+    sealing_key: str = ""
+
+
+def make_program(
+    cfg: config.Config,
+    decided: decisions.Decisions,
+    *,
+    rotations: Rotations = Rotations(),
+) -> Callable[[], None]:
+    """Return the Pulumi program of `cfg`, given what the repository decides."""
 
     def program() -> None:
         elysium = resources.Provider("elysium", pulumi.Output.secret(settings.dump(cfg)))
@@ -65,6 +76,7 @@ def make_program(
                     sealing=cfg.sealing,
                     namespace=decided.sealing_namespace,
                     certificate=decided.sealing_certificate or cfg.sealing.certificate,
+                    rotation=rotations.sealing_key,
                 ),
                 in_cluster,
             )
@@ -90,7 +102,7 @@ def make_program(
                 flux=cfg.flux,
                 path=cfg.flux_path,
                 node=server.k3s,
-                rotation=rotation,
+                rotation=rotations.deploy_key,
                 before_controllers=[sealing.key] if sealing else [],
                 before_sync=cold_start.seeds if cold_start else [],
             ),

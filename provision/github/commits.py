@@ -104,15 +104,24 @@ class Branches:
         self._heads.clear()
 
     def commit(
-        self, branch: str, message: str, files: Files, if_absent: Collection[str] = ()
+        self,
+        branch: str,
+        message: str,
+        files: Files,
+        if_absent: Collection[str] = (),
+        based_on: str = "",
     ) -> str:
         """Write `files` on `branch`; return its head afterwards.
 
         Nothing is written where nothing differs. When someone else pushes at
-        the same time, the commit is made again on top of theirs.
+        the same time, the commit is made again on top of theirs; but where
+        `files` were made from the commit `based_on` and theirs changed one of
+        them, `failures.ConflictError` is raised.
         """
         for _ in range(_ROUNDS):
             head = self.head(branch)
+            if based_on:
+                self._require_same(based_on, head, files)
             changed = differing(self._trees.snapshot(head), files, if_absent)
             if not changed:
                 return head
@@ -134,6 +143,17 @@ class Branches:
             status=409,
             hint="run the same command again when fewer pushes are under way",
         )
+
+    def _require_same(self, before: str, now: str, files: Files) -> None:
+        old, new = self._trees.snapshot(before), self._trees.snapshot(now)
+        moved = sorted(path for path in files if old.sha(path) != new.sha(path))
+        if moved:
+            raise failures.ConflictError(
+                f"{', '.join(moved)} changed in {self._link.cfg.slug} in the meantime",
+                operation="commit",
+                status=409,
+                hint="run the same command again",
+            )
 
     def propose(
         self,

@@ -43,6 +43,26 @@ def check(
     return _rights(rights, where, commit) + [problem for one in found for problem in one]
 
 
+def branch(repo: repository.Repository) -> list[errors.Problem]:
+    """Return why nothing can be pushed to the configured branch, if it is protected."""
+    where = f"github {repo.cfg.slug}"
+    try:
+        found = repo.branch_protection(repo.cfg.branch)
+    except errors.CodeHostError as error:
+        return [_problem(error, where, "github.branch")]
+    if not found.needs_pull_request:
+        return []
+    return [
+        errors.Problem(
+            kind="branch-protected",
+            message=f"the branch {repo.cfg.branch} takes no direct push: {found.why}",
+            where=where,
+            key="flux.commit",
+            hint="set flux.commit to pull-request",
+        )
+    ]
+
+
 def _head(
     repo: repository.Repository, path: str, where: str, commit: CommitMode
 ) -> list[errors.Problem]:
@@ -52,7 +72,7 @@ def _head(
         return [_problem(error, where, "github.branch")]
     problems = _path(path, where, is_file=path.strip("/") in files)
     if commit == "push" and not all(name in files for name in flux_files(path)):
-        problems += _branch(repo, where)
+        problems += branch(repo)
     return problems
 
 
@@ -159,24 +179,6 @@ def _path(path: str, where: str, *, is_file: bool) -> list[errors.Problem]:
             where=where,
             key="flux.path",
             hint="configure another path",
-        )
-    ]
-
-
-def _branch(repo: repository.Repository, where: str) -> list[errors.Problem]:
-    try:
-        found = repo.branch_protection(repo.cfg.branch)
-    except errors.CodeHostError as error:
-        return [_problem(error, where, "github.branch")]
-    if not found.needs_pull_request:
-        return []
-    return [
-        errors.Problem(
-            kind="branch-protected",
-            message=f"the branch {repo.cfg.branch} takes no direct push: {found.why}",
-            where=where,
-            key="flux.commit",
-            hint="set flux.commit to pull-request",
         )
     ]
 

@@ -150,17 +150,20 @@ class Repository:
         files: commits.Files,
         *,
         if_absent: Collection[str] = (),
+        based_on: str = "",
     ) -> str:
         """Commit `files` to `branch` and return its head; no commit where nothing differs.
 
         Content None removes a file; a path of `if_absent` that exists is left
-        alone, also when it came to exist while committing.
+        alone, also when it came to exist while committing. `based_on` is the
+        commit that `files` were made from.
 
         Raises:
+            failures.ConflictError: one of `files` is another one than in `based_on` by now.
             failures.ProtectedBranchError: the branch takes pull requests only.
         """
         with self._lock:
-            return self._branches.commit(branch, message, files, if_absent)
+            return self._branches.commit(branch, message, files, if_absent, based_on)
 
     def open_pull_request(
         self,

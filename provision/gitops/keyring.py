@@ -22,8 +22,17 @@ PREFIX: Final = "sealed-secrets-key"
 
 def secret_name(key: sealing.SealingKey) -> str:
     """Return the name of the Secret of `key`: the one it has, else one that follows from it."""
+    return key.name or _own_name(key)
+
+
+def made_here(key: sealing.SealingKey) -> bool:
+    """Return whether elysium made `key`: the controller's own have random names."""
+    return secret_name(key) == _own_name(key)
+
+
+def _own_name(key: sealing.SealingKey) -> str:
     digest = hashlib.sha256(key.fingerprint.encode()).hexdigest()
-    return key.name or f"{PREFIX}-{digest[:10]}"
+    return f"{PREFIX}-{digest[:10]}"
 
 
 def dump(keys: Iterable[sealing.SealingKey], namespace: str) -> str:

@@ -208,6 +208,14 @@ def closed(
     return _open(sealed, keys, where)[1]
 
 
+def values(
+    sealed: Mapping[str, Any], keys: Sequence[sealing.SealingKey]
+) -> dict[str, bytes] | None:
+    """Return every value of `sealed` in clear, or None when one of them cannot be opened."""
+    opened, problems = _open(sealed, keys, "")
+    return None if problems else opened
+
+
 def seed(
     sealed: Mapping[str, Any], keys: Sequence[sealing.SealingKey], *, where: str = ""
 ) -> Object:

@@ -196,6 +196,11 @@ def newest_first(keys: Iterable[SealingKey]) -> list[SealingKey]:
     return sorted(keys, key=lambda key: (key.use == "active", _valid_from(key)), reverse=True)
 
 
+def made(key: SealingKey) -> datetime.datetime:
+    """Return when `key` was made, as its certificate says."""
+    return _valid_from(key)
+
+
 def _valid_from(key: SealingKey) -> datetime.datetime:
     certificate = x509.load_pem_x509_certificates(key.certificate_pem.encode())[0]
     return certificate.not_valid_before_utc

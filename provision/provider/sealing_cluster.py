@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from provision import errors, progress
-from provision.gitops import keyring, sealing
+from provision.gitops import keyring, sealed, sealing
 from provision.kube import wait
 from provision.kube.client import KubeClient
 
 FIELD_MANAGER = "elysium"
+PROBE = "elysium-sealing-probe"
+"""The SealedSecret that proves a key: it is there for a moment only."""
 _RESTART_TIMEOUT = 180.0
+_PROOF_TIMEOUT = 120.0
 
 
 def key_secrets(kube: KubeClient) -> list[dict[str, Any]]:
@@ -29,6 +34,54 @@ def install(kube: KubeClient, key: sealing.SealingKey, namespace: str) -> None:
             raise
 
 
+def prove(
+    kube: KubeClient,
+    key: sealing.SealingKey,
+    namespace: str,
+    *,
+    progress: progress.Progress = progress.silent,
+) -> bool:
+    """Have the controller open something that only `key` opens; return whether there was one.
+
+    Raises `errors.WaitError` when it does not.
+    """
+    if not _controllers(kube, namespace):
+        return False
+    progress(f"having the controller open what is sealed for {key.fingerprint}")
+    value = base64.b64encode(secrets.token_bytes(16)).decode()
+    plain = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": PROBE, "namespace": namespace},
+        "data": {"probe": value},
+    }
+    probe = sealed.seal(plain, key.certificate_pem, scope=sealing.Scope.STRICT)
+
+    def judge(obj: Mapping[str, Any], revision: str) -> wait.Readiness:
+        # One that an interrupted run left behind holds another value.
+        opened = (obj.get("data") or {}).get("probe") == value
+        return wait.Readiness(ready=opened, reason="" if opened else "it is of an earlier run")
+
+    secret = wait.Ref(api_version="v1", kind="Secret", name=PROBE, namespace=namespace)
+    try:
+        kube.apply(probe, field_manager=FIELD_MANAGER, force=True)
+        wait.wait_ready(kube, [secret], timeout=_PROOF_TIMEOUT, judge=judge)
+    except errors.WaitError as error:
+        error.hint = (
+            f"look at the controller in {namespace}; the older keys are still there, and"
+            " running the same command again goes on from here"
+        )
+        raise
+    finally:
+        remove_probe(kube, namespace)
+    return True
+
+
+def remove_probe(kube: KubeClient, namespace: str) -> None:
+    """Take the proof away; its Secret goes with it. Absent is fine."""
+    kube.delete(sealed.API_VERSION, "SealedSecret", PROBE, namespace)
+
+
 def restart_controller(
     kube: KubeClient, namespace: str, *, progress: progress.Progress = progress.silent
 ) -> bool:
@@ -38,11 +91,15 @@ def restart_controller(
     until its Deployment is available again; raises `errors.WaitError` when
     that does not come.
     """
-    found = [one for one in kube.list("apps/v1", "Deployment", namespace) if _unseals(one)]
+    found = _controllers(kube, namespace)
     for deployment in found:
         progress(f"restarting {deployment['metadata']['name']}, so that it reads its keys")
         _restart(kube, deployment, namespace, progress)
     return bool(found)
+
+
+def _controllers(kube: KubeClient, namespace: str) -> list[dict[str, Any]]:
+    return [one for one in kube.list("apps/v1", "Deployment", namespace) if _unseals(one)]
 
 
 def _restart(

@@ -27,6 +27,8 @@ class SealingArgs:
     sealing: config.Sealing
     namespace: str
     certificate: str
+    rotation: str = ""
+    """Asks for a new key, if it was not used before."""
 
 
 class Sealing(pulumi.ComponentResource):
@@ -50,6 +52,7 @@ class Sealing(pulumi.ComponentResource):
                 "commit": args.flux.commit,
                 "certificatePath": args.certificate,
                 "keys": pulumi.Output.secret(given.reveal() if given else ""),
+                "rotation": args.rotation,
             },
             pulumi.ResourceOptions(parent=self),
         )

@@ -79,6 +79,7 @@ class FakeGitHub:
         self.protected = False
         self.pulls: list[commits.PullRequest] = []
         self.numbers = 100
+        self.before_commit: Callable[[], None] = lambda: None
 
     def deploy_keys(self, *, fresh: bool = False) -> tuple[deploy_keys.DeployKey, ...]:
         return tuple(self.keys.values())
@@ -149,8 +150,19 @@ class FakeGitHub:
         return sha
 
     def commit(
-        self, branch: str, message: str, files: commits.Files, *, if_absent: Any = ()
+        self,
+        branch: str,
+        message: str,
+        files: commits.Files,
+        *,
+        if_absent: Any = (),
+        based_on: str = "",
     ) -> str:
+        self.before_commit()
+        if based_on:
+            old, new = self.snapshot(based_on), self.snapshot(self.branches[branch])
+            if any(old.sha(path) != new.sha(path) for path in files):
+                raise failures.ConflictError("moved on", operation="commit", status=409)
         changed = self.differing(self.branches[branch], files, if_absent)
         if not changed:
             return self.branches[branch]

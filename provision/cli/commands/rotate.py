@@ -13,6 +13,10 @@ COMMANDS = {
         f"{_COMMANDS}.rotate_deploy_key:deploy_key",
         "Replace the deploy key, with no failed fetch.",
     ),
+    "sealing-key": (
+        f"{_COMMANDS}.rotate_sealing_key:sealing_key",
+        "Seal the repository's secrets for a new key.",
+    ),
     "passphrase": (
         f"{_COMMANDS}.rotate_passphrase:passphrase",
         "Replace the passphrase of the stack.",

@@ -188,7 +188,8 @@ def _program(stack: Stack, wish: Wish | None) -> api.Program:
         if wish.read_write is not None:
             changed["read_write"] = wish.read_write
         cfg = cfg.model_copy(update={"flux": cfg.flux.model_copy(update=changed)})
-    return program.make_program(cfg, repository.decide(stack), rotation=rotation)
+    asked = program.Rotations(deploy_key=rotation)
+    return program.make_program(cfg, repository.decide(stack), rotations=asked)
 
 
 def _options(stack: Stack, wish: Wish | None) -> api.Options:
