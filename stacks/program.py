@@ -23,6 +23,8 @@ class Rotations:
 
     deploy_key: str = ""
     sealing_key: str = ""
+    k3s_token: str = ""
+    clients: str = ""
 
 
 def make_program(
@@ -38,7 +40,11 @@ def make_program(
         top = pulumi.ResourceOptions(providers=[elysium])
         server = node.Node(
             cfg.server.name,
-            node.NodeArgs(config=cfg),
+            node.NodeArgs(
+                config=cfg,
+                token_rotation=rotations.k3s_token,
+                client_rotation=rotations.clients,
+            ),
             top,
         )
         kubernetes = pulumi_kubernetes.Provider(

@@ -72,6 +72,22 @@ def parse(text: str, *, context: str = "", cluster: str = "") -> Endpoint:
     )
 
 
+def authority(text: str) -> str:
+    """Return the certificates, in PEM, that the current context's server is known by."""
+    config = _document(text)
+    chosen = _entry(config, "contexts", "context", str(config.get("current-context") or ""))
+    target = _entry(config, "clusters", "cluster", str(chosen.get("cluster") or ""))
+    return _data(target, "certificate-authority").decode("ascii", "replace")
+
+
+def client_certificate(text: str) -> str:
+    """Return the client certificate, in PEM, of the current context; empty where it has none."""
+    config = _document(text)
+    chosen = _entry(config, "contexts", "context", str(config.get("current-context") or ""))
+    user = _entry(config, "users", "user", str(chosen.get("user") or ""))
+    return _data(user, "client-certificate").decode("ascii", "replace")
+
+
 def _document(text: str) -> dict[str, Any]:
     import yaml
 

@@ -64,6 +64,11 @@ class Places:
         return f"{self.data}/server/token"
 
     @property
+    def client_authority(self) -> str:
+        """What signs client certificates; a bundle while another takes its place."""
+        return f"{self.data}/server/tls/client-ca.crt"
+
+    @property
     def encryption(self) -> str:
         """There when Secrets are encrypted in the datastore."""
         return f"{self.data}/server/cred/encryption-config.json"

@@ -123,6 +123,26 @@ def plan(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[Change, ...]:
     return tuple(changes)
 
 
+def plan_token(others: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Return what another server token needs besides `others`; a restart makes it count."""
+    changes = [
+        Change(
+            property="token",
+            action="update",
+            summary="have k3s make another token, with which nodes join: its rotation is asked for",
+        )
+    ]
+    if not any(change.action == "restart" for change in others):
+        changes.append(
+            Change(
+                property=f"units.{k3s_files.UNIT_NAME}",
+                action="restart",
+                summary="restart k3s.service, which takes the old token until then",
+            )
+        )
+    return tuple(changes)
+
+
 def wanted_files(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[node_files.WantedFile, ...]:
     """Return the files the node should have."""
     return k3s_files.wanted_files(inputs, encrypt=encrypts(found.node, inputs))

@@ -18,10 +18,12 @@ from provision.artifacts import catalog
 from provision.change import Change
 from provision.host import bundle, facts
 from provision.provider import (
+    k3s_clients,
     k3s_files,
     k3s_found,
     k3s_plan,
     k3s_service,
+    k3s_token,
     node_files,
     node_templates,
     resource,
@@ -44,6 +46,7 @@ def fact_request(inputs: Values) -> facts.FactRequest:
         k3s_files.STARTED,
         at.kubeconfig,
         at.token,
+        at.client_authority,
     }
     return facts.FactRequest(
         files=frozenset(
@@ -66,7 +69,13 @@ def fact_request(inputs: Values) -> facts.FactRequest:
 
 
 class K3sServer(resource.Resource[K3sFacts]):
-    """One k3s server on one node."""
+    """One k3s server on one node.
+
+    Besides the inputs that the program gives, `tokenRotation` (any text that
+    was not used before) asks for a new server token, and `clientRotation` for
+    a new authority for client certificates beside the old one, or, as
+    `k3s_clients.FINISH`, for the new one alone.
+    """
 
     type = "elysium:node:K3sServer"
     secret_outputs = frozenset({"kubeconfig", "token"})
@@ -84,6 +93,8 @@ class K3sServer(resource.Resource[K3sFacts]):
             "proxy": {},
             "options": {},
             "startTimeout": 300,
+            "tokenRotation": "",
+            "clientRotation": "",
         } | dict(inputs)
         problems: list[errors.Problem] = []
         options = filled["options"] if isinstance(filled["options"], Mapping) else {}
@@ -117,11 +128,22 @@ class K3sServer(resource.Resource[K3sFacts]):
 
     def plan(self, facts: K3sFacts, inputs: Values, state: Values) -> tuple[Change, ...]:
         """Decide what to change."""
-        return k3s_plan.plan(facts, inputs)
+        changes = k3s_plan.plan(facts, inputs)
+        if k3s_token.wanted(inputs, state):
+            changes += k3s_plan.plan_token(changes)
+        return changes + k3s_clients.plan(client_authority(facts, inputs), inputs, state)
 
     def remarks(self, facts: K3sFacts, inputs: Values) -> tuple[str, ...]:
         """Say what is different from the configuration and stays so."""
-        return k3s_plan.remarks(facts, inputs)
+        said = k3s_plan.remarks(facts, inputs)
+        if k3s_clients.under_way(client_authority(facts, inputs)) and not inputs.get(
+            "clientRotation"
+        ):
+            said += (
+                f"k3s on {inputs['node']} still takes client certificates of its old authority:"
+                " 'elysium rotate kubeconfig' finishes what was begun",
+            )
+        return said
 
     def apply(
         self,
@@ -165,15 +187,25 @@ class K3sServer(resource.Resource[K3sFacts]):
             what="configuring k3s",
         )
         actions = {change.action for change in changes}
-        if actions & {"start", "restart"}:
-            k3s_service.start(
-                node,
-                inputs,
-                restart="restart" in actions,
-                name=node_name(inputs),
-                progress=ctx.progress,
-            )
-        return {}
+        name = node_name(inputs)
+        if "start" in actions:
+            k3s_service.start(node, inputs, restart=False, name=name, progress=ctx.progress)
+        kept: dict[str, Any] = {}
+        if k3s_token.wanted(inputs, state):
+            ctx.progress(f"having k3s on {node.name} make another token")
+            k3s_token.rotate(node, inputs)
+            kept["tokenRotated"] = inputs["tokenRotation"]
+        authority = client_authority(facts, inputs)
+        if k3s_clients.begins(inputs, state):
+            ctx.progress(f"giving k3s on {node.name} another authority for client certificates")
+            k3s_clients.begin(node, inputs, authority)
+            kept["clientRotated"] = inputs["clientRotation"]
+        elif k3s_clients.ends(authority, inputs):
+            ctx.progress(f"taking the old authority for client certificates from {node.name}")
+            k3s_clients.end(node, inputs, authority)
+        if "restart" in actions:
+            k3s_service.start(node, inputs, restart=True, name=name, progress=ctx.progress)
+        return kept
 
     def outputs(self, facts: K3sFacts, inputs: Values, state: Values) -> dict[str, Any]:
         """Return kubeconfig, token, and what runs."""
@@ -190,6 +222,8 @@ class K3sServer(resource.Resource[K3sFacts]):
             "nodeName": node_name(inputs),
             "version": facts.installed or str(inputs["version"]),
             "contentHash": content_hash(facts, inputs),
+            "tokenRotated": state.get("tokenRotated") or "",
+            "clientRotated": state.get("clientRotated") or "",
         }
 
     def unknown_outputs(self, inputs: Values) -> dict[str, Any]:
@@ -207,6 +241,8 @@ class K3sServer(resource.Resource[K3sFacts]):
         outputs = self.outputs(facts, inputs, state)
         if not k3s_plan.keeps_binary(facts, inputs):
             outputs["version"] = str(inputs["version"])
+        if k3s_token.wanted(inputs, state):
+            outputs["token"] = ""
         return {key: value if value else resource.UNKNOWN for key, value in outputs.items()}
 
     def delete(self, ctx: Context, inputs: Values, state: Values) -> None:
@@ -220,6 +256,12 @@ def node_name(inputs: Values) -> str:
     """Return the name of the Kubernetes node; k3s writes it in small letters."""
     options = inputs.get("options") or {}
     return str(options.get("node-name") or inputs["node"]).lower()
+
+
+def client_authority(found: K3sFacts, inputs: Values) -> str:
+    """Return what signs client certificates on the node, in PEM; empty before the first start."""
+    there = found.node.file(k3s_files.places(inputs).client_authority)
+    return there.text if there is not None else ""
 
 
 def content_hash(found: K3sFacts, inputs: Values) -> str:

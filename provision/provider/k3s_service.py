@@ -65,6 +65,17 @@ def start(
     )
 
 
+def mark_stale(node: session.NodeSession, path: str) -> None:
+    """Note on the node that k3s runs with another `path`, until it is restarted."""
+    line = scripts.quote([f"{'-' * 64}  {path}"])
+    folder = k3s_files.STARTED.rpartition("/")[0]
+    node.run(
+        f"umask 077; mkdir -p {folder} && printf '%s\\n' {line} >>{k3s_files.STARTED}",
+        timeout=30,
+        what="noting that k3s is to be restarted",
+    )
+
+
 def remove(node: session.NodeSession, inputs: Mapping[str, Any], *, keep_data: bool) -> None:
     """Take k3s off the node: what elysium and k3s put there, nothing else."""
     script = k3s_files.render_uninstall(k3s_files.places(inputs)).decode()

@@ -63,6 +63,10 @@ class NodeArgs:
     """What one node is to be."""
 
     config: config.Config
+    token_rotation: str = ""
+    """Asks for a new server token, if it was not used before."""
+    client_rotation: str = ""
+    """Asks for a step of another authority for client certificates."""
 
 
 class Node(pulumi.ComponentResource):
@@ -80,7 +84,10 @@ class Node(pulumi.ComponentResource):
         super().__init__("elysium:components:Node", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         cfg = args.config
-        k3s = k3s_inputs(cfg)
+        k3s = k3s_inputs(cfg) | {
+            "tokenRotation": args.token_rotation,
+            "clientRotation": args.client_rotation,
+        }
         self.k3s = resources.K3sServer(
             f"{name}-k3s", k3s | {"registries": pulumi.Output.secret(k3s["registries"])}, child
         )

@@ -220,7 +220,7 @@ def parse(text: str) -> dict[str, frozenset[Call]]:
     found: dict[str, frozenset[Call]] = {}
     by_shown = {f"{method} {_shown(path)}": (method, path) for method, path in WHY}
     for section in text.split("\n### ")[1:]:
-        head = re.match(r"`elysium ([a-z -]+)`\n", section)
+        head = re.match(r"`elysium ([a-z0-9 -]+)`\n", section)
         if head:
             listed = re.findall(r"^- `(.+)`$", section, re.MULTILINE)
             found[head[1]] = frozenset(by_shown[one] for one in listed)

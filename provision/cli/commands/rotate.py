@@ -17,6 +17,14 @@ COMMANDS = {
         f"{_COMMANDS}.rotate_sealing_key:sealing_key",
         "Seal the repository's secrets for a new key.",
     ),
+    "k3s-token": (
+        f"{_COMMANDS}.rotate_k3s_token:k3s_token",
+        "Replace the token with which nodes join k3s.",
+    ),
+    "kubeconfig": (
+        f"{_COMMANDS}.rotate_kubeconfig:kubeconfig",
+        "Replace the kubeconfig, and have the cluster refuse the old one.",
+    ),
     "passphrase": (
         f"{_COMMANDS}.rotate_passphrase:passphrase",
         "Replace the passphrase of the stack.",

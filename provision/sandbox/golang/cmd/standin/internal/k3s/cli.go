@@ -45,6 +45,7 @@ const usage = `k3s, as the elysium sandbox stands in for it:
   k3s secrets-encrypt status    say whether Secrets are encrypted in the datastore
   k3s token rotate              give the server another token
   k3s certificate rotate        have the next start make new certificates
+  k3s certificate rotate-ca     give the server another authority for client certificates
   k3s check-config              say what the stand-in needs of this machine
   k3s --version
 `

@@ -35,8 +35,8 @@ func kineArgs() []string {
 	return []string{"--listen-address=unix://kine.sock", "--metrics-bind-address=0"}
 }
 
-// apiserverArgs follow what k3s gives its API server, but for the proxy that
-// k3s has in front of it.
+// apiserverArgs follow what k3s gives its API server, which is reached through
+// the server's own listener.
 func apiserverArgs(o *options) []string {
 	issuer := "https://kubernetes.default.svc.cluster.local"
 	args := []string{
@@ -45,7 +45,7 @@ func apiserverArgs(o *options) []string {
 		"--anonymous-auth=false",
 		"--api-audiences=" + issuer + ",k3s",
 		"--authorization-mode=Node,RBAC",
-		"--bind-address=" + o.bindAddress,
+		"--bind-address=127.0.0.1",
 		"--cert-dir=" + o.at("tls", "temporary-certs"),
 		"--client-ca-file=" + o.tls("client-ca.crt"),
 		"--enable-admission-plugins=NodeRestriction",
@@ -63,7 +63,7 @@ func apiserverArgs(o *options) []string {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--requestheader-group-headers=X-Remote-Group",
 		"--requestheader-username-headers=X-Remote-User",
-		fmt.Sprintf("--secure-port=%d", o.port),
+		fmt.Sprintf("--secure-port=%d", o.apiPort()),
 		"--service-account-issuer=" + issuer,
 		"--service-account-key-file=" + o.tls("service.key"),
 		"--service-account-signing-key-file=" + o.tls("service.key"),
@@ -86,7 +86,7 @@ func controllerManagerArgs(o *options) []string {
 		"--authorization-kubeconfig=" + kubeconfig,
 		"--bind-address=127.0.0.1",
 		"--cluster-cidr=" + o.clusterCIDR,
-		"--cluster-signing-cert-file=" + o.tls("client-ca.crt"),
+		"--cluster-signing-cert-file=" + o.tls("client-ca.nochain.crt"),
 		"--cluster-signing-key-file=" + o.tls("client-ca.key"),
 		"--controllers=*,tokencleaner",
 		"--kubeconfig=" + kubeconfig,

@@ -106,6 +106,10 @@ func (o *options) at(parts ...string) string {
 // tls is a path of the server's certificates and keys.
 func (o *options) tls(name string) string { return o.at("tls", name) }
 
+// apiPort is where the API server itself listens, on loopback; k3s, too, has it
+// one above its own.
+func (o *options) apiPort() int { return o.port + 1 }
+
 // hostIP is the first IPv4 address of this machine that is not loopback.
 func hostIP() (string, error) {
 	addresses, err := net.InterfaceAddrs()

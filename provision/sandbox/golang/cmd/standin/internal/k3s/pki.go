@@ -27,7 +27,8 @@ const (
 	renewBefore = 120 * 24 * time.Hour
 )
 
-// authority is a certificate authority of the cluster.
+// authority is a certificate authority of the cluster. Its file may be a
+// bundle: the first certificate signs, the others are trusted beside it.
 type authority struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
@@ -117,6 +118,7 @@ func (a *authority) issue(directory, name string, want leaf) error {
 func (a *authority) fits(have *x509.Certificate, want leaf) bool {
 	same := func(one, other net.IP) bool { return one.Equal(other) }
 	return have.CheckSignatureFrom(a.certificate) == nil &&
+		bytes.Equal(have.AuthorityKeyId, a.certificate.SubjectKeyId) &&
 		time.Until(have.NotAfter) > renewBefore &&
 		have.Subject.CommonName == want.name &&
 		slices.Equal(have.DNSNames, want.names) &&
@@ -155,8 +157,18 @@ func readPair(directory, name string) (*x509.Certificate, crypto.Signer, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := x509.ParseECPrivateKey(keyBlock.Bytes)
-	return certificate, key, err
+	if key, err := x509.ParseECPrivateKey(keyBlock.Bytes); err == nil {
+		return certificate, key, nil
+	}
+	key, err := x509.ParsePKCS8PrivateKey(keyBlock.Bytes) // not made here
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s/%s.key cannot sign", directory, name)
+	}
+	return certificate, signer, nil
 }
 
 func writePair(directory, name string, der []byte, key *ecdsa.PrivateKey) error {

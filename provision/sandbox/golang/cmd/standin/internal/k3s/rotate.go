@@ -1,57 +1,87 @@
 package k3s
 
 import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
 
 const defaultDataDir = "/var/lib/rancher/k3s"
 
-// token runs `k3s token rotate`: the server's token becomes another one, which
-// a configured token must match from the next start on.
+// token runs `k3s token rotate`: the running server takes another token, which
+// counts from its next start on.
 func token(args []string) error {
 	if len(args) == 0 || args[0] != "rotate" {
 		return fmt.Errorf("%q is not part of the sandbox: only rotate is", "token "+strings.Join(args, " "))
 	}
 	flags := pflag.NewFlagSet("k3s token rotate", pflag.ContinueOnError)
-	dataDir := flags.StringP("data-dir", "d", defaultDataDir, "")
-	old := flags.StringP("token", "t", os.Getenv("K3S_TOKEN"), "")
+	o := &options{}
+	server := serverFlags(flags, o)
+	flags.StringVarP(&o.token, "token", "t", os.Getenv("K3S_TOKEN"), "")
 	next := flags.String("new-token", "", "")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	o := &options{dataDir: *dataDir, token: *old}
-	if *old == "" {
-		return errors.New("--token is required")
-	}
-	if err := tokens(o); err != nil {
-		return fmt.Errorf("the old token is not that of this server: %w", err)
-	}
-	if *next == "" {
-		*next = randomHex(16)
-	}
-	if err := writeToken(o, *next); err != nil {
+	if err := put(o, *server+"/v1-k3s/token", map[string]string{"newToken": *next}); err != nil {
 		return err
 	}
 	fmt.Println("Token rotated, restart k3s nodes with new token")
 	return nil
 }
 
-// certificateCommand runs `k3s certificate rotate`: the leaf certificates go,
-// and the next start makes new ones.
+// certificateCommand runs `k3s certificate rotate` and `rotate-ca`.
 func certificateCommand(args []string) error {
-	if len(args) == 0 || args[0] != "rotate" {
-		return fmt.Errorf("%q is not part of the sandbox: only rotate is", "certificate "+strings.Join(args, " "))
+	if len(args) > 0 && args[0] == "rotate" {
+		return rotateLeaves(args[1:])
 	}
+	if len(args) > 0 && args[0] == "rotate-ca" {
+		return rotateAuthority(args[1:])
+	}
+	return fmt.Errorf("%q is not part of the sandbox: only rotate and rotate-ca are",
+		"certificate "+strings.Join(args, " "))
+}
+
+// rotateAuthority hands a new authority to the running server, which uses it
+// from its next start on.
+func rotateAuthority(args []string) error {
+	flags := pflag.NewFlagSet("k3s certificate rotate-ca", pflag.ContinueOnError)
+	o := &options{}
+	server := serverFlags(flags, o)
+	path := flags.String("path", "", "")
+	force := flags.Bool("force", false, "")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *path == "" {
+		return errors.New("Required flag \"path\" not set") //nolint:staticcheck // k3s' own words
+	}
+	found, err := readClientAuthority(*path)
+	if err != nil {
+		return err
+	}
+	if err := put(o, fmt.Sprintf("%s/v1-k3s/cert/cacerts?force=%t", *server, *force), found); err != nil {
+		return fmt.Errorf("see server log for details: %w", err)
+	}
+	fmt.Println("certificates saved to datastore")
+	return nil
+}
+
+// rotateLeaves removes the leaf certificates; the next start makes new ones.
+func rotateLeaves(args []string) error {
 	flags := pflag.NewFlagSet("k3s certificate rotate", pflag.ContinueOnError)
 	dataDir := flags.StringP("data-dir", "d", defaultDataDir, "")
 	services := flags.StringSliceP("service", "s", nil, "")
-	if err := flags.Parse(args[1:]); err != nil {
+	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if len(*services) > 0 {
@@ -64,7 +94,7 @@ func certificateCommand(args []string) error {
 			return err
 		}
 		for _, path := range paths {
-			if filepath.Base(path) == "client-ca.crt" {
+			if strings.HasPrefix(filepath.Base(path), "client-ca.") {
 				continue
 			}
 			if err := os.Remove(path); err != nil {
@@ -73,5 +103,58 @@ func certificateCommand(args []string) error {
 		}
 	}
 	fmt.Println("Successfully rotated certificates, please restart k3s to continue")
+	return nil
+}
+
+// serverFlags are what both commands need to find the server.
+func serverFlags(flags *pflag.FlagSet, o *options) *string {
+	flags.StringVarP(&o.dataDir, "data-dir", "d", defaultDataDir, "")
+	address := os.Getenv("K3S_URL")
+	if address == "" {
+		address = "https://127.0.0.1:6443"
+	}
+	return flags.StringP("server", "s", address, "")
+}
+
+// put sends body to the server as its own user, who is known by the token:
+// the one given, or the one on the disk.
+func put(o *options, address string, body any) error {
+	password := o.token
+	if _, after, full := strings.Cut(password, "::server:"); full {
+		password = after
+	}
+	if password == "" {
+		found, err := tokenPassword(o)
+		if err != nil {
+			return err
+		}
+		password = found
+	}
+	roots, err := pool(o.tls("server-ca.crt"))
+	if err != nil {
+		return err
+	}
+	content, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequest(http.MethodPut, address, bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	request.SetBasicAuth("server", password)
+	client := &http.Client{
+		Timeout:   30 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= 300 {
+		said, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
+		return fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(string(said)))
+	}
 	return nil
 }

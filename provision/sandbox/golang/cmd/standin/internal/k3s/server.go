@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -61,6 +62,7 @@ type server struct {
 	options  *options
 	spawner  *spawn.Spawner
 	children []*spawn.Child
+	front    *http.Server
 	ended    chan *spawn.Child
 }
 
@@ -100,6 +102,9 @@ func (s *server) run(ctx context.Context, version string) error {
 	if err := addBuiltins(ctx, config, s.options.disable); err != nil {
 		return cause(ctx, err)
 	}
+	if s.front, err = openFront(s.options); err != nil {
+		return err
+	}
 	if err := notify("READY=1"); err != nil {
 		return err
 	}
@@ -114,7 +119,7 @@ func (s *server) run(ctx context.Context, version string) error {
 		Version:      version,
 		Labels:       s.options.labels,
 		Taints:       s.options.taints,
-		APIPort:      s.options.port,
+		APIPort:      s.options.apiPort(),
 		CAFile:       s.options.tls("server-ca.crt"),
 		ClientCAFile: s.options.tls("client-ca.crt"),
 		ServingCert:  s.options.tls("serving-kubelet"),
@@ -147,6 +152,9 @@ func (s *server) start(name string, args []string) error {
 
 // stop ends the components, the datastore last.
 func (s *server) stop() {
+	if s.front != nil {
+		_ = s.front.Close()
+	}
 	var rest sync.WaitGroup
 	for i := len(s.children) - 1; i >= 0; i-- {
 		if i == 0 {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"os"
@@ -25,6 +26,9 @@ func prepare(o *options) error {
 			return err
 		}
 	}
+	if err := restoreAuthority(o); err != nil {
+		return err
+	}
 	if err := certificates(o); err != nil {
 		return err
 	}
@@ -42,16 +46,17 @@ func prepare(o *options) error {
 			return err
 		}
 	}
-	if err := kubeconfig(o, o.at("cred", "controller.kubeconfig"), "client-controller", 0o600); err != nil {
+	internal := o.apiURL()
+	if err := kubeconfig(o, o.at("cred", "controller.kubeconfig"), internal, "client-controller", 0o600); err != nil {
 		return err
 	}
-	if err := kubeconfig(o, o.at("cred", "admin.kubeconfig"), "client-admin", 0o600); err != nil {
+	if err := kubeconfig(o, o.at("cred", "admin.kubeconfig"), internal, "client-admin", 0o600); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(o.kubeconfig), 0o755); err != nil {
 		return err
 	}
-	return kubeconfig(o, o.kubeconfig, "client-admin", o.kubeconfigMode)
+	return kubeconfig(o, o.kubeconfig, o.url(), "client-admin", o.kubeconfigMode)
 }
 
 func certificates(o *options) error {
@@ -62,6 +67,10 @@ func certificates(o *options) error {
 	}
 	client, err := openAuthority(directory, "client-ca")
 	if err != nil {
+		return err
+	}
+	signing := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: client.certificate.Raw})
+	if err := writeFile(o.tls("client-ca.nochain.crt"), signing, 0o644); err != nil {
 		return err
 	}
 	proxy, err := openAuthority(directory, "request-header-ca")
@@ -116,8 +125,11 @@ func tokens(o *options) error {
 	if _, after, full := strings.Cut(password, "::server:"); full {
 		password = after
 	}
-	if have, err := os.ReadFile(path); err == nil {
-		_, kept, _ := strings.Cut(strings.TrimSpace(string(have)), "::server:")
+	if _, err := os.Stat(path); err == nil {
+		kept, err := tokenPassword(o)
+		if err != nil {
+			return err
+		}
 		if password == "" {
 			password = kept
 		} else if password != kept && kept != "" {
@@ -128,6 +140,16 @@ func tokens(o *options) error {
 		password = randomHex(16)
 	}
 	return writeToken(o, password)
+}
+
+// tokenPassword is the part of the token on the disk that is secret.
+func tokenPassword(o *options) (string, error) {
+	have, err := os.ReadFile(o.at("token"))
+	if err != nil {
+		return "", err
+	}
+	_, kept, _ := strings.Cut(strings.TrimSpace(string(have)), "::server:")
+	return kept, nil
 }
 
 // writeToken writes the token for a password, and the links that other
@@ -185,9 +207,9 @@ func encryptionKey(o *options) error {
 
 func encryptionConfig(o *options) string { return o.at("cred", "encryption-config.json") }
 
-// kubeconfig writes a kubeconfig for the client certificate of that name, with
-// everything inline.
-func kubeconfig(o *options, path, client string, mode os.FileMode) error {
+// kubeconfig writes a kubeconfig for the client certificate of that name and
+// the API at that address, with everything inline.
+func kubeconfig(o *options, path, address, client string, mode os.FileMode) error {
 	read := func(name string) []byte {
 		content, err := os.ReadFile(o.tls(name))
 		if err != nil {
@@ -197,7 +219,7 @@ func kubeconfig(o *options, path, client string, mode os.FileMode) error {
 	}
 	config := clientcmdapi.NewConfig()
 	config.Clusters["default"] = &clientcmdapi.Cluster{
-		Server:                   o.url(),
+		Server:                   address,
 		CertificateAuthorityData: read("server-ca.crt"),
 	}
 	config.AuthInfos["default"] = &clientcmdapi.AuthInfo{
@@ -215,6 +237,9 @@ func kubeconfig(o *options, path, client string, mode os.FileMode) error {
 
 // url is where this node reaches its own API server.
 func (o *options) url() string { return fmt.Sprintf("https://127.0.0.1:%d", o.port) }
+
+// apiURL is where this node's own programs reach it, with nothing in between.
+func (o *options) apiURL() string { return fmt.Sprintf("https://127.0.0.1:%d", o.apiPort()) }
 
 func randomHex(bytes int) string {
 	content := make([]byte, bytes)

@@ -108,32 +108,6 @@ func TestTheTokenStaysAndAnotherIsRefused(t *testing.T) {
 	}
 }
 
-func TestARotatedTokenReplacesTheOldOne(t *testing.T) {
-	o := someOptions(t)
-	if err := certificates(o); err != nil {
-		t.Fatal(err)
-	}
-	o.token = "first"
-	if err := tokens(o); err != nil {
-		t.Fatal(err)
-	}
-	rotate := func(old, next string) error {
-		return token([]string{"rotate", "--data-dir", o.dataDir, "--token", old, "--new-token", next})
-	}
-	if err := rotate("wrong", "second"); err == nil {
-		t.Error("a wrong token was taken")
-	}
-	if err := rotate("first", "second"); err != nil {
-		t.Fatal(err)
-	}
-	if o.token = "first"; tokens(o) == nil {
-		t.Error("the old token is still taken")
-	}
-	if o.token = "second"; tokens(o) != nil {
-		t.Error("the new token is refused")
-	}
-}
-
 func TestRotatedCertificatesAreMadeAnew(t *testing.T) {
 	o := someOptions(t)
 	if err := certificates(o); err != nil {
@@ -185,7 +159,7 @@ func TestTheKubeconfigWorksByItself(t *testing.T) {
 	if err := certificates(o); err != nil {
 		t.Fatal(err)
 	}
-	if err := kubeconfig(o, o.kubeconfig, "client-admin", o.kubeconfigMode); err != nil {
+	if err := kubeconfig(o, o.kubeconfig, o.url(), "client-admin", o.kubeconfigMode); err != nil {
 		t.Fatal(err)
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)

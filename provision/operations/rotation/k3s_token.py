@@ -1,0 +1,170 @@
+"""The server token of k3s: replaced, then tried: the new one must be taken, the old one refused.
+
+The change itself is an update of ``elysium:node:K3sServer``. Cut off anywhere,
+the token on the node is another one than the state remembers; the next run
+then makes no other, restarts k3s where that is still due, and tries both.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision import errors
+from provision.engine import api
+from provision.operations import checks, repository, state
+from provision.operations.stack import Listener, Stack
+from provision.progress import Progress, silent
+from provision.provider import k3s_files, k3s_server, k3s_token
+from stacks import program
+
+_KIND = k3s_server.K3sServer()
+_OPERATION = "rotate the token of k3s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What there is. `place` is the token's file on the node.
+
+    `old` is the token that must not be taken afterwards. `unfinished`: an
+    earlier run was cut off, and what it began is finished.
+    """
+
+    place: str
+    unfinished: bool
+    old: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotated:
+    """How a rotation ended."""
+
+    place: str
+    seconds: float
+
+
+def look(stack: Stack) -> Outlook:
+    """Return what there is. Changes nothing.
+
+    Raises `errors.StackError` where the stack has no k3s yet, and
+    `errors.PreflightError` where something else says what the token is.
+    """
+    record = _record(stack)
+    checks.prefetch(stack)
+    context = stack.live.bind(_unheard)
+    facts = _KIND.observe(context, record.inputs, record.outputs).facts
+    at = k3s_files.places(record.inputs)
+    there = facts.node.file(at.token)
+    old = str(record.outputs.get("token") or "")
+    if there is None or not old:
+        raise errors.StackError(
+            f"k3s on {record.inputs['node']} has no token",
+            operation=_OPERATION,
+            hint="run 'elysium up' first",
+        )
+    problems = [
+        errors.Problem(
+            key=f"k3s.options.{name}",
+            message="it says what the token is, and k3s would not start with another one",
+            hint="take it out of the configuration and run 'elysium up': k3s keeps the token"
+            f" that it has, in {at.token}",
+        )
+        for name in k3s_token.pinned_by(record.inputs | {"options": stack.config.k3s.options})
+    ]
+    problems += [
+        errors.Problem(
+            where=f"{record.inputs['node']}:{path}",
+            message="it says what the token is, and k3s would not start with another one",
+            hint=f"take it out and restart k3s: it keeps the token that it has, in {at.token}",
+        )
+        for path in k3s_token.pinned_on(stack.live.node(record.inputs["node"]))
+    ]
+    if problems:
+        raise errors.PreflightError(
+            "the token of k3s cannot be rotated",
+            problems,
+            hint="nothing was changed; run the same command again afterwards",
+        )
+    return Outlook(place=at.token, unfinished=there.text.strip() != old, old=old)
+
+
+def preview(stack: Stack, before: Outlook, *, on_event: Listener) -> api.Result:
+    """Show what `rotate` would do. Changes nothing."""
+    return stack.engine().preview(
+        _program(stack, before), options=_options(stack), on_event=on_event
+    )
+
+
+def rotate(
+    stack: Stack, before: Outlook, *, on_event: Listener, progress: Progress = silent
+) -> Rotated:
+    """Make the token `before.old` worthless.
+
+    Raises:
+        errors.StackError: another run holds the stack, or rotated meanwhile.
+        errors.NotConvergedError: the old token is still taken, or the new one is not.
+        errors.ElysiumError: as a step raised it; the next run goes on from there.
+    """
+    began = time.monotonic()
+    inner = _program(stack, before)
+
+    def under_lock() -> Any:
+        stack.live.node(stack.config.server.name).lock()
+        stack.live.node(stack.config.server.name).invalidate()
+        if look(stack).old != before.old:
+            raise errors.StackError(
+                "the token of k3s was rotated by another run in the meantime",
+                operation=_OPERATION,
+                hint="nothing was changed here; run again if it is still wanted",
+            )
+        return inner()
+
+    stack.engine().up(under_lock, options=_options(stack), on_event=on_event)
+    progress("trying the new token and the old one")
+    _prove(_record(stack), before)
+    return Rotated(place=before.place, seconds=time.monotonic() - began)
+
+
+def _prove(record: state.Record, before: Outlook) -> None:
+    kubeconfig, new = str(record.outputs["kubeconfig"]), str(record.outputs["token"])
+    agents = not (record.inputs.get("options") or {}).get("agent-token")
+    taken = k3s_token.accepted(kubeconfig, new, agents=agents)
+    wrong = [f"the new token is refused for '{who}'" for who, yes in taken.items() if not yes]
+    if new == before.old:
+        wrong.append("k3s made no other token")
+    else:
+        taken = k3s_token.accepted(kubeconfig, before.old, agents=agents)
+        wrong += [f"the old token is still taken for '{who}'" for who, yes in taken.items() if yes]
+    if wrong:
+        raise errors.NotConvergedError(
+            "the token of k3s is not rotated",
+            remaining=tuple(wrong),
+            hint="restart k3s on the node, and run the same command again",
+        )
+
+
+def _program(stack: Stack, before: Outlook) -> api.Program:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    asked = program.Rotations(k3s_token="" if before.unfinished else now)
+    return program.make_program(stack.config, repository.decide(stack), rotations=asked)
+
+
+def _options(stack: Stack) -> api.Options:
+    return api.Options(targets=(f"**::{_record(stack).name}",), message="elysium rotate k3s-token")
+
+
+def _record(stack: Stack) -> state.Record:
+    for record in state.resources(stack):
+        if record.type == k3s_server.K3sServer.type:
+            return record
+    raise errors.StackError(
+        f"the stack {stack.config.cluster} has no k3s yet",
+        operation=_OPERATION,
+        hint="run 'elysium up' first",
+    )
+
+
+def _unheard(_level: str, _text: str) -> None:
+    return None
