@@ -1,6 +1,9 @@
-"""The repository that Flux alone cannot bring up: it is real, and one `up` ends it."""
+"""The repository that Flux alone cannot bring up: that is real, and one `up` ends it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -86,7 +89,8 @@ def test_with_the_secret_at_the_third(lab: labs.Lab) -> None:
     lab.on_node("k3s kubectl delete secret -n flux-system cluster-secret-vars")
 
 
-def test_one_up_brings_it_to_ready(lab: labs.Lab, forge) -> None:
+def test_from_an_empty_cluster_one_up_brings_it_to_ready(lab: labs.Lab, forge) -> None:
+    coldstarts.emptied(lab)
     lab.elysium("up", "--yes").ok()
     assert coldstarts.ready(lab) >= ALL
     assert coldstarts.secret(lab, "cluster-secret-vars", "flux-system") == {
@@ -121,28 +125,30 @@ def test_the_controller_adopts_the_seed_and_its_changes_win(
     assert won()
 
 
-def test_a_value_sealed_by_us_opens_in_the_controller(lab: labs.Lab, forge) -> None:
-    certificate = forge.read_file(CERTIFICATE)
-    assert certificate and sealing.read_certificate(certificate)
-    for scope in sealing.Scope:
-        name = f"sealed-{scope.value}"
-        plain = elysiumrepo.secret(name, "default", value=f"opened {scope.value}")
-        path = lab.folder / f"{name}.json"
-        path.write_text(elysiumrepo.as_json(sealed.seal(plain, certificate, scope=scope)))
-        lab.on_node(
-            f"cat > /tmp/s.json <<'END'\n{path.read_text()}\nEND\nk3s kubectl apply -f /tmp/s.json"
-        )
-    for scope in sealing.Scope:
+def test_values_sealed_for_the_certificate_in_the_repository_open_in_the_controller(
+    lab: labs.Lab, forge, tmp_path: Path
+) -> None:
+    certificate = tmp_path / "pub.pem"
+    certificate.write_text(forge.read_file(CERTIFICATE))
+    by: dict[str, Callable[[dict, sealing.Scope], str]] = {
+        "elysium": lambda plain, scope: elysiumrepo.as_json(
+            sealed.seal(plain, certificate.read_text(), scope=scope)
+        ),
+        "kubeseal": lambda plain, scope: coldstarts.kubeseal(certificate, plain, scope.value),
+    }
+    names: dict[str, str] = {}
+    for program, seal in by.items():
+        for scope in sealing.Scope:
+            name = f"{program}-{scope.value}"
+            names[name] = f"opened {name}"
+            text = seal(elysiumrepo.secret(name, "default", value=names[name]), scope)
+            lab.on_node(f"k3s kubectl apply -f - <<'END'\n{text}\nEND")
+    for name, value in names.items():
         coldstarts.until(
-            lambda name=f"sealed-{scope.value}": (
-                "opened"
-                in lab.on_node(
-                    f"k3s kubectl get secret {name} -n default -o jsonpath='{{.data.value}}'"
-                    " 2>/dev/null | base64 -d",
-                    check=False,
-                )
+            lambda name=name, value=value: (
+                coldstarts.secret_or_none(lab, name, "default") == {"value": value}
             ),
-            f"{scope.value} opens",
+            f"{name} opens",
         )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import pathlib
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from provision.gitops import keyring, sealing
-from provision.sandbox import tryout
+from provision.sandbox import build, tryout
 from tests.support import elysiumrepo
 from tests.support import lab as labs
 
@@ -45,6 +47,10 @@ def repository(key: sealing.SealingKey, *, root: bool = True) -> dict[str, str]:
         SOURCES.format(name=name) for name in ("sealed-secrets", "tailscale-operator")
     )
     files[f"{folder}/kustomization.yaml"] += "  - sources.yaml\n"
+    if not root:  # all that is not ignored is applied then
+        files[f"{PATH}/.sourceignore"] = "notes/\n*.draft.yaml\n!*.kept.yaml\n"
+        files[f"{PATH}/notes/broken.yaml"] = "not: [kubernetes"
+        files[f"{PATH}/broken.draft.yaml"] = "not: [kubernetes"
     return {
         path: text.replace("  prune: true\n", "  prune: true\n  retryInterval: 2s\n")
         for path, text in files.items()
@@ -57,6 +63,14 @@ def use(lab: labs.Lab, name: str, files: Mapping[str, str]) -> Any:
     forge.seed_repository(dict(files))
     lab.elysium("config", "set", "github.repository", name).ok()
     return forge
+
+
+def emptied(lab: labs.Lab) -> None:
+    """Take the cluster down, and see that nothing of it is left."""
+    lab.elysium("destroy", "--yes").ok()
+    left = lab.on_node("ls -d /var/lib/rancher/k3s /usr/local/bin/k3s 2>/dev/null || true")
+    if left.strip():
+        raise AssertionError(f"not empty: {left}")
 
 
 def message(lab: labs.Lab, name: str) -> str:
@@ -90,6 +104,31 @@ def secret(lab: labs.Lab, name: str, namespace: str) -> dict[str, str]:
     """Return the values of a Secret in clear."""
     data = lab.kubectl("get", "secret", name, "-n", namespace).get("data") or {}
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+def secret_or_none(lab: labs.Lab, name: str, namespace: str) -> dict[str, str] | None:
+    """Return the values of a Secret in clear, None where it is not there (yet)."""
+    text = lab.on_node(
+        f"k3s kubectl get secret {name} -n {namespace} --ignore-not-found -o json"
+    ).strip()
+    data = (json.loads(text).get("data") or {}) if text else None
+    return None if data is None else {k: base64.b64decode(v).decode() for k, v in data.items()}
+
+
+def kubeseal(certificate: pathlib.Path, secret: Mapping[str, Any], scope: str) -> str:
+    """Return what ``kubeseal --cert`` makes of a Secret, as JSON."""
+    program = build.bin_dir() / "kubeseal"
+    arguments = ["--cert", str(certificate), "--scope", scope, "--format", "json"]
+    done = subprocess.run(
+        [str(program), *arguments],
+        input=json.dumps(secret),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return done.stdout
 
 
 def ready(lab: labs.Lab) -> set[str]:
