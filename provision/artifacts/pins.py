@@ -42,13 +42,21 @@ def read(path: Path) -> dict[str, Pin]:
             hint="check its owner and mode",
         ) from error
     try:
-        return {str(key): _pin(value) for key, value in json.loads(text or "{}").items()}
+        return parse(text)
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise errors.ArtifactError(
             f"the pins file {path} cannot be understood",
             detail=str(error),
             hint="take it back from git; without it, checksums are read from the releases again",
         ) from error
+
+
+def parse(text: str) -> dict[str, Pin]:
+    """Return the pins in `text`.
+
+    Raises `ValueError`, `AttributeError`, `TypeError` or `KeyError` where it is none.
+    """
+    return {str(key): _pin(value) for key, value in json.loads(text or "{}").items()}
 
 
 def add(path: Path, key: str, pin: Pin) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from provision.recovery import (
     places,
     records,
     retention,
+    soundness,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def make(
         described, contents = collect.collect(stack, choice, progress)
         progress("encrypting")
         listed, archive = bundle.pack(described, contents)
+        _check(listed, contents)
         file, witness = envelope.encrypt_with_witness(archive, locks)
         del contents, archive
         progress(f"writing {listed.file_name}")
@@ -99,6 +102,16 @@ def make(
         removed=removed,
         seconds=time.monotonic() - began,
     )
+
+
+def _check(listed: manifest.Manifest, contents: Iterable[bundle.Part]) -> None:
+    """See that what was collected is what a restore needs, before any of it is written."""
+    collected = {part.name: part.content for part in contents}
+    try:
+        soundness.check(bundle.Bundle(manifest=listed, contents=collected))
+    except errors.BundleError as error:
+        error.hint = "no backup was made; elysium status says how the cluster is"
+        raise
 
 
 def _read_back(path: Path, witness: envelope.Keys, listed: manifest.Manifest) -> None:

@@ -27,7 +27,7 @@ from provision.recovery import envelope, manifest, parts
 
 Manifest = manifest.Manifest
 _LEVEL: Final = 6
-_ANOTHER: Final = "take another copy of it, or another backup: elysium backup list"
+_ANOTHER: Final = "take the same file from another place it was copied to, or an earlier backup"
 
 
 @dataclass(frozen=True, kw_only=True)

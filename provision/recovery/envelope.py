@@ -95,7 +95,7 @@ def decrypt(file: bytes, keys: Keys) -> bytes:
         identities = [each for text in keys.texts for each in read_identities(text)]
         return bytes(pyrage.decrypt(file, identities))
     except pyrage.DecryptError as error:
-        raise _refused(str(error)) from error
+        raise _refused(str(error), keys) from error
 
 
 def locked_with(file: bytes) -> Literal["passphrase", "recipients"]:
@@ -105,8 +105,8 @@ def locked_with(file: bytes) -> Literal["passphrase", "recipients"]:
     """
     if not file.startswith(_HEAD):
         raise errors.BundleDamagedError(
-            "this is no age file, or its beginning is damaged" if file else "the file is empty",
-            hint="elysium backup list names the backups there are",
+            "this is no backup, or its beginning is damaged" if file else "the file is empty",
+            hint=f"a backup is named like kyrion-20260301T020304Z.tar.gz.age; if it is: {_ANOTHER}",
         )
     return "passphrase" if file.startswith(b"-> scrypt ", len(_HEAD)) else "recipients"
 
@@ -171,17 +171,24 @@ def _pyrage() -> Any:
     return pyrage
 
 
-def _refused(said: str) -> errors.BundleError:
+def _refused(said: str, keys: Keys) -> errors.BundleError:
     # The words of age (Rust) for a share that none of the keys opens.
     if said in ("No matching keys found", "Decryption failed"):
+        if isinstance(keys, Passphrase):
+            return errors.BundleKeyError(
+                "the passphrase does not open the backup",
+                hint="it is exact to the letter: look at caps lock and the keyboard's layout; it may "
+                "be another one than the stack's. If it is right, the file's beginning is damaged: "
+                + _ANOTHER,
+            )
         return errors.BundleKeyError(
-            "the passphrase or key does not open the backup, or the file's head is damaged",
-            hint="passphrases are exact to the letter; with recipients, give the private key "
-            "of one of them: --identity FILE",
+            "the key does not open the backup",
+            hint="give the private key of a recipient that it was made for: --identity FILE; if it "
+            "is right, the file's beginning is damaged: " + _ANOTHER,
         )
     return errors.BundleDamagedError(
         "the backup is damaged: it was changed, or it is cut short", detail=said, hint=_ANOTHER
     )
 
 
-_ANOTHER = "take another copy of it, or another backup: elysium backup list"
+_ANOTHER = "take the same file from another place it was copied to, or an earlier backup"

@@ -159,7 +159,7 @@ def absent() -> errors.BundleDamagedError:
     """Return the error for an archive that does not begin with a manifest."""
     return errors.BundleDamagedError(
         "this is no backup of elysium: its first part is not a manifest",
-        hint="elysium backup list names those there are",
+        hint="a backup is named like kyrion-20260301T020304Z.tar.gz.age",
     )
 
 

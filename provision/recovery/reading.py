@@ -9,18 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import pydantic
-
 from provision import config_file, errors
 from provision.engine import files
-from provision.gitops import sealing
 from provision.recovery import (
     bundle,
-    datastore,
     envelope,
-    inventory,
     manifest,
-    parts,
     places,
     records,
 )
@@ -109,32 +103,6 @@ def compare(file: bytes, entry: records.Entry | None) -> bool:
     if hashlib.sha256(file).hexdigest() != entry.sha256:
         raise errors.BundleDamagedError("the backup is not the file that was written: it changed")
     return True
-
-
-def examine(found: bundle.Bundle) -> None:
-    """Check what the parts hold, beyond their being as they were written.
-
-    Raises `errors.BundleError` for a datastore, a sealing key or an inventory
-    that cannot be used.
-    """
-    store = found.manifest.datastore
-    if store.part:
-        datastore.check(store.kind, found.read(store.part))
-    if parts.SEALING_KEYS in found.contents:
-        try:
-            sealing.read_keys(found.read(parts.SEALING_KEYS).decode())
-        except (errors.GitOpsError, UnicodeDecodeError) as error:
-            raise errors.BundlePartError(
-                "a sealing key in the backup cannot be used",
-                part=parts.SEALING_KEYS,
-                detail=str(error),
-            ) from error
-    try:
-        inventory.load(found.read(parts.INVENTORY))
-    except pydantic.ValidationError as error:
-        raise errors.BundlePartError(
-            "the backup's inventory cannot be read", part=parts.INVENTORY
-        ) from error
 
 
 def mark_verified(where: Shelf, file: bytes, found: bundle.Bundle, path: Path) -> None:

@@ -23,12 +23,12 @@ def described(**changes: Any) -> manifest.Manifest:
 def contents(**more: bytes) -> list[bundle.Part]:
     """The parts that every bundle has, and `more` by name."""
     texts: dict[str, bytes] = {
-        parts.STATE: json.dumps({"version": 3}).encode(),
+        parts.STATE: json.dumps({"version": 3, "deployment": {"resources": []}}).encode(),
         parts.PROJECT: b"name: elysium\n",
         parts.stack_file("kyrion"): b"config: {}\n",
         parts.PASSPHRASE: b"canary-passphrase",
-        parts.CRDS: b"{}",
-        parts.INVENTORY: b"{}",
+        parts.CRDS: b'{"items": []}',
+        parts.INVENTORY: b'{"salt": "00"}',
         **more,
     }
     return [bundle.Part(name=name, content=content) for name, content in texts.items()]

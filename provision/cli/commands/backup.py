@@ -171,7 +171,7 @@ def verify(called: Settings, file: str | None, no_open: bool, **options: Any) ->
     the sealing keys and the inventory. Exits with 3 when something is wrong.
     """
     from provision import errors
-    from provision.recovery import reading
+    from provision.recovery import reading, soundness
 
     where, path = bundlefiles.find(called, file)
     content = reading.load(path)
@@ -186,7 +186,7 @@ def verify(called: Settings, file: str | None, no_open: bool, **options: Any) ->
         called.terminal.result(f"{path}: as it was written; it was not opened")
         return
     found = bundlefiles.unlock(called, content, **options)
-    reading.examine(found)
+    soundness.check(found)
     if where is not None:
         reading.mark_verified(where, content, found, path)
     if called.json:

@@ -51,13 +51,13 @@ def drill(
     when something failed. Needs Linux, systemd and root.
     """
     from provision.cli.render import drills, reporter
-    from provision.recovery import reading
+    from provision.recovery import reading, soundness
     from provision.recovery.drill import rehearse, report
 
     where, path = bundlefiles.find(called, file)
     content = reading.load(path)
     found = bundlefiles.unlock(called, content, **keys)
-    reading.examine(found)
+    soundness.check(found)
     wanted = rehearse.Wanted(
         bundle=found,
         file=path.name,

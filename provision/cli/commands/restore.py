@@ -66,7 +66,7 @@ def restore(
     where it was. Volumes of workloads are not in a backup.
     """
     from provision.cli.render import reporter, restores
-    from provision.recovery import reading
+    from provision.recovery import reading, soundness
     from provision.recovery.restore import report, run
 
     if not dry_run:
@@ -74,7 +74,7 @@ def restore(
     _, path = bundlefiles.find(called, file)
     content = reading.load(path)
     found = bundlefiles.unlock(called, content, identities, passphrase_file)
-    reading.examine(found)
+    soundness.check(found)
     mode: journal.Mode = "datastore" if datastore else "rebuild"
     target = _target(called)
     before = _before(target, found.manifest.cluster, content, mode, anew=anew)

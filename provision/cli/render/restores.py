@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import console, table, text
 
 if TYPE_CHECKING:
+    from provision.recovery.restore.locked import Locked
     from provision.recovery.restore.report import Report
     from provision.recovery.restore.run import Result
 
@@ -34,7 +36,8 @@ def told(report: Report) -> console.Group:
     found: list[console.RenderableType] = [
         text.Text(f"Restore of {described.cluster}", style="bold"),
         _grid(rows),
-        *_sealed(report),
+        *_locked("SealedSecrets", report.sealed),
+        *(_locked("SOPS files", report.sops) if report.sops else ()),
     ]
     found += [text.Text(f"Lost: {words}.", style="yellow") for words in report.losses]
     found += [
@@ -55,10 +58,9 @@ def told(report: Report) -> console.Group:
     return console.Group(*found, verdict)
 
 
-def _sealed(report: Report) -> list[text.Text]:
-    closed = [each for each in report.sealed if each.why]
-    lines = [text.Text(f"SealedSecrets of the repository: {len(report.sealed)}")]
-    for each in report.sealed:
+def _locked(what: str, found: Sequence[Locked]) -> list[text.Text]:
+    lines = [text.Text(f"{what} of the repository: {len(found)}")]
+    for each in found:
         sign, style = ("✗", "bold red") if each.why else ("✓", "green")
         line = text.Text("  ")
         line.append(f"{sign} ", style=style)
@@ -66,7 +68,7 @@ def _sealed(report: Report) -> list[text.Text]:
         if each.why:
             line.append(f"  {each.where}: {each.why}")
         lines.append(line)
-    if report.sealed and not closed:
+    if found and not any(each.why for each in found):
         lines.append(text.Text("The backup's keys open all of them.", style="green"))
     return lines
 
@@ -89,16 +91,21 @@ def as_json(report: Report) -> dict[str, Any]:
             }
             for each in (*report.hard, *report.soft)
         ],
-        "sealedSecrets": [
-            {"name": each.name, "where": each.where, "opens": not each.why, "why": each.why}
-            for each in report.sealed
-        ],
+        "sealedSecrets": _opening(report.sealed),
+        "sopsFiles": _opening(report.sops),
         "lostSecrets": list(report.secrets),
         "losses": list(report.losses),
         "notes": list(report.notes),
         "took": report.took,
         "done": list(report.resumed),
     }
+
+
+def _opening(found: Sequence[Locked]) -> list[dict[str, Any]]:
+    return [
+        {"name": each.name, "where": each.where, "opens": not each.why, "why": each.why}
+        for each in found
+    ]
 
 
 def ended(done: Result) -> dict[str, Any]:

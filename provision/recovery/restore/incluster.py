@@ -9,7 +9,7 @@ from provision import errors
 from provision.operations import Stack, state
 from provision.progress import Progress
 from provision.provider import flux_objects, git_key
-from provision.recovery import bundle, parts
+from provision.recovery import bundle, parts, soundness
 
 if TYPE_CHECKING:
     from provision.kube.client import KubeClient
@@ -27,8 +27,8 @@ def place(
     What is there already is left as it is, so it may be run again. Returns
     what was created, as ``Kind namespace/name``.
     """
-    chosen = _items(found, parts.CRDS) + _items(found, parts.SEALING_KEYS)
-    chosen += _items(found, parts.SOPS_AGE)
+    chosen = soundness.items(found, parts.CRDS) + soundness.items(found, parts.SEALING_KEYS)
+    chosen += soundness.items(found, parts.SOPS_AGE)
     if parts.FLUX_SYSTEM in found.contents:
         access = found.json(parts.FLUX_SYSTEM)
         if not _remembered(stack, access):
@@ -77,12 +77,6 @@ def tidy_nodes(kube: KubeClient, name: str, progress: Progress) -> tuple[str, ..
         kube.delete("v1", "Node", each)
         kube.delete("v1", "Secret", f"{each}.node-password.k3s", "kube-system")
     return tuple(gone)
-
-
-def _items(found: bundle.Bundle, part: str) -> list[dict[str, Any]]:
-    if part not in found.contents:
-        return []
-    return list(found.json(part).get("items") or [])
 
 
 def _title(obj: Mapping[str, Any]) -> str:

@@ -12,20 +12,11 @@ from provision.engine import stacks
 from provision.gitops import discovery, keyring, sealed, sealing, tree
 from provision.operations import Stack, checks, naming, state
 from provision.progress import Progress, silent
-from provision.recovery import inventory, manifest, parts
-from provision.recovery.restore import fitness, journal, workspace
+from provision.recovery import inventory, manifest, parts, soundness
+from provision.recovery.restore import fitness, journal, locked, workspace
 from stacks import decisions
 
 _ACCESS: Final = "elysium:flux:GitAccess"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SealedSecret:
-    """One SealedSecret of the repository; `why` is empty when the keys open all of it."""
-
-    name: str
-    where: str
-    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +35,8 @@ class Report:
     """The steps that an earlier run did."""
     hard: tuple[errors.Problem, ...] = ()
     soft: tuple[errors.Problem, ...] = ()
-    sealed: tuple[SealedSecret, ...] = ()
+    sealed: tuple[locked.Locked, ...] = ()
+    sops: tuple[locked.Locked, ...] = ()
     secrets: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -90,9 +82,12 @@ def look(
     head = repo.head(stack.config.github.branch)
     files = decisions.as_it_will_be(stack.config, repo.read_tree(head))
     units = discovery.discover(tree.Tree.of(files), stack.config.flux_path, keys=keys).units
-    listed = tuple(_sealed(units, keys))
+    listed = tuple(locked.sealed_secrets(units, keys))
+    sops = tuple(locked.sops_files(units, found))
     was = inventory.load(found.read(parts.INVENTORY))
-    secrets = _forsaken(was, units, space) if mode == "rebuild" else ()
+    coming = _coming(units, space)
+    if mode == "rebuild":
+        soft += (*locked.as_problems(sops), *locked.absent_sops_keys(units, coming))
     return Report(
         mode=mode,
         manifest=found.manifest,
@@ -101,7 +96,8 @@ def look(
         hard=tuple(hard),
         soft=tuple(dict.fromkeys((*soft, *decided.problems))),
         sealed=listed,
-        secrets=secrets,
+        sops=sops,
+        secrets=_forsaken(was, coming) if mode == "rebuild" else (),
         losses=tuple(_losses(space, mode)),
         notes=tuple(_notes(space, was.revision, head, decided.notes)),
         changes=() if done else tuple(_changes(space, target)),
@@ -134,39 +130,23 @@ def _essentials(stack: Stack, *, new_key: bool, progress: Progress) -> list[erro
     return problems
 
 
-def _sealed(
-    units: Iterable[discovery.Unit], keys: list[sealing.SealingKey]
-) -> Iterable[SealedSecret]:
-    for unit in units:
-        for doc in unit.objects:
-            if sealed.is_sealed(doc.obj):
-                problems = sealed.closed(doc.obj, keys, where=doc.where)
-                yield SealedSecret(
-                    name=_name(doc.obj),
-                    where=doc.where,
-                    why="; ".join(f"{each.key}: {each.message}" for each in problems),
-                )
-
-
-def _forsaken(
-    was: inventory.Inventory, units: Iterable[discovery.Unit], space: workspace.Workspace
-) -> tuple[str, ...]:
-    """Return the Secrets there were that come neither from Git nor from the backup."""
+def _coming(units: Iterable[discovery.Unit], space: workspace.Workspace) -> set[str]:
+    """Return the Secrets that Git or the backup brings."""
     coming = {
-        _name(doc.obj)
+        locked.name_of(doc.obj)
         for unit in units
         for doc in unit.objects
         if sealed.is_sealed(doc.obj) or doc.obj.get("kind") == "Secret"
     }
     for part in (parts.SEALING_KEYS, parts.SOPS_AGE):
-        if part in space.bundle.contents:
-            coming |= {_name(each) for each in space.bundle.json(part).get("items") or []}
-    coming.add("flux-system/flux-system")
-    return tuple(
-        sorted(
-            name for each in was.secrets if (name := f"{each.namespace}/{each.name}") not in coming
-        )
-    )
+        coming |= {locked.name_of(each) for each in soundness.items(space.bundle, part)}
+    return coming | {"flux-system/flux-system"}
+
+
+def _forsaken(was: inventory.Inventory, coming: set[str]) -> tuple[str, ...]:
+    """Return the Secrets there were that come neither from Git nor from the backup."""
+    before = {f"{each.namespace}/{each.name}" for each in was.secrets}
+    return tuple(sorted(before - coming))
 
 
 def _losses(space: workspace.Workspace, mode: journal.Mode) -> Iterable[str]:
@@ -233,12 +213,6 @@ def _took(space: workspace.Workspace, target: Path) -> str:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _name(obj: Mapping[str, object]) -> str:
-    metadata = obj.get("metadata")
-    found = metadata if isinstance(metadata, Mapping) else {}
-    return f"{found.get('namespace') or 'default'}/{found.get('name')}"
 
 
 def refuse(report: Report, *, anyway: bool) -> None:

@@ -22,7 +22,7 @@ from provision.engine import api, stacks, values
 from provision.gitops import keyring, sealing
 from provision.operations import Stack, replacement
 from provision.provider import live
-from provision.recovery import bundle, parts
+from provision.recovery import bundle, parts, soundness
 from provision.secret import Secret
 
 _SEALING: Final = "elysium:secrets:SealingKey"
@@ -145,7 +145,7 @@ def _stack(
     config = loaded.config
     if not config.flux.crds:
         (folder / "crds").mkdir()
-        for number, each in enumerate(found.json(parts.CRDS).get("items") or []):
+        for number, each in enumerate(soundness.items(found, parts.CRDS)):
             (folder / "crds" / f"{number}.json").write_text(json.dumps(each), encoding="utf-8")
         flux = config.flux.model_copy(update={"crds": str(folder / "crds")})
         config = config.model_copy(update={"flux": flux})
@@ -168,7 +168,10 @@ def _project(found: bundle.Bundle, folder: Path) -> str:
         name, backend = str(raw["name"]), (raw.get("backend") or {}).get("url") or _LOCAL
     except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise errors.BundlePartError(
-            "the backup's Pulumi.yaml cannot be read", part=parts.PROJECT, detail=str(error)
+            f"the backup's part {parts.PROJECT} cannot be used: it names no project",
+            part=parts.PROJECT,
+            detail=str(error),
+            hint="an earlier backup may be whole",
         ) from error
     if not str(backend).startswith(_LOCAL):
         raise errors.StackError(
@@ -223,9 +226,7 @@ def _with_keys(
 
 def keys_of(found: bundle.Bundle) -> list[sealing.SealingKey]:
     """Return the sealing keys of a bundle. Raises `errors.BundlePartError`."""
-    if parts.SEALING_KEYS not in found.contents:
-        return []
-    return keyring.from_secrets(found.json(parts.SEALING_KEYS).get("items") or [])[0]
+    return keyring.from_secrets(soundness.items(found, parts.SEALING_KEYS))[0]
 
 
 def _unusable(part: str, error: errors.ElysiumError) -> errors.BundlePartError:
@@ -233,5 +234,5 @@ def _unusable(part: str, error: errors.ElysiumError) -> errors.BundlePartError:
         f"the backup's {part} cannot be used: {error.summary}",
         part=part,
         detail=error.detail,
-        hint=error.hint or "take an earlier backup: elysium backup list",
+        hint=error.hint or "an earlier backup may be whole",
     )
