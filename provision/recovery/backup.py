@@ -1,5 +1,6 @@
-"""Making a backup: collected, encrypted, written, read back, copied, old ones removed.
+"""Making a backup: collected, checked, encrypted, written, read back, copied, old ones removed.
 
+`STEPS` is the whole of it, in order; each may be the last one that ran.
 Nothing is anywhere before it is whole: killed at any point, there is either
 no file or one that verifies, and running again makes another.
 """
@@ -9,10 +10,10 @@ from __future__ import annotations
 import datetime
 import hashlib
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provision import errors
 from provision.progress import Progress, silent
@@ -42,6 +43,65 @@ class Made:
     seconds: float
 
 
+@dataclass(kw_only=True)
+class Work:
+    """One run. What the steps make is kept in the last fields."""
+
+    stack: Stack
+    locks: envelope.Locks
+    choice: collect.Choice
+    first: places.Folder
+    others: tuple[places.Place, ...]
+    keep: int
+    days: int
+    progress: Progress = silent
+    parts: tuple[bundle.Part, ...] = field(default=(), repr=False)
+    archive: bytes = field(default=b"", repr=False)
+    file: bytes = field(default=b"", repr=False)
+    witness: envelope.Keys | None = None
+    removed: tuple[str, ...] = ()
+    _listed: manifest.Manifest | None = None
+    _entry: records.Entry | None = None
+
+    @property
+    def listed(self) -> manifest.Manifest:
+        """The manifest, once there is one."""
+        assert self._listed is not None  # noqa: S101 - the first steps make it
+        return self._listed
+
+    @listed.setter
+    def listed(self, made: manifest.Manifest) -> None:
+        self._listed = made
+
+    @property
+    def entry(self) -> records.Entry:
+        """The record, once there is one."""
+        assert self._entry is not None  # noqa: S101 - `record` makes it
+        return self._entry
+
+    @entry.setter
+    def entry(self, made: records.Entry) -> None:
+        self._entry = made
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name."""
+        return self.stack.config.cluster
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.first.path / self.listed.file_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step."""
+
+    name: str
+    do: Callable[[Work], None]
+
+
 def make(
     stack: Stack,
     locks: envelope.Locks,
@@ -63,62 +123,72 @@ def make(
     if isinstance(locks, envelope.Recipients):
         envelope.check_recipients(locks.lines)
     first, others = places.of(root, cluster, cfg)
+    work = Work(
+        stack=stack,
+        locks=locks,
+        choice=choice,
+        first=first,
+        others=others,
+        keep=cfg.keep if keep is None else keep,
+        days=cfg.keep_days if days is None else days,
+        progress=progress,
+    )
     with records.only_one(root, cluster):
-        for place in (first, *others):
-            place.check()
-        described, contents = collect.collect(stack, choice, progress)
-        progress("encrypting")
-        listed, archive = bundle.pack(described, contents)
-        _check(listed, contents)
-        file, witness = envelope.encrypt_with_witness(archive, locks)
-        del contents, archive
-        progress(f"writing {listed.file_name}")
-        first.put(listed.file_name, file)
-        path = first.path / listed.file_name
-        progress("reading it back")
-        _read_back(path, witness, listed)
-        entry = records.Entry(
-            file=listed.file_name,
-            created=listed.created,
-            size=len(file),
-            sha256=hashlib.sha256(file).hexdigest(),
-            locked="passphrase" if isinstance(locks, envelope.Passphrase) else "recipients",
-            verified=records.now(),
-            places=(first.label,),
-            missing=tuple(place.label for place in others),
-            sealing_keys=listed.sealing_keys,
-            datastore=listed.datastore.kind if listed.datastore.part else "",
-            revision=listed.git.revision,
-        )
-        _record(root, cluster, entry)
-        entry = _spread(root, cluster, entry, file, others, progress)
-        progress("removing old ones")
-        limits = (cfg.keep if keep is None else keep, cfg.keep_days if days is None else days)
-        removed = _prune(root, cluster, listed.file_name, (first, *others), *limits)
+        for step in STEPS:
+            step.do(work)
     return Made(
-        manifest=listed,
-        path=path,
-        entry=entry,
-        removed=removed,
+        manifest=work.listed,
+        path=work.path,
+        entry=work.entry,
+        removed=work.removed,
         seconds=time.monotonic() - began,
     )
 
 
-def _check(listed: manifest.Manifest, contents: Iterable[bundle.Part]) -> None:
+def look(work: Work) -> None:
+    """See that every place can take a backup, before anything is made."""
+    for place in (work.first, *work.others):
+        place.check()
+
+
+def gather(work: Work) -> None:
+    """Collect the parts from folder, cluster and node."""
+    described, work.parts = collect.collect(work.stack, work.choice, work.progress)
+    work.listed, work.archive = bundle.pack(described, work.parts)
+
+
+def check(work: Work) -> None:
     """See that what was collected is what a restore needs, before any of it is written."""
-    collected = {part.name: part.content for part in contents}
+    collected = {part.name: part.content for part in work.parts}
     try:
-        soundness.check(bundle.Bundle(manifest=listed, contents=collected))
+        soundness.check(bundle.Bundle(manifest=work.listed, contents=collected))
     except errors.BundleError as error:
         error.hint = "no backup was made; elysium status says how the cluster is"
         raise
+    work.parts = ()
 
 
-def _read_back(path: Path, witness: envelope.Keys, listed: manifest.Manifest) -> None:
+def encrypt(work: Work) -> None:
+    """Lock the archive."""
+    work.progress("encrypting")
+    work.file, work.witness = envelope.encrypt_with_witness(work.archive, work.locks)
+    work.archive = b""
+
+
+def write(work: Work) -> None:
+    """Write the file, whole."""
+    work.progress(f"writing {work.listed.file_name}")
+    work.first.put(work.listed.file_name, work.file)
+
+
+def read_back(work: Work) -> None:
     """Open the file as it is on the disk, and compare; remove it when it is not right."""
+    work.progress("reading it back")
+    path, witness = work.path, work.witness
+    assert witness is not None  # noqa: S101 - `encrypt` makes it
     try:
         found = bundle.read(path.read_bytes(), witness)
-        if found.manifest != listed:
+        if found.manifest != work.listed:
             raise errors.BundleDamagedError("the backup that was read back is not the one written")
     except (errors.BundleError, OSError) as error:
         path.unlink(missing_ok=True)
@@ -129,55 +199,79 @@ def _read_back(path: Path, witness: envelope.Keys, listed: manifest.Manifest) ->
         ) from error
 
 
-def _spread(
-    root: Path,
-    cluster: str,
-    entry: records.Entry,
-    file: bytes,
-    others: tuple[places.Place, ...],
-    progress: Progress,
-) -> records.Entry:
-    """Put the file into the other places, recording each; raise the first failure at the end."""
+def record(work: Work) -> None:
+    """Note that there is one, and what it holds."""
+    listed = work.listed
+    work.entry = records.Entry(
+        file=listed.file_name,
+        created=listed.created,
+        size=len(work.file),
+        sha256=hashlib.sha256(work.file).hexdigest(),
+        locked="passphrase" if isinstance(work.locks, envelope.Passphrase) else "recipients",
+        verified=records.now(),
+        places=(work.first.label,),
+        missing=tuple(place.label for place in work.others),
+        sealing_keys=listed.sealing_keys,
+        datastore=listed.datastore.kind if listed.datastore.part else "",
+        revision=listed.git.revision,
+    )
+    _record(work)
+
+
+def copy(work: Work) -> None:
+    """Put the file into the other places, noting each; raise the first failure at the end."""
     failure: errors.ElysiumError | None = None
-    for place in others:
-        progress(f"copying it to {place.label}")
+    for place in work.others:
+        work.progress(f"copying it to {place.label}")
         try:
-            place.put(entry.file, file)
+            place.put(work.entry.file, work.file)
         except errors.ElysiumError as error:
             failure = failure or error
             continue
-        entry = entry.model_copy(
+        entry = work.entry
+        work.entry = entry.model_copy(
             update={
                 "places": (*entry.places, place.label),
                 "missing": tuple(label for label in entry.missing if label != place.label),
             }
         )
-        _record(root, cluster, entry)
+        _record(work)
     if failure is not None:
         raise failure
-    return entry
 
 
-def _prune(
-    root: Path,
-    cluster: str,
-    newest: str,
-    everywhere: tuple[places.Place, ...],
-    keep: int,
-    days: int,
-) -> tuple[str, ...]:
+def prune(work: Work) -> None:
+    """Remove what is no longer wanted, everywhere."""
+    work.progress("removing old ones")
     removed: list[str] = []
     now = datetime.datetime.now(datetime.UTC)
-    for place in everywhere:
-        old = retention.surplus(place.names(), keep=keep, days=days, now=now, spare=newest)
+    root, newest = work.stack.directory, work.listed.file_name
+    for place in (work.first, *work.others):
+        old = retention.surplus(
+            place.names(), keep=work.keep, days=work.days, now=now, spare=newest
+        )
         for name in old:
             place.remove(name)
             removed.append(f"{place.label}/{name}")
         if old:
-            known = records.load(root, cluster).without(old, place.label)
-            records.save(root, cluster, known)
-    return tuple(removed)
+            known = records.load(root, work.cluster).without(old, place.label)
+            records.save(root, work.cluster, known)
+    work.removed = tuple(removed)
 
 
-def _record(root: Path, cluster: str, entry: records.Entry) -> None:
-    records.save(root, cluster, records.load(root, cluster).having(entry))
+def _record(work: Work) -> None:
+    root = work.stack.directory
+    records.save(root, work.cluster, records.load(root, work.cluster).having(work.entry))
+
+
+STEPS: Final = (
+    Step(name="look", do=look),
+    Step(name="gather", do=gather),
+    Step(name="check", do=check),
+    Step(name="encrypt", do=encrypt),
+    Step(name="write", do=write),
+    Step(name="read-back", do=read_back),
+    Step(name="record", do=record),
+    Step(name="copy", do=copy),
+    Step(name="prune", do=prune),
+)

@@ -177,9 +177,9 @@ def _refused(said: str, keys: Keys) -> errors.BundleError:
         if isinstance(keys, Passphrase):
             return errors.BundleKeyError(
                 "the passphrase does not open the backup",
-                hint="it is exact to the letter: look at caps lock and the keyboard's layout; it may "
-                "be another one than the stack's. If it is right, the file's beginning is damaged: "
-                + _ANOTHER,
+                hint="it is exact to the letter: look at caps lock and the keyboard's layout; it "
+                "may be another one than the stack's. If it is right, the file's beginning is "
+                f"damaged: {_ANOTHER}",
             )
         return errors.BundleKeyError(
             "the key does not open the backup",

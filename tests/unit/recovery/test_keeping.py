@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import pathlib
@@ -27,6 +28,7 @@ from provision.recovery import (
     reading,
     records,
     retention,
+    soundness,
 )
 from provision.secret import Secret
 from tests.support import bundles
@@ -50,12 +52,15 @@ def rclone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def collected(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = iter(range(10, 60))
+def collected(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One second later each time, also after a process that was killed."""
+    clock = tmp_path_factory.mktemp("clock") / "clock"
+    clock.write_text("10")
 
-    def given_parts(_stack: Any, _choice: Any, progress: Callable[[str], None]) -> Any:
-        progress("collecting")
-        created = f"2026-03-01T02:03:{next(made)}Z"
+    def given_parts(_stack: Any, _choice: Any, _progress: Callable[[str], None]) -> Any:
+        now = int(clock.read_text())
+        clock.write_text(str(now + 1))
+        created = f"2026-03-01T02:03:{now}Z"
         return bundles.described(created=created), tuple(bundles.contents(notes=b"n" * 9000))
 
     monkeypatch.setattr(collect, "collect", given_parts)
@@ -162,31 +167,82 @@ def test_two_at_once_are_refused(tmp_path: pathlib.Path) -> None:
         make(tmp_path)
 
 
-STEPS = ("collecting", "encrypting", "writing", "reading", "copying", "removing")
+PLACES = [(step.name, moment) for step in backup.STEPS for moment in ("before", "after")]
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_killed_at_any_step_and_run_again(tmp_path: pathlib.Path, step: str) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    copies = ({"directory": str(disk)},)
+def hooked(name: str, moment: str, hook: Callable[[], None]) -> tuple[backup.Step, ...]:
+    """The code's steps, with `hook` called before or after the one of that name."""
 
-    def die(message: str) -> None:
-        if message.startswith(step):
-            os.kill(os.getpid(), signal.SIGKILL)
+    def wrapped(step: backup.Step) -> backup.Step:
+        def do(work: backup.Work) -> None:
+            if moment == "before":
+                hook()
+            step.do(work)
+            if moment == "after":
+                hook()
 
+        return dataclasses.replace(step, do=do) if step.name == name else step
+
+    return tuple(wrapped(step) for step in backup.STEPS)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed(work: Callable[[], object]) -> None:
+    """Do `work` in a process of its own, which must kill itself."""
     child = os.fork()
     if child == 0:
         try:
-            make(tmp_path, copies=copies, progress=die)
+            work()
         finally:
             os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-    for folder in (tmp_path / ".elysium/backups", disk):
-        for name in places.Folder(path=folder, cluster="kyrion").names():
-            bundle.read((folder / name).read_bytes(), KEYS)
-    again = make(tmp_path, copies=copies)
+
+
+@pytest.mark.parametrize(("step", "moment"), PLACES)
+def test_killed_at_any_step_and_run_again(
+    tmp_path: pathlib.Path, step: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there verifies, whatever step was the last; the next run is whole, everywhere."""
+    folders = [tmp_path / name for name in (".elysium/backups", "disk", "stick")]
+    for folder in folders[1:]:
+        folder.mkdir()
+    copies = tuple({"directory": str(folder)} for folder in folders[1:])
+    first = make(tmp_path, copies=copies, keep=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "STEPS", hooked(step, moment, die))
+        killed(lambda: make(tmp_path, copies=copies, keep=1))
+    left = [path for folder in folders for path in folder.iterdir()]
+    for path in left:
+        soundness.check(bundle.read(path.read_bytes(), KEYS))
+    assert first.path in left or len(places_of(folders[0])) == 1
+    newest = records.load(tmp_path, "kyrion").newest
+    assert newest is not None
+    assert reading.compare((folders[0] / newest.file).read_bytes(), newest)
+    again = make(tmp_path, copies=copies, keep=1)
     assert again.entry.missing == ()
+    assert [places_of(folder) for folder in folders] == [[again.path.name]] * 3
+
+
+def test_killed_between_two_copies(tmp_path: pathlib.Path) -> None:
+    for name in ("disk", "stick"):
+        (tmp_path / name).mkdir()
+    copies = tuple({"directory": str(tmp_path / name)} for name in ("disk", "stick"))
+
+    def at_the_second(message: str) -> None:
+        if message.endswith("stick"):
+            die()
+
+    killed(lambda: make(tmp_path, copies=copies, progress=at_the_second))
+    newest = records.load(tmp_path, "kyrion").newest
+    assert newest is not None and newest.missing == (str(tmp_path / "stick"),)
+    assert places_of(tmp_path / "disk") == [newest.file] and not places_of(tmp_path / "stick")
+
+
+def places_of(folder: pathlib.Path) -> list[str]:
+    return places.Folder(path=folder, cluster="kyrion").names()
 
 
 def test_killed_while_it_is_written_there_is_no_file(tmp_path: pathlib.Path) -> None:
