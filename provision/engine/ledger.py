@@ -73,6 +73,7 @@ class Ledger:
         elif kind == "put":
             self._put(entry["cell"], entry.get("resource"), entry.get("takes"))
         elif kind == "edit":
+            del self._held[entry["cell"]]  # a cell that is gone stays gone: KeyError
             self._held[entry["cell"]] = entry["resource"]
         elif kind == "drop":
             del self._held[entry["cell"]]

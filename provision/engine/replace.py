@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from pulumi.provider.experimental import provider as protocol
 
 from provision import errors
@@ -15,6 +17,7 @@ class Replacer:
         self._run = context
         self._calls = calls
         self._crud = crud_
+        self._one_chain = threading.Lock()
 
     def provider_replaces(self, old: str, new: str) -> bool:
         """Return whether going from provider reference `old` to `new` replaces its resources."""
@@ -57,12 +60,20 @@ class Replacer:
 
     def delete_first(self, old: run.Old, known: record.Record) -> None:
         """Delete `old`, and before it every dependent that would be replaced with it."""
-        dependents = self._dependents(known)
-        blocked = [each.record.urn for each in dependents if each.record.protect]
-        if blocked:
-            raise protected(", ".join(blocked), f"replaced with {known.urn}")
-        for each in reversed(dependents):
-            self._delete(each, each.record)
+        # Two replacements may have the same dependents: one after the other, or the second
+        # would go on while the first still deletes them.
+        with self._one_chain:
+            dependents = self._dependents(known)
+            try:
+                blocked = [each.record.urn for each in dependents if each.record.protect]
+                if blocked:
+                    raise protected(", ".join(blocked), f"replaced with {known.urn}")
+                for each in reversed(dependents):
+                    self._delete(each, each.record)
+            finally:
+                for each in dependents:
+                    if each.going is not None:
+                        each.going.set()
         if not known.pending_replacement:
             self._delete(old, known)
 
@@ -101,13 +112,13 @@ class Replacer:
         found: list[run.Old] = []
         for old in self._run.olds.values():
             each = old.record
-            if old.done or each.urn in self._run.claimed or each.urn in replaced:
+            if old.done or old.taken or each.urn in replaced:
                 continue
             needs = each.needs()
             if not needs & touched:
                 continue
             touched.add(each.urn)
-            if self._is_replaced(each, replaced):
+            if self._is_replaced(each, replaced) and self._run.reserve(old):
                 replaced.add(each.urn)
                 found.append(old)
         return found

@@ -21,13 +21,17 @@ class Old:
     """One resource of the state as the run found it, and the cell that holds it.
 
     `done` becomes true when a resource of this run took its place, or it was
-    deleted. `imported`: this run itself took it over, and has said so.
+    deleted. `imported`: this run itself took it over, and has said so. `taken`: the
+    program has registered it. `going`: it is being deleted for the replacement of
+    something it depends on; set when that has ended, well or not.
     """
 
     cell: int
     record: record.Record
     done: bool = False
     imported: bool = False
+    taken: bool = False
+    going: threading.Event | None = None
 
 
 @dataclass(kw_only=True)
@@ -87,6 +91,25 @@ class Run:
                 self.doomed.append(old)
             else:
                 self.olds[old.record.urn] = old
+
+    def take(self, old: Old) -> None:
+        """Note that the program has registered `old`; wait while it is being deleted.
+
+        From then on it is this registration's to change, and no other's to delete.
+        """
+        with self.lock:
+            old.taken = True
+            going = old.going
+        if going is not None:
+            going.wait()
+
+    def reserve(self, old: Old) -> bool:
+        """Return whether `old` may be deleted for something else, and make `take` wait if so."""
+        with self.lock:
+            if old.taken or old.done:
+                return False
+            old.going = old.going or threading.Event()
+            return True
 
     def open(self) -> None:
         """Raise `Stopped` when no further step may begin."""

@@ -97,6 +97,8 @@ class Registrar:
         asked = asked.inherit(above.goal if above else None)
         self._claim(urn)
         old, alias = self._find(urn, asked)
+        if old is not None:
+            self._run.take(old)
         if self._run.mode != "up":
             return self._only_configure(urn, asked, old)
         new = _record(urn, asked)
@@ -278,6 +280,8 @@ class Registrar:
         asked = asked.inherit(above.goal if above else None)
         self._claim(urn)
         old = self._run.olds.get(urn)
+        if old is not None:
+            self._run.take(old)
         if self._run.mode != "up":
             return self._only_configure(urn, asked, old)
         new = _record(urn, asked).but(external=True, id=asked.read_id)

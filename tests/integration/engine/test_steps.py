@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -116,6 +118,32 @@ def test_delete_before_replace_takes_replaced_dependents_along(bench: Any) -> No
         *sorted(["create b", "update c"]),
     ] or bench.world.called("create", "update", "delete")[3:] == ["update c", "create b"]
     assert len(bench.world.things) == 3
+
+
+def test_what_is_being_deleted_for_another_is_made_again_afterwards(bench: Any) -> None:
+    going, made = threading.Event(), threading.Event()
+
+    def before() -> None:
+        a = Thing("a", fixed="1", first=True)
+        Thing("b", fixed=a.made)
+
+    async def after() -> None:
+        Thing("a", fixed="2", first=True)
+        await asyncio.to_thread(going.wait, 10)
+        b = Thing("b", fixed="its own")  # no longer there because of a, but it was
+        await b.id.future()
+        made.set()
+
+    def delete() -> None:
+        going.set()
+        made.wait(0.5)  # it does not come: whoever asks for b waits for this
+
+    bench.up(before)
+    bench.world.on("delete", "b", delete)
+    bench.up(after)
+    calls = bench.world.called("create", "delete")
+    assert calls.index("delete b") < calls.index("create b")
+    assert sorted(bench.world.things) == ["a-2", "b-2"]
 
 
 def test_the_option_overrides_the_provider_on_the_order(bench: Any) -> None:
@@ -392,8 +420,6 @@ def test_stack_outputs_are_replaced(bench: Any) -> None:
 
 
 def test_parallel_is_bounded(bench: Any) -> None:
-    import threading
-
     inside, most = 0, 0
     lock = threading.Lock()
     gate = threading.Barrier(3, timeout=5)
