@@ -56,6 +56,7 @@ class Model:
             name = record["urn"].split("::")[-1]
             if name in change.gone and things.pop(id_, None) is not None:
                 self._gone.add(id_)
+                self._left.discard(id_)
             elif name in change.edited and id_ in things:
                 things[id_]["value"] = "by hand"
 
