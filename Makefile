@@ -71,7 +71,7 @@ soak: setup sandbox-parts ## A hundred rotations while Flux fetches and pushes
 browser: # the drill's page is looked at in one
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 
-recovery: setup sandbox-parts browser ## The page for the night, command by command, and restores cut off
+recovery: setup sandbox-parts browser age ## The page for the night, command by command; killed after every step
 	$(BIN)/pytest -q tests/e2e_recovery
 
 age: # the other program that opens our backups

@@ -11,7 +11,7 @@ import pytest
 
 from provision.recovery.restore import journal
 from provision.sandbox import renewal
-from tests.support import coldstarts
+from tests.support import coldstarts, killed
 from tests.support import lab as labs
 
 PHRASE = {"ELYSIUM_BACKUP_PASSPHRASE": "correct horse battery"}
@@ -76,7 +76,11 @@ def test_one_file_and_one_passphrase_bring_it_back(
     wrong = fresh.elysium(*wanted, environ={"ELYSIUM_BACKUP_PASSPHRASE": "another one, wrong"})
     assert wrong.status == 3 and [path.name for path in tmp_path.iterdir()] == ["home"]
 
+    # `make recovery` does this after each step, and of a backup and a drill as well.
+    assert killed.run(fresh, tmp_path / "point", 5, *wanted, **PHRASE) == "k3s done"
+    (tmp_path / "point").unlink()
     done = fresh.elysium("--json", *wanted, environ=PHRASE).ok()
+    assert "not reachable" not in done.stdout + done.stderr
     (ended,) = [each for each in done.json_lines() if each.get("event") == "restored"]
     lost = {words.partition(" ")[2] for words in ended["expected"]}
     assert "default/by-hand" in lost

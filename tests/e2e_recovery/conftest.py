@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from provision.gitops import sealing
 from provision.sandbox import lifecycle
-from tests.support import coldstarts
+from tests.support import coldstarts, night
 from tests.support import lab as labs
 
 
@@ -35,3 +37,19 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
     finally:
         if not os.environ.get("ELYSIUM_KEEP_SANDBOX"):
             lifecycle.down(name)
+
+
+@pytest.fixture(scope="session")
+def kept(lab: labs.Lab, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A backup with the datastore, elsewhere."""
+    said = (
+        lab.elysium("--json", "backup", "--datastore", environ=night.PHRASE).ok().json_lines()[-1]
+    )
+    path = tmp_path_factory.mktemp("stick") / pathlib.Path(said["path"]).name
+    return pathlib.Path(shutil.copy(said["path"], path))
+
+
+@pytest.fixture(scope="session")
+def before(lab: labs.Lab, kept: pathlib.Path) -> dict[str, object]:
+    """Every Secret as it was when the backup was made."""
+    return night.secrets(lab)

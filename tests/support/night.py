@@ -1,10 +1,16 @@
-"""The commands of the page for the night, as they stand there."""
+"""The commands of the page for the night, as they stand there, and what its tests share."""
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import shlex
 
+from tests.support import lab as labs
+
+PHRASE = {"ELYSIUM_BACKUP_PASSPHRASE": "correct horse battery"}
+ALL = {"flux-system", "infra-controllers", "infra-configs", "apps"}
+"""The Kustomizations of the repository."""
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "recovery.md"
 
 
@@ -20,3 +26,25 @@ def commands() -> list[tuple[str, ...]]:
             assert program == "elysium", line
             found.append(tuple(arguments))
     return found
+
+
+def secrets(lab: labs.Lab) -> dict[str, object]:
+    """Return what every Secret of the cluster holds."""
+    found = lab.kubectl("get", "secrets", "-A")["items"]
+    return {
+        f"{each['metadata']['namespace']}/{each['metadata']['name']}": each.get("data")
+        for each in found
+    }
+
+
+def elsewhere(lab: labs.Lab, folder: pathlib.Path) -> labs.Lab:
+    """Return a new folder of an operator who lost the old one, with its passphrase."""
+    (folder / "home").mkdir()
+    environ = {name: value for name, value in lab.environ.items() if "PASSPHRASE" not in name}
+    environ["HOME"] = str(folder / "home")
+    return dataclasses.replace(lab, folder=folder, environ=environ)
+
+
+def unchanged(lab: labs.Lab) -> None:
+    """See that there is nothing to do."""
+    lab.elysium("preview", "--expect-no-changes").ok()

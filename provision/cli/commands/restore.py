@@ -171,7 +171,8 @@ def _new(
     """Return the new machine: as given, as an earlier run had it, or as asked for."""
     from provision.operations import replacement
 
-    if before is not None and host in (None, before.host):
+    host = host or (before.host if before is not None else None)
+    if before is not None and before.steps and host == before.host:
         pinned = _pinned_before(called, before)
         return dataclasses.replace(pinned, **{k: v for k, v in given.items() if v is not None})
     if dry_run and host is None:

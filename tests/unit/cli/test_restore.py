@@ -9,11 +9,12 @@ from typing import Any
 import pyrage
 import pytest
 
+from provision import errors
 from provision.gitops import sealing
 from provision.operations import replacement
 from provision.provider import live
 from provision.recovery import bundle, envelope
-from provision.recovery.restore import journal
+from provision.recovery.restore import fitness, journal, report, run
 from stacks import remembered
 from tests.support import elysiumrepo, restores
 
@@ -90,6 +91,26 @@ def test_a_half_done_restore_of_another_backup_is_named(
     done = call(*wanted, "--yes", "--host", "10.0.0.9", "--host-key", PIN)
     assert done.code == 2
     assert "older.age" in done.err and "--anew" in done.err
+
+
+def test_killed_before_its_first_step_it_begins_again_with_the_same_node(
+    call: Any, folder: Path, wanted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is noted that it began, and nothing is written here yet."""
+    begun: list[journal.Run] = []
+
+    def carry_out(_work: object, found: journal.Run) -> None:
+        begun.append(found)
+        raise errors.ElysiumError("far enough")
+
+    monkeypatch.setattr(run, "carry_out", carry_out)
+    monkeypatch.setattr(report, "_essentials", lambda *_, **__: [])
+    monkeypatch.setattr(fitness, "of_node", lambda _stack: [])
+    call(*wanted, "--yes", "--host", "10.0.0.9", "--host-key", PIN)
+    journal.save(folder, "kyrion", journal.Journal(runs=(begun[0],)))
+    again = call(*wanted, "--yes", "--host-key", PIN)
+    assert "far enough" in again.err, again.err
+    assert begun[1] == begun[0]
 
 
 def test_what_cannot_end_well_is_refused_before_anything_is_written(
