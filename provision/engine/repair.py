@@ -51,12 +51,13 @@ def mend(document: checkpoint.Document) -> tuple[checkpoint.Document, list[Findi
 
 
 def without(
-    document: checkpoint.Document, gone: frozenset[str]
+    document: checkpoint.Document, gone: frozenset[str], severed: frozenset[str] = frozenset()
 ) -> tuple[checkpoint.Document, list[str]]:
     """Return `document` without the resources `gone`, and the URNs that were in it.
 
     Nothing refers to them afterwards: not a dependency, not an operation that
-    was under way. The stack's outputs are emptied, since they may come from
+    was under way, and no property named in `severed`, which what stays got
+    from them. The stack's outputs are emptied, since they may come from
     what is gone; the next run writes them anew.
     """
     kept = copy.deepcopy(document)
@@ -69,6 +70,9 @@ def without(
     for each in left:
         if each["type"] == urns.ROOT_TYPE:
             each["outputs"] = {}
+        for kind in ("inputs", "outputs"):
+            for name in severed & (each.get(kind) or {}).keys():
+                del each[kind][name]
     latest["resources"] = left
     if latest.get("pending_operations"):
         latest["pending_operations"] = [

@@ -210,16 +210,19 @@ def mend(ref: api.StackRef, *, write: bool) -> list[repair.Finding]:
     return found
 
 
-def forget(ref: api.StackRef, gone: frozenset[str]) -> list[str]:
+def forget(
+    ref: api.StackRef, gone: frozenset[str], severed: frozenset[str] = frozenset()
+) -> list[str]:
     """Drop the resources of the URNs `gone` from the state, and delete nothing.
 
+    What stays loses its properties named in `severed`: they led to what is gone.
     Returns those that were in it. The state as it was is kept, as ``.bak`` and
     among the backups, which outlast the next run. Raises `errors.StackError` where something
     that stays is served by a provider that would go, with the file as it was.
     """
     with _writing(ref) as place:
         document = _document(place, ref)
-        left, found = repair.without(document, gone)
+        left, found = repair.without(document, gone, severed)
         if found:
             integrity.require(left, "without them")
             place.keep_previous()

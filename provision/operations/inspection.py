@@ -100,11 +100,12 @@ def _section(stack: Stack, record: state.Record) -> Section:
         lambda level, text: warnings.append(text) if level == "warning" else None
     )
     kind = registry.find(record.type)
+    inputs = resource.remembered(kind, record.inputs)
     try:
-        observed = kind.observe(context, record.inputs, record.outputs)
-        planned = kind.plan(observed.facts, record.inputs, record.outputs)
-        now = kind.outputs(observed.facts, record.inputs, record.outputs)
-        warnings += kind.remarks(observed.facts, record.inputs)
+        observed = kind.observe(context, inputs, record.outputs)
+        planned = kind.plan(observed.facts, inputs, record.outputs)
+        now = kind.outputs(observed.facts, inputs, record.outputs)
+        warnings += kind.remarks(observed.facts, inputs)
     except errors.ElysiumError as error:
         return Section(title=title, health="failed", problems=(error.summary,))
     facts = _FACTS.get(record.type, _nothing)(now)

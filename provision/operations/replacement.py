@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _KEPT = frozenset({"elysium:flux:GitAccess", "elysium:secrets:SealingKey", "elysium:github:Commit"})
 """What a new node is given back: it outlives the cluster, or only the state still has it."""
 
+_SEVERED = frozenset({"kubeconfig"})
+"""Where what is kept found the lost cluster: it is not looked for there any more."""
+
 _PATIENCE = 5.0
 """Seconds for a machine that is probably gone to prove the contrary."""
 
@@ -173,5 +176,5 @@ def forget(stack: Stack) -> tuple[Remembered, ...]:
     lost = frozenset(each.urn for each in inventory(stack).lost)
     if not lost:
         return ()
-    dropped = stacks.forget(stack.ref, lost)
+    dropped = stacks.forget(stack.ref, lost, _SEVERED)
     return tuple(Remembered(urn=urn) for urn in dropped)

@@ -174,10 +174,11 @@ class ElysiumProvider(protocol.Provider):
         inputs = values.plain_map(request.inputs) or state
         secret = values.secret_keys(request.inputs) | values.secret_keys(request.properties)
         ctx = self._context(request.urn)
-        observed = await asyncio.to_thread(kind.observe, ctx, inputs, state)
+        known = resource.remembered(kind, inputs)
+        observed = await asyncio.to_thread(kind.observe, ctx, known, state)
         if not observed.exists:
             return protocol.ReadResponse(resource_id="", properties={}, inputs={})
-        outputs = kind.outputs(observed.facts, inputs, state)
+        outputs = kind.outputs(observed.facts, known, state)
         return protocol.ReadResponse(
             resource_id=request.resource_id,
             properties=_properties(kind, inputs, outputs, secret),
@@ -187,7 +188,7 @@ class ElysiumProvider(protocol.Provider):
     async def delete(self, request: protocol.DeleteRequest) -> None:
         """Remove what it brought."""
         kind = registry.find(request.type)
-        state = values.plain_map(request.properties)
+        state = resource.remembered(kind, values.plain_map(request.properties))
         await asyncio.to_thread(kind.delete, self._context(request.urn), state, state)
 
     def _remark(self, urn: str, remarks: tuple[str, ...]) -> None:

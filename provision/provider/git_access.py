@@ -182,7 +182,11 @@ class GitAccess(Resource[Facts]):
             pair=git_key.pair_of(git_key.secret_field(secret, "identity")) if secret else None,
             known_hosts=git_key.secret_field(secret, "known_hosts") if secret else "",
         )
-        ours = any(git_key.is_ours(inputs["cluster"], k.title, k.fingerprint) for k in keys)
+        ours = any(
+            git_key.is_ours(inputs["cluster"], k.title, k.fingerprint)
+            or k.fingerprint == state.get("fingerprint")
+            for k in keys
+        )
         return Observed(exists=facts.secret_there or ours, facts=facts)
 
     def plan(self, facts: Facts, inputs: Values, state: Values) -> tuple[Change, ...]:
@@ -318,6 +322,8 @@ class GitAccess(Resource[Facts]):
                 ctx.progress(f"removing the deploy key {key.title!r} {key.fingerprint}")
                 repo.delete_deploy_key(key.id)
         # A cluster that is gone took its Secret with it.
+        if inputs["kubeconfig"] is UNKNOWN:
+            return
         with contextlib.suppress(errors.KubeError):
             kube = ctx.kube(inputs["kubeconfig"])
             name, namespace = inputs["secretName"], inputs["namespace"]

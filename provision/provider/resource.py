@@ -134,6 +134,14 @@ class Resource(abc.ABC, Generic[F]):
         """Remove what this resource brought, and nothing else. Absent is fine."""
 
 
+def remembered(resource: Resource[Any], values: Values) -> dict[str, Any]:
+    """Return `values` of the state, `UNKNOWN` for what the resource plans without and lost.
+
+    After a node was replaced, what is kept in the state has no cluster to be looked for in.
+    """
+    return {**dict.fromkeys(resource.plans_without, UNKNOWN), **values}
+
+
 def converge(
     resource: Resource[F], ctx: Context, inputs: Values, state: Values
 ) -> tuple[Observed[F], dict[str, Any]]:

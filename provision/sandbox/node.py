@@ -57,19 +57,28 @@ def start(
     folder: Path,
     options: Options,
     say: progress.Progress = progress.silent,
+    *,
+    kept: model.Node | None = None,
 ) -> tuple[model.Node, processes.Process]:
     """Boot the node of a sandbox below `folder`, which must be new.
 
-    Returns when its systemd says that it is up and its SSH server answers.
+    `kept` is a node that is off, and whose disk is below `folder`: it is
+    booted again, with its keys, at the network's address. Returns when its
+    systemd says that it is up and its SSH server answers.
 
     Raises:
         errors.WaitError: with the console's output, when it does not come up.
     """
-    lower = rootfs.ensure(say, seed=options.seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    root = mounts.copy_on_write(lower, folder)
-    node = _make_unique(root, folder, net, options.hostname)
+    if kept is None:
+        lower = rootfs.ensure(say, seed=options.seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        root = mounts.copy_on_write(lower, folder)
+        node = _make_unique(root, folder, net, options.hostname)
+    else:
+        root = folder / "root"
+        mounts.remove_tree(folder / "gpu")  # made anew at every boot
+        node = _addressed(root, folder, net, kept)
     say(f"node {options.hostname}: booting")
     argv = _command(net, root, folder, options)
     procs = group.child("node") / "cgroup.procs"
@@ -209,9 +218,7 @@ def _make_unique(root: Path, folder: Path, net: network.Network, hostname: str) 
     """Give the node's tree its name, keys and passwords; return how to log in."""
     (root / "etc/machine-id").write_text(uuid.uuid4().hex + "\n")
     (root / "etc/hostname").write_text(hostname + "\n")
-    (root / "etc/hosts").write_text(
-        f"127.0.0.1 localhost\n::1 localhost\n{net.node_address} {hostname}\n"
-    )
+    _write_hosts(root, net, hostname)
     host_key = _key_pair(root / "etc/ssh/ssh_host_ed25519_key")
     login = folder / "id_ed25519"
     authorized = _key_pair(login) + " elysium-sandbox\n"
@@ -238,6 +245,19 @@ def _make_unique(root: Path, folder: Path, net: network.Network, hostname: str) 
         users=rootfs.USERS,
         password_file=folder / "password",
         known_hosts=folder / "known_hosts",
+    )
+
+
+def _addressed(root: Path, folder: Path, net: network.Network, kept: model.Node) -> model.Node:
+    """Tell the tree of `kept` its address in `net`; return how to log in there."""
+    _write_hosts(root, net, kept.hostname)
+    files.write_atomically(folder / "known_hosts", f"{net.node_address} {kept.host_key}\n")
+    return kept.model_copy(update={"host": net.node_address})
+
+
+def _write_hosts(root: Path, net: network.Network, hostname: str) -> None:
+    (root / "etc/hosts").write_text(
+        f"127.0.0.1 localhost\n::1 localhost\n{net.node_address} {hostname}\n"
     )
 
 

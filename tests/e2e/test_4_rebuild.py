@@ -72,8 +72,13 @@ def test_a_lost_node_is_rebuilt(lab: labs.Lab, up: labs.Done) -> None:
     assert "elysium:flux:GitAccess" in left
     assert not [kind for kind in left if kind.startswith(("kubernetes:", "elysium:node:"))]
 
+    # What the state kept is not looked for where the cluster was.
+    assert '"kubeconfig"' not in json.dumps([each.get("inputs") for each in state(lab)])
+    assert lab.elysium("status").status == 5
+
     commits = lab.forge.head()
-    lab.elysium("up", "--yes").ok()
+    built = lab.elysium("up", "--yes").ok()
+    assert "not reachable" not in built.stderr
     lab.on_node(WAIT)
     assert [each["id"] for each in lab.forge.deploy_keys()] == [each["id"] for each in key]
     ours = lab.forge.git("log", "--format=%an %s", f"{commits}..main").splitlines()

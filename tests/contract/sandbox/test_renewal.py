@@ -37,6 +37,20 @@ def test_the_new_node_is_another_machine(name: str) -> None:
     assert answer(new, "hostname") == "kyrion"
 
 
+def test_a_disk_boots_again_at_another_address(name: str) -> None:
+    old = lifecycle.up_node(name)
+    answer(old, "echo here > /root/mark; sync")
+    machine = answer(old, "cat /etc/machine-id")
+    new = renewal.move_node(name)
+    assert lifecycle.load(name) == new
+    assert new.node.host != old.node.host and new.node.host_key == old.node.host_key
+    assert answer(new, "cat /root/mark /etc/machine-id").split() == ["here", machine]
+    assert answer(new, "systemctl is-system-running --wait") == "running"
+    assert not node.answers_ssh(old.node.host, old.node.port)
+    again = renewal.move_node(name, moved=False)
+    assert again.node == new.node and answer(again, "cat /root/mark") == "here"
+
+
 def test_a_lost_node_answers_no_more_and_can_be_replaced(name: str) -> None:
     old = lifecycle.up_node(name, node.Options(gpu=False))
     renewal.lose_node(name)

@@ -242,6 +242,16 @@ def test_forget_drops_and_deletes_nothing(made: Any) -> None:
     assert set(made.resources()) == set(before)
 
 
+def test_what_stays_loses_what_led_to_what_is_forgotten(made: Any) -> None:
+    before = made.resources()
+    assert before["b"]["inputs"]["value"]
+    stacks.forget(ref(made), frozenset({before["a"]["urn"]}), frozenset({"value"}))
+    made.require_valid()
+    left = made.resources()["b"]
+    assert "value" not in left["inputs"] and "value" not in left["outputs"]
+    assert left["inputs"] == {k: v for k, v in before["b"]["inputs"].items() if k != "value"}
+
+
 def test_forget_refuses_to_take_a_provider_from_what_stays(made: Any) -> None:
     before = made.path.read_bytes()
     provider = next(

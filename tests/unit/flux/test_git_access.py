@@ -163,6 +163,25 @@ def test_a_registered_key_in_the_cluster_is_adopted_and_proven(world):
     assert planned(world, state) == ()
 
 
+def test_an_adopted_key_outlives_its_cluster(world):
+    """A node was replaced: the state has the key still, and no cluster to look for it in."""
+    world.hub.add("my laptop made this", pair("adopted").public, False)
+    put_secret(world, pair("adopted"))
+    state = up(world)
+    world.cluster.objects.clear()
+    del state["kubeconfig"]
+    known = resource.remembered(ACCESS, {k: v for k, v in INPUTS.items() if k != "kubeconfig"})
+    world.kube = lambda _kubeconfig: pytest.fail("a cluster was asked")
+    seen = ACCESS.observe(world, known, state)
+    assert seen.exists
+    kept = ACCESS.outputs(seen.facts, known, state)
+    assert kept["privateKey"] == state["privateKey"]
+    del world.kube
+    again = up(world, kept)
+    assert again["fingerprint"] == state["fingerprint"] == secret_print(world)
+    assert len(world.hub.keys) == 1
+
+
 def test_an_adopted_key_is_replaced_when_its_mode_is_wrong(world):
     mine = pair("bootstrap")
     world.hub.add("flux-system-main", mine.public, True)
