@@ -22,6 +22,7 @@ PARTS = {
     "host": "tests.bench.host",
     "cold-start": "tests.bench.coldstart",
     "rotation": "tests.bench.rotation",
+    "recovery": "tests.bench.recovery",
 }
 
 
