@@ -7,6 +7,7 @@ no file or one that verifies, and running again makes another.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import time
@@ -146,9 +147,14 @@ def make(
 
 
 def look(work: Work) -> None:
-    """See that every place can take a backup, before anything is made."""
+    """See that every place can take a backup, before anything is made.
+
+    A machine that is down now is none of that: the others get theirs, and it
+    is named at the end.
+    """
     for place in (work.first, *work.others):
-        place.check()
+        with contextlib.suppress(errors.RemoteError):
+            place.check()
 
 
 def gather(work: Work) -> None:

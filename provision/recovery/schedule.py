@@ -1,8 +1,9 @@
-"""A timer of the operator's systemd that makes backups.
+"""A timer of the operator's systemd that makes backups, or rehearses with them.
 
 Facts: systemd.timer(5), systemd.service(5), systemd.unit(5). The service runs
 this program in the cluster's folder; what it needs must be there without a
-person: recipients, the stack's passphrase in a file, an SSH key in a file.
+person: recipients, the stack's passphrase in a file, an SSH key in a file; for
+a drill, what opens the backups.
 """
 
 from __future__ import annotations
@@ -14,20 +15,27 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from provision import config_file, errors
 
 if TYPE_CHECKING:
     from provision.operations import Stack
 
-_MARK: Final = "# Written by elysium backup schedule; removed by its --remove."
+Kind = Literal["backup", "drill"]
+_MARKS: Final[Mapping[Kind, str]] = {
+    "backup": "# Written by elysium backup schedule; removed by its --remove.",
+    "drill": "# Written by elysium drill --at; removed by elysium drill --remove.",
+}
+_TITLES: Final[Mapping[Kind, str]] = {"backup": "Backup", "drill": "Recovery drill"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A timer and what it runs. `cluster` and `root` name the stack."""
+    """A timer and what it runs: the command `words` of the stack that `cluster` and `root` name."""
 
+    kind: Kind = "backup"
+    words: tuple[str, ...] = ("backup",)
     cluster: str
     root: Path
     at: str
@@ -40,7 +48,17 @@ class Job:
     @property
     def name(self) -> str:
         """The units' name without their suffix."""
-        return f"elysium-backup-{self.cluster}"
+        return f"elysium-{self.kind}-{self.cluster}"
+
+    @property
+    def mark(self) -> str:
+        """The first line of both units."""
+        return _MARKS[self.kind]
+
+    @property
+    def title(self) -> str:
+        """What it is, to people."""
+        return f"{_TITLES[self.kind]} of the cluster {self.cluster} by elysium"
 
     @property
     def timer(self) -> str:
@@ -52,7 +70,14 @@ class Job:
         return ["systemctl", *([] if self.system else ["--user"]), *words]
 
 
-def job(stack: Stack, *, at: str, system: bool | None) -> Job:
+def job(
+    stack: Stack,
+    *,
+    at: str,
+    system: bool | None,
+    kind: Kind = "backup",
+    words: tuple[str, ...] = ("backup",),
+) -> Job:
     """Return the job for `stack`. Writes nothing; raises `errors.ConfigError`."""
     as_system = os.geteuid() == 0 if system is None else system
     if as_system:
@@ -64,6 +89,8 @@ def job(stack: Stack, *, at: str, system: bool | None) -> Job:
     if not program.exists():
         program = Path(shutil.which("elysium") or "elysium")
     return Job(
+        kind=kind,
+        words=words,
         cluster=stack.config.cluster,
         root=stack.directory,
         at=at,
@@ -105,10 +132,10 @@ def service_unit(job: Job) -> str:
     environment = "".join(f"Environment={_quoted(f'{k}={v}')}\n" for k, v in job.environment)
     command = " ".join(
         _quoted(word).replace("$", "$$")
-        for word in (str(job.program), "-C", str(job.root), "--stack", job.cluster, "backup")
+        for word in (str(job.program), "-C", str(job.root), "--stack", job.cluster, *job.words)
     )
     return (
-        f"{_MARK}\n[Unit]\nDescription=Backup of the cluster {job.cluster} by elysium\n"
+        f"{job.mark}\n[Unit]\nDescription={job.title}\n"
         "Wants=network-online.target\nAfter=network-online.target\n\n"
         f"[Service]\nType=oneshot\nWorkingDirectory={_escaped(str(job.root))}\n{environment}"
         f"ExecStart={command}\nTimeoutStartSec=2h\nUMask=0077\n"
@@ -118,7 +145,7 @@ def service_unit(job: Job) -> str:
 def timer_unit(job: Job) -> str:
     """Return the text of the timer."""
     return (
-        f"{_MARK}\n[Unit]\nDescription=Backups of the cluster {job.cluster} by elysium\n\n"
+        f"{job.mark}\n[Unit]\nDescription={job.title}\n\n"
         f"[Timer]\nOnCalendar={job.at}\nPersistent=true\nRandomizedDelaySec=5m\n\n"
         "[Install]\nWantedBy=timers.target\n"
     )
@@ -133,7 +160,7 @@ def install(job: Job) -> tuple[str, ...]:
     job.folder.mkdir(parents=True, exist_ok=True)
     for suffix, text in (("service", service_unit(job)), ("timer", timer_unit(job))):
         path = job.folder / f"{job.name}.{suffix}"
-        if path.exists() and not path.read_text(encoding="utf-8").startswith(_MARK):
+        if path.exists() and not path.read_text(encoding="utf-8").startswith(job.mark):
             raise errors.ConfigError(f"{path} is there already, and not elysium's", [])
         config_file.write_atomic(path, text, mode=0o644)
     _run(job.systemctl("daemon-reload"))

@@ -17,6 +17,7 @@ from provision.cli.settings import Settings
     elysium drill                                    # the newest backup, into a sandbox
     elysium drill -i key.txt --report /srv/evidence
     elysium drill -i key.txt --webhook https://example.org/hook
+    elysium drill -i key.txt --at 'Sun 03:00'         # on a timer, from now on
     """,
 )
 @click.argument("file", metavar="[BUNDLE]", required=False)
@@ -31,6 +32,12 @@ from provision.cli.settings import Settings
 @click.option("--webhook", metavar="URL", help="POST the JSON report there, passed or failed.")
 @click.option("--name", default="drill", show_default=True, help="The sandbox to use.")
 @click.option("--keep", is_flag=True, help="Leave the sandbox up, to look into it.")
+@click.option(
+    "--at",
+    metavar="WHEN",
+    help="Not now, but on a timer of this machine's systemd: weekly, 'Sun 03:00'.",
+)
+@click.option("--remove", is_flag=True, help="Take the timer away again.")
 @click.pass_obj
 def drill(
     called: Settings,
@@ -40,6 +47,8 @@ def drill(
     name: str,
     *,
     keep: bool,
+    at: str | None,
+    remove: bool,
     **keys: Any,
 ) -> None:
     """Rehearse a restore in a sandbox, and write a report of it.
@@ -54,6 +63,9 @@ def drill(
     from provision.recovery import reading, soundness
     from provision.recovery.drill import rehearse, report
 
+    if at is not None or remove:
+        _schedule(called, file, at or "", folder, webhook, name, **keys)
+        return
     where, path = bundlefiles.find(called, file)
     content = reading.load(path)
     found = bundlefiles.unlock(called, content, **keys)
@@ -76,3 +88,47 @@ def drill(
         report.tell(done, webhook)
     if not done.passed:
         raise click.exceptions.Exit(5)
+
+
+def _schedule(
+    called: Settings,
+    file: str | None,
+    at: str,
+    folder: Path | None,
+    webhook: str | None,
+    name: str,
+    *,
+    identities: tuple[Path, ...],
+    passphrase_file: Path | None,
+) -> None:
+    """Have a timer rehearse with the newest backup; without `at`, take it away."""
+    from provision import errors
+    from provision.recovery import schedule as timers
+
+    if file is not None:
+        raise click.UsageError("a timer takes the newest backup: leave BUNDLE out")
+    if at and not identities and passphrase_file is None:
+        raise errors.ConfigError(
+            "a timer has nobody to ask for what opens a backup",
+            [],
+            hint="give --identity FILE, or --passphrase-file FILE",
+        )
+    words = ["drill", "--name", name]
+    for path in identities:
+        words += ["--identity", str(path.absolute())]
+    for option, path in (("--passphrase-file", passphrase_file), ("--report", folder)):
+        if path is not None:
+            words += [option, str(path.absolute())]
+    if webhook:
+        words += ["--webhook", webhook]
+    with opened.stack(called) as stack:
+        job = timers.job(stack, at=at, system=True, kind="drill", words=tuple(words))
+        if not at:
+            removed = timers.remove(job)
+            called.terminal.result(
+                f"{job.timer} is removed" if removed else f"there is no {job.timer}"
+            )
+            return
+        for warning in timers.install(job):
+            called.terminal.warn(warning)
+    called.terminal.result(f"{job.timer} is on; next run: {timers.next_run(job)}")

@@ -7,6 +7,7 @@ import datetime
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import types
@@ -140,6 +141,21 @@ def test_a_place_that_fails_keeps_nothing_from_the_others(tmp_path: pathlib.Path
     entry = records.load(tmp_path, "kyrion").newest
     assert entry is not None
     assert entry.missing == (f":local:{remote}",)
+    assert (disk / entry.file).exists()
+
+
+def test_a_machine_that_is_down_keeps_nothing_from_the_others(tmp_path: pathlib.Path) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    login = {"host": "127.0.0.1", "port": port, "agent": False}
+    copies = ({"ssh": login, "path": "/srv/backups"}, {"directory": str(disk)})
+    with pytest.raises(errors.RemoteError):
+        make(tmp_path, copies=copies, keep=1)
+    entry = records.load(tmp_path, "kyrion").newest
+    assert entry is not None and entry.missing == ("root@127.0.0.1:/srv/backups",)
     assert (disk / entry.file).exists()
 
 
