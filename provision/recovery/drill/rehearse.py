@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import tempfile
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from provision import errors
 from provision.engine import api
 from provision.operations import replacement
 from provision.progress import Progress, silent
-from provision.recovery import bundle, inventory, parts, records, retention
+from provision.recovery import bundle, inventory, parts, records, retention, scratch
 from provision.recovery.drill import outcome, stage
 from provision.recovery.restore import compare, journal, report, run, workspace
 from provision.sandbox import lifecycle, model, tryout
@@ -136,16 +134,14 @@ def _restored(
 
     with (
         workspace.opened(wanted.bundle, nowhere, rewrite=rewrite, ask=False) as space,
-        tempfile.TemporaryDirectory(prefix="elysium-drill-") as name,
+        scratch.folder("drill") as target,
     ):
         ours = space.stack.config.github.git_url
         rewritten = stage.repository(files, cfg.github.git_url, ours)
         with clock.step("forge", "put the repository on the sandbox's forge"):
             tryout.forge_of(box).seed_repository(rewritten)
         with clock.step("report", "check what would be lost"):
-            told = report.look(
-                space, Path(name), _MODE, host=box.node.host, progress=clock.progress
-            )
+            told = report.look(space, target, _MODE, host=box.node.host, progress=clock.progress)
         problems += [str(each) for each in (*told.hard, *told.soft)]
         found: dict[str, Any] = {
             "commit": head,
@@ -159,7 +155,7 @@ def _restored(
             return found
         work = run.Work(
             space=space,
-            target=Path(name),
+            target=target,
             listen=on_event,
             progress=clock.progress,
             lost=told.secrets,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from provision.engine import api, stacks, values
 from provision.gitops import keyring, sealing
 from provision.operations import Stack, replacement
 from provision.provider import live
-from provision.recovery import bundle, parts, soundness
+from provision.recovery import bundle, parts, scratch, soundness
 from provision.secret import Secret
 
 _SEALING: Final = "elysium:secrets:SealingKey"
@@ -87,8 +86,7 @@ def opened(
     `errors.BundlePartError` for a part that cannot be used, `errors.ConfigError`
     and `errors.StackError` for what does not fit together.
     """
-    with tempfile.TemporaryDirectory(prefix="elysium-restore-") as name:
-        folder = Path(name)
+    with scratch.folder("restore") as folder:
         stack, project_name = _stack(found, folder, new, settings or {}, rewrite)
         with contextlib.closing(stack):
             alive = replacement.living(stack) if ask else ""
