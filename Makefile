@@ -61,6 +61,7 @@ coldstart: setup sandbox-parts ## A repository that Flux alone cannot bring up, 
 
 github-calls: setup sandbox-parts ## Record docs/github-calls.md anew, in the end-to-end tests
 	ELYSIUM_RECORD_CALLS=1 $(BIN)/pytest -q tests/e2e
+	ELYSIUM_RECORD_CALLS=1 $(BIN)/pytest -q tests/e2e_coldstart
 
 faults: setup sandbox-parts ## A fault before and after every step of a rotation
 	$(BIN)/pytest -q tests/faults
@@ -84,7 +85,7 @@ test: age check sandbox-parts ## Everything
 	$(BIN)/pytest -q -m slice tests/faults
 	$(BIN)/pytest -q tests/e2e
 	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
-	$(BIN)/pytest -q tests/e2e_coldstart/test_1_three_deadlocks.py tests/e2e_coldstart/test_2_rotate_sealing_key.py tests/e2e_coldstart/test_9_restore.py
+	$(BIN)/pytest -q $(addprefix tests/e2e_coldstart/test_,1_three_deadlocks.py 2_rotate_sealing_key.py 9_restore.py 91_github_calls.py)
 
 bench: setup sandbox-parts ## Ratios against peers and limits
 	$(BIN)/python -m tests.bench

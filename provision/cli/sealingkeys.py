@@ -12,12 +12,39 @@ CERTIFICATE = "etc/certs/pub-sealed-secrets.pem"
 """Where an Elysium repository keeps the public certificate."""
 
 
-def read(called: Settings, path: Path) -> list[sealing.SealingKey]:
-    """Return the keys in `path`, newest first; their texts are never printed from here on."""
-    text = read_text(path)
-    keys = sealing.read_keys(text, where=path.name)
+def read(called: Settings, path: Path | None) -> list[sealing.SealingKey]:
+    """Return the keys in `path`, else those of the stack, newest first.
+
+    Their texts are never printed from here on. Contacts nothing. Raises
+    `errors.ConfigError` where there are none.
+    """
+    if path is None:
+        return _of_the_stack(called)
+    keys = sealing.read_keys(read_text(path), where=path.name)
     called.terminal.keep_secret(key.private_pem for key in keys)
     return sealing.newest_first(keys)
+
+
+def _of_the_stack(called: Settings) -> list[sealing.SealingKey]:
+    from provision.cli import opened
+    from provision.operations import repository
+
+    try:
+        with opened.stack(called) as stack:
+            keys = repository.known_keys(stack)
+            name = stack.ref.stack
+    except errors.ConfigError as error:
+        hint = "name the keys: --keys FILE"
+        hint = f"{error.hint}; or {hint}" if error.hint else hint
+        raise errors.ConfigError(error.summary, error.problems, hint=hint) from error
+    if not keys:
+        raise errors.ConfigError(
+            f"the state of stack {name} holds no sealing key",
+            [],
+            hint="`elysium up` makes or reads them; or name a file: --keys FILE",
+        )
+    called.terminal.keep_secret(key.private_pem for key in keys)
+    return keys
 
 
 def find_certificate(given: Path | None, start: Path) -> str:

@@ -34,14 +34,23 @@ def at_hand(stack: Stack) -> decisions.AtHand:
     """Return the keys at hand. Nothing is opened until they are asked for."""
     given = decisions.of_configuration(stack.config)
     named = (*given.names, *state.public_outputs(stack, _SEALING).get("fingerprints", ()))
-    return decisions.AtHand(names=tuple(named), keys=functools.partial(_keys, stack, given))
+    return decisions.AtHand(names=tuple(named), keys=functools.partial(_keys, stack))
 
 
-def _keys(stack: Stack, given: decisions.AtHand) -> Sequence[sealing.SealingKey] | None:
+def known_keys(stack: Stack) -> list[sealing.SealingKey]:
+    """Return the sealing keys of the state and the configuration, newest first.
+
+    Contacts nothing. Raises `errors.StackError` for a wrong passphrase or a broken state file.
+    """
     from provision.gitops import keyring
 
     remembered = keyring.load(state.sealing_keys(stack))
-    known = keyring.together(remembered, given.keys() or ())
+    given = decisions.of_configuration(stack.config).keys() or ()
+    return keyring.together(remembered, given)
+
+
+def _keys(stack: Stack) -> Sequence[sealing.SealingKey] | None:
+    known = known_keys(stack)
     if known or is_empty(stack):
         return known
     return None  # the cluster has some, or makes some, that were never read

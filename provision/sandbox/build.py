@@ -121,7 +121,6 @@ class _Counter:
         self.say = say
         self.total = sum(len(part.programs) for part in goparts.SETS)
         self.number = 0
-        self.began = time.monotonic()
         self.spoke = 0.0
         self.name = ""
         self.compiled = 0
@@ -149,8 +148,7 @@ class _Counter:
 
     def _speak(self, detail: str) -> None:
         self.spoke = time.monotonic()
-        seconds = self.spoke - self.began
-        self.say(f"{self.name} {self.number}/{self.total}{detail}, {seconds:.0f} s")
+        self.say(f"{self.name} {self.number}/{self.total}{detail}")
 
 
 def _ensure_set(part: goparts.Set, counter: _Counter) -> Path:

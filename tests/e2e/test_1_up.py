@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pathlib
 
+import yaml
+
+from provision.sandbox import azure
+from tests.support import coldstarts
 from tests.support import lab as labs
+
+CERTIFICATE = "etc/certs/pub-sealed-secrets.pem"
 
 
 def started(lab: labs.Lab, *units: str) -> str:
@@ -26,8 +34,9 @@ def test_every_kustomization_is_ready(lab: labs.Lab, up: labs.Done) -> None:
 
 
 def test_the_library_is_mounted(lab: labs.Lab, up: labs.Done) -> None:
-    listing = lab.on_node("ls -R /mnt/media-library")
-    assert ".mkv" in listing or ".mp4" in listing or listing.strip()
+    listing = lab.on_node("find /mnt/media-library -type f -printf '%P\\t%s\\n'")
+    listed = dict(line.split("\t") for line in listing.splitlines())
+    assert listed == {path: str(len(content)) for path, content in azure.LIBRARY.items()}
     mounts = lab.on_node("grep ' /mnt/media-library ' /proc/mounts")
     assert "fuse.rclone" in mounts
 
@@ -67,6 +76,22 @@ def test_status_says_that_all_is_well(lab: labs.Lab, up: labs.Done) -> None:
     done = lab.elysium("status").ok()
     for word in ("k3s", "deploy key", "apps", "allocatable", "/mnt/media-library"):
         assert word in done.stdout
+
+
+def test_what_kubeseal_seals_for_the_certificate_in_the_repository_opens(
+    lab: labs.Lab, up: labs.Done, tmp_path: pathlib.Path
+) -> None:
+    certificate, sealed = tmp_path / "pub.pem", tmp_path / "sealed.json"
+    certificate.write_text(lab.forge.read_file(CERTIFICATE) or "")
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "plex", "namespace": "media"},
+        "stringData": {"claim": "from kubeseal"},
+    }
+    sealed.write_text(coldstarts.kubeseal(certificate, secret, "strict"))
+    opened = yaml.safe_load(lab.elysium("secret", "unseal", str(sealed)).ok().stdout)
+    assert base64.b64decode(opened["data"]["claim"]) == b"from kubeseal"
 
 
 def test_the_kubeconfig_works_from_outside(lab: labs.Lab, up: labs.Done) -> None:

@@ -7,6 +7,7 @@ see with the page, and write it instead where ``ELYSIUM_RECORD_CALLS`` is set.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -90,7 +91,6 @@ SILENT: dict[str, str] = {
     "init": "writes files",
     "kubeconfig": "reads the state",
     "output": "reads the state",
-    "restore": "asks what `up` asks",
     "rotate passphrase": "changes files",
     "sandbox build": "builds parts",
     "sandbox down": "ends what runs here",
@@ -181,6 +181,25 @@ def of_records(records: Iterable[Mapping[str, Any]]) -> frozenset[Call]:
         assert route is not None, f"no such call is known: {record['method']} {path}"
         found.add((route[0].method, route[0].pattern))
     return frozenset(found)
+
+
+def unlisted(called: Calls) -> dict[str, frozenset[Call]]:
+    """Return what commands called that the page does not list; empty when it lists everything.
+
+    With ``ELYSIUM_RECORD_CALLS`` the page is written instead: what these commands called,
+    and of the others what it listed before.
+    """
+    seen = {name: calls for name, calls in called.items() if calls}
+    listed = parse(PAGE.read_text())
+    if os.environ.get("ELYSIUM_RECORD_CALLS"):
+        PAGE.write_text(render(listed | seen))
+        return {}
+    besides = frozenset[Call]().union(*BESIDES.values())
+    return {
+        name: left
+        for name, calls in seen.items()
+        if (left := calls - listed.get(name, frozenset()) - besides)
+    }
 
 
 def render(calls: Calls) -> str:

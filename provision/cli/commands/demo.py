@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -64,11 +65,21 @@ def demo(called: Settings, name: str) -> None:
     say(f"Sandbox ready after {ready - began:.0f} s, cluster after {done - began:.0f} s.")
     say("")
     say("Look around:")
+    for line in _activation():
+        say(line)
     say(f"  cd {shlex.quote(os.path.relpath(folder))} && elysium status")
     say(f"  elysium sandbox ssh --name {name} -- k3s kubectl get kustomizations -A")
     say(f"  elysium sandbox status --name {name}   # what is real in it, and what is stood in")
     say("Take it down:")
     say(f"  elysium sandbox down --name {name}")
+
+
+def _activation() -> list[str]:
+    """Return what makes the ``elysium`` that runs here a command of the user's shell."""
+    here = Path(sys.executable).parent
+    if shutil.which("elysium") or not (here / "activate").is_file():
+        return []
+    return [f"  . {shlex.quote(os.path.relpath(here / 'activate'))}"]
 
 
 def _configure(called: Settings, folder: Path, box: Sandbox) -> None:

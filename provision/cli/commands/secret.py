@@ -21,8 +21,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _keys = click.option(
     "--keys",
     type=_FILE,
-    required=True,
-    help="The sealing keys: their Secrets as YAML or JSON, or one PEM key.",
+    help="The sealing keys: their Secrets as YAML or JSON, or one PEM key. Default: the stack's.",
 )
 _cert = click.option(
     "--cert",
@@ -35,6 +34,7 @@ _cert = click.option(
     cls=lazy.Group,
     examples="""
     elysium secret seal --name plex --namespace media --from-literal claim
+    elysium secret verify                                     # the checkout you are in
     elysium secret verify ~/homelab --keys sealing-keys.yaml
     """,
 )
@@ -134,7 +134,7 @@ def seal(
 @click.argument("file", type=_FILE)
 @_keys
 @click.pass_obj
-def unseal(called: Settings, file: Path, keys: Path) -> None:
+def unseal(called: Settings, file: Path, keys: Path | None) -> None:
     """Open the SealedSecrets in FILE and print the Secrets.
 
     They are printed as they are, to stdout only: keep them out of files.
@@ -156,7 +156,7 @@ def unseal(called: Settings, file: Path, keys: Path) -> None:
 @_keys
 @click.option("--cert", type=_FILE, help="The certificate to seal for. Default: the newest key's.")
 @click.pass_obj
-def reseal(called: Settings, paths: tuple[Path, ...], keys: Path, cert: Path | None) -> None:
+def reseal(called: Settings, paths: tuple[Path, ...], keys: Path | None, cert: Path | None) -> None:
     """Seal every SealedSecret in PATHS anew, for the newest key.
 
     Files are changed in place, comments kept; folders are searched. Nothing
@@ -196,7 +196,7 @@ def reseal(called: Settings, paths: tuple[Path, ...], keys: Path, cert: Path | N
 )
 @_keys
 @click.pass_obj
-def verify(called: Settings, directory: Path, keys: Path) -> None:
+def verify(called: Settings, directory: Path, keys: Path | None) -> None:
     """Show which SealedSecrets of a checkout the keys open.
 
     Exits with 3 when they do not open all.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from types import TracebackType
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from rich import live
 
     from provision.cli.settings import Settings
+
+
+_EVERY = 15.0
+_NUMBER = re.compile(r"\d+")
 
 
 def of(called: Settings) -> Reporter:
@@ -83,14 +88,22 @@ class JsonLines(Reporter):
 class Lines(Reporter):
     """Plain lines with the seconds since the start: for pipes and logs."""
 
+    def __init__(self, called: Settings) -> None:
+        super().__init__(called)
+        self._shape = ""
+        self._spoke = 0.0
+
     def show(self, event: events.Event) -> None:
         """Print what a reader of a log wants to know of `event`."""
         for line in described(self.seen, event, self._called.verbose):
             self._line(line)
 
     def show_step(self, message: str) -> None:
-        """Print a step."""
-        self._line(message)
+        """Print a step; one that only counts on is a line every `_EVERY` seconds."""
+        shape, now = _NUMBER.sub("#", message), time.monotonic()
+        if shape != self._shape or now - self._spoke >= _EVERY:
+            self._shape, self._spoke = shape, now
+            self._line(message)
 
     def _line(self, text: str) -> None:
         self._terminal.say(f"[{time.monotonic() - self._begun:6.1f}s] {text}")

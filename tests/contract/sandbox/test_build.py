@@ -42,8 +42,8 @@ def test_what_is_built_is_said_and_built_once(source: Path) -> None:
     said: list[str] = []
     parts = build.ensure(said.append)
     assert _answer(parts) == "first"
-    assert said[0] == "standin 1/1, 0 s"
-    assert all(re.fullmatch(r"standin 1/1, \d+ packages compiled, \d+ s", x) for x in said[1:])
+    assert said[0] == "standin 1/1"
+    assert all(re.fullmatch(r"standin 1/1, \d+ packages compiled", x) for x in said[1:])
     spoken = len(said)
     assert parts.bin == build.bin_dir()
     before = (parts.bin / "standin").stat()
@@ -84,4 +84,4 @@ def test_two_at_once_build_once(source: Path) -> None:
     assert source.exists()
     said: list[str] = []
     jobs.together({name: lambda: build.ensure(said.append) for name in ("one", "two")})
-    assert len([line for line in said if re.fullmatch(r"standin 1/1, \d+ s", line)]) == 1
+    assert len([line for line in said if line == "standin 1/1"]) == 1

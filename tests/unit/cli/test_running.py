@@ -9,6 +9,8 @@ import signal
 import pytest
 
 from provision import errors
+from provision.cli.render import reporter
+from provision.cli.settings import Settings
 from provision.engine import events
 
 PLAN = """\
@@ -247,3 +249,20 @@ def test_configuration_warnings_are_shown_once(call, operations):
     )
     outcome = call("preview")
     assert outcome.err.count("warning: Pulumi.kyrion.yaml:3: no hostKey") == 1
+
+
+def test_a_log_has_a_line_every_now_and_then_for_what_only_counts_on(folder, monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(reporter.time, "monotonic", lambda: now[0])
+    with reporter.of(Settings(color=False)) as listening:
+        for second in range(31):
+            now[0] = float(second)
+            listening.step(f"kube-apiserver 1/8, {7 * second} packages compiled")
+        listening.step("kubelet 2/8")
+    shown = [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert shown == [
+        "kube-apiserver 1/8, 0 packages compiled",
+        "kube-apiserver 1/8, 105 packages compiled",
+        "kube-apiserver 1/8, 210 packages compiled",
+        "kubelet 2/8",
+    ]

@@ -290,3 +290,25 @@ def test_keys_that_are_none(call, checkout, folder):
     assert "bad.yaml: it holds no sealing key" in outcome.err
     (folder / "none.yaml").write_text("")
     assert call("secret", "unseal", "none.yaml", "--keys", "keys.yaml").code == 2
+
+
+def test_without_keys_those_of_the_stack_are_used(call, checkout, folder, monkeypatch, both):
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "correct horse")
+    outcome = call("secret", "verify", str(checkout))
+    assert outcome.code == 2
+    assert "the state of stack kyrion holds no sealing key" in outcome.err
+    assert "--keys FILE" in outcome.err
+
+    text = (folder / "keys.yaml").read_text()
+    assert call("config", "set", "--secret", "sealing.keys", stdin=text).code == 0
+    outcome = call("secret", "verify", str(checkout))
+    assert outcome.code == 0, outcome.err
+    assert "the keys open all 2 SealedSecrets" in outcome.err
+    assert both[0].private_pem.reveal() not in outcome.out + outcome.err
+
+
+def test_where_there_is_neither_stack_nor_keys(call, checkout, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = call("secret", "verify", str(checkout))
+    assert outcome.code == 2
+    assert "name the keys: --keys FILE" in outcome.err
