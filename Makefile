@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types unit check contract integration conformance e2e variants coldstart recovery browser github-calls faults soak age test bench sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance e2e variants coldstart recovery browser github-calls faults soak age test bench sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -14,7 +14,7 @@ setup: $(STAMP) ## Make .venv with elysium in it
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -32,10 +32,13 @@ lint: setup ## Format and lint, checked
 types: setup ## Strict types
 	$(BIN)/pyright
 
-unit: setup ## The quick tests
-	$(BIN)/pytest -q -n 2 --dist worksteal tests/unit
+quick: setup ## The quick tests
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow" tests/unit
 
-check: lint types unit ## Format, lint, types, quick tests: under two minutes
+unit: quick ## The quick tests and the others that need nothing but Python
+	$(BIN)/pytest -q -n 2 --dist worksteal -m slow tests/unit
+
+check: lint types quick ## Format, lint, types, quick tests: under two minutes
 
 sandbox-parts: setup ## Build the sandbox's parts once, into the cache
 	$(BIN)/elysium sandbox build
@@ -78,7 +81,7 @@ recovery: setup sandbox-parts browser age ## The page for the night, command by 
 age: # the other program that opens our backups
 	@command -v age >/dev/null || { apt-get update -qq && apt-get install -y -qq age; }
 
-test: age check sandbox-parts ## Everything
+test: age check unit sandbox-parts ## Everything
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract

@@ -74,6 +74,9 @@ def _paths(values: Mapping[str, Any]) -> Iterator[errors.Problem]:
             yield _problem(name, f"{path} is a folder of the system", "take one below it")
         else:
             known[name] = path + "/"
+    if "mountPoint" in known and not media_files.fits(known["mountPoint"]):
+        longest = f"units are named after it, in at most {media_files.UNIT_NAME_MAX} characters"
+        yield _problem("mountPoint", "the path is too long for systemd", longest)
     one, other = known.get("mountPoint", ""), known.get("cacheDir", "")
     if one and other and (one.startswith(other) or other.startswith(one)):
         yield _problem("cacheDir", "the cache and the mount point are one in the other")

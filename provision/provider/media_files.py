@@ -99,6 +99,15 @@ def unit_names(mount_point: str) -> tuple[str, str]:
     return f"{name}.mount", f"{name}.automount"
 
 
+UNIT_NAME_MAX = 255
+"""Characters of a unit's name (systemd.unit(5)); more are no file name either."""
+
+
+def fits(mount_point: str) -> bool:
+    """Return whether systemd can name units after `mount_point`."""
+    return all(len(name) <= UNIT_NAME_MAX for name in unit_names(mount_point))
+
+
 def unit_path(name: str) -> str:
     """Return where a unit of ours is."""
     return f"{UNITS}/{name}"
