@@ -64,7 +64,7 @@ coldstart: setup sandbox-parts ## A repository that Flux alone cannot bring up, 
 
 github-calls: setup sandbox-parts ## Record docs/github-calls.md anew, in the end-to-end tests
 	ELYSIUM_RECORD_CALLS=1 $(BIN)/pytest -q tests/e2e
-	ELYSIUM_RECORD_CALLS=1 $(BIN)/pytest -q tests/e2e_coldstart
+	ELYSIUM_RECORD_CALLS=add $(BIN)/pytest -q tests/e2e_coldstart
 
 faults: setup sandbox-parts ## A fault before and after every step of a rotation
 	$(BIN)/pytest -q tests/faults
@@ -88,7 +88,7 @@ test: age check unit sandbox-parts ## Everything
 	$(BIN)/pytest -q -m slice tests/faults
 	$(BIN)/pytest -q tests/e2e
 	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
-	$(BIN)/pytest -q $(addprefix tests/e2e_coldstart/test_,1_three_deadlocks.py 2_rotate_sealing_key.py 9_restore.py 91_github_calls.py)
+	$(BIN)/pytest -q $(addprefix tests/e2e_coldstart/test_,1_three_deadlocks.py 2_rotate_sealing_key.py 9_restore.py 9_then_github_calls.py)
 
 bench: setup sandbox-parts ## Ratios against peers and limits
 	$(BIN)/python -m tests.bench

@@ -28,8 +28,14 @@ def secrets(lab: labs.Lab) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def backed_up(lab: labs.Lab, key, tmp_path_factory: pytest.TempPathFactory):
     """A cluster with SealedSecrets through Git, its backup's file, and its Secrets."""
-    if not lab.on_node("command -v k3s || true"):
-        coldstarts.use(lab, "deadlocked", coldstarts.repository(key))
+    forge = lab.forge.with_repository("deadlocked")
+    if not forge.deploy_keys():  # there is no cluster yet, or it follows another repository
+        if lab.on_node("command -v k3s || true"):
+            coldstarts.emptied(lab)
+        if forge.head():
+            lab.elysium("config", "set", "github.repository", "deadlocked").ok()
+        else:
+            coldstarts.use(lab, "deadlocked", coldstarts.repository(key))
         lab.elysium("up", "--yes").ok()
     lab.on_node("k3s kubectl create secret generic by-hand -n default --from-literal=a=b")
     *_, said = lab.elysium("--json", "backup", "--datastore", environ=PHRASE).ok().json_lines()

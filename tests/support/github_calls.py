@@ -186,12 +186,14 @@ def of_records(records: Iterable[Mapping[str, Any]]) -> frozenset[Call]:
 def unlisted(called: Calls) -> dict[str, frozenset[Call]]:
     """Return what commands called that the page does not list; empty when it lists everything.
 
-    With ``ELYSIUM_RECORD_CALLS`` the page is written instead: what these commands called,
-    and of the others what it listed before.
+    With ``ELYSIUM_RECORD_CALLS`` the page is written instead: of these commands what they
+    called (with ``add``, what it listed before too), of the others what it listed before.
     """
     seen = {name: calls for name, calls in called.items() if calls}
     listed = parse(PAGE.read_text())
-    if os.environ.get("ELYSIUM_RECORD_CALLS"):
+    if record := os.environ.get("ELYSIUM_RECORD_CALLS"):
+        if record == "add":
+            seen = {name: calls | listed.get(name, frozenset()) for name, calls in seen.items()}
         PAGE.write_text(render(listed | seen))
         return {}
     besides = frozenset[Call]().union(*BESIDES.values())
