@@ -228,6 +228,27 @@ def _held(live: Mapping[str, Any]) -> str:
     return text
 
 
+def create_if_absent(
+    client: KubeClient,
+    obj: normal.Object,
+    *,
+    manager: str,
+    progress: progress_.Progress = progress_.silent,
+) -> None:
+    """Create `obj`; one of that name is left as it is.
+
+    Asks again, as `create` does, while the API server is starting or too busy: a call
+    that was cut off and had worked all the same is then one that finds it there.
+    Raises `errors.KubeError`.
+    """
+    how = Writing(manager=manager, progress=progress)
+    try:
+        _retrying(lambda: client.create(obj, field_manager=manager), how)
+    except errors.KubeError as error:
+        if error.status != 409:
+            raise
+
+
 def _retrying(act: Callable[[], T], how: Writing, *, missing: bool = False) -> T:
     """Call `act` until it works, fails for good, or `how.retry_for` seconds are over.
 

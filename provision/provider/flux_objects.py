@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from provision import errors, progress
-from provision.kube import wait
+from provision import progress
+from provision.kube import objects, wait
 from provision.kube.client import KubeClient
 
 SOURCE = "source.toolkit.fluxcd.io/v1"
@@ -31,14 +31,8 @@ def ensure_namespace(kube: KubeClient, name: str, *, field_manager: str) -> None
     """Create the namespace if it is not there."""
     if kube.get("v1", "Namespace", name) is not None:
         return
-    try:
-        kube.create(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
-            field_manager=field_manager,
-        )
-    except errors.KubeError as error:
-        if error.status != 409:
-            raise
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    objects.create_if_absent(kube, namespace, manager=field_manager)
 
 
 def automations(kube: KubeClient) -> list[dict[str, Any]]:

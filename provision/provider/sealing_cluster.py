@@ -9,7 +9,7 @@ from typing import Any
 
 from provision import errors, progress
 from provision.gitops import keyring, sealed, sealing
-from provision.kube import wait
+from provision.kube import objects, wait
 from provision.kube.client import KubeClient
 
 FIELD_MANAGER = "elysium"
@@ -27,11 +27,7 @@ def key_secrets(kube: KubeClient) -> list[dict[str, Any]]:
 def install(kube: KubeClient, key: sealing.SealingKey, namespace: str) -> None:
     """Create the Secret of `key`; one of that name is left as it is."""
     obj = sealing.key_secret(key, namespace=namespace, name=keyring.secret_name(key))
-    try:
-        kube.create(obj, field_manager=FIELD_MANAGER)
-    except errors.KubeError as error:
-        if error.status != 409:
-            raise
+    objects.create_if_absent(kube, obj, manager=FIELD_MANAGER)
 
 
 def prove(

@@ -17,7 +17,7 @@ from provision import errors
 from provision.artifacts import catalog
 from provision.change import Change
 from provision.gitops import definitions, keyring, sealed
-from provision.kube import wait
+from provision.kube import objects, wait
 from provision.provider import flux_objects, sealing_cluster
 from provision.provider.context import Context
 from provision.provider.resource import UNKNOWN, Observed, Resource, Values
@@ -117,11 +117,8 @@ class Seed(Resource[Facts]):
         obj = self._object(ctx, kube, inputs)
         if inputs["namespace"]:
             flux_objects.ensure_namespace(kube, inputs["namespace"], field_manager=FIELD_MANAGER)
-        try:
-            kube.create(obj, field_manager=FIELD_MANAGER)
-        except errors.KubeError as error:
-            if error.status != 409:  # someone was quicker, which is as good
-                raise
+        # Where someone was quicker, that is as good.
+        objects.create_if_absent(kube, obj, manager=FIELD_MANAGER, progress=ctx.progress)
         if inputs["kind"] == "CustomResourceDefinition":
             wait.wait_ready(kube, [wait.Ref.of(obj)], timeout=_TIMEOUT, progress=ctx.progress)
         return {}
