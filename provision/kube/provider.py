@@ -75,6 +75,8 @@ class KubernetesProvider(protocol.Provider):
         self._client: KubeClient | None = None
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
+        self._in_the_way: set[str] = set()
+        """URNs whose object has the very name that a replacement of it would have."""
 
     # -- the provider itself ----------------------------------------------
 
@@ -146,10 +148,13 @@ class KubernetesProvider(protocol.Provider):
             == normal.namespace_of(state.live)
             and not normal.autonamed(new)
         )
+        if same_place:
+            self._in_the_way.add(request.urn)
         return protocol.DiffResponse(
             changes=bool(found),
             replaces=replaces,
-            delete_before_replace=bool(replaces) and same_place,
+            # Said of changes in place too: the program may want a replacement for them.
+            delete_before_replace=same_place,
             diffs=[one.text for one in found],
             detailed_diff={
                 one.text: protocol.PropertyDiff(_KINDS[one.action, one.replace], input_diff=False)
@@ -185,7 +190,9 @@ class KubernetesProvider(protocol.Provider):
         how = self._writing(request.urn, inputs, manager, request.timeout)
         if request.preview:
             live = None
-            if not normal.has_unknown(inputs) and self._settings.kubeconfig is not None:
+            known = not normal.has_unknown(inputs) and self._settings.kubeconfig is not None
+            # A replacement is made when the object is gone; a dry run would meet it.
+            if known and request.urn not in self._in_the_way:
                 live = objects.preview_create(self._connect(), inputs, how)
             if live is None:
                 return protocol.CreateResponse(resource_id="", properties=request.properties)

@@ -16,6 +16,8 @@ from provision.kube.readiness import READY, Readiness, condition, readiness
 __all__ = ["READY", "Clock", "Reader", "Readiness", "Ref", "condition", "readiness", "wait_ready"]
 
 _EVENTS_SHOWN = 5
+_PODS_SHOWN = 3
+_HAVE_PODS = ("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -56,6 +58,17 @@ class Reader(Protocol):
 
     def events(self, namespace: str | None, involved_kind: str, involved_name: str) -> list[str]:
         """Return what happened to the object lately."""
+        ...
+
+    def list(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return all objects of a kind."""
         ...
 
 
@@ -136,6 +149,25 @@ def _look(
     return judge(obj, ref.revision), obj
 
 
+def _pods(client: Reader, ref: Ref) -> list[str]:
+    """Return why the pods of a workload are not ready, the first ones. Never raises for that."""
+    if ref.kind not in _HAVE_PODS:
+        return []
+    try:
+        owner = client.get(ref.api_version, ref.kind, ref.name, ref.namespace) or {}
+        labels = ((owner.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        found = client.list("v1", "Pod", ref.namespace, selector) if selector else []
+    except errors.KubeError:
+        return []
+    said = [
+        f"pod {pod['metadata']['name']}: {verdict.reason}"
+        for pod in found
+        if not (verdict := readiness(pod)).ready
+    ]
+    return said[:_PODS_SHOWN]
+
+
 def _error(
     client: Reader, failed: Mapping[Ref, str], pending: Mapping[Ref, str], timeout: float
 ) -> errors.WaitError:
@@ -144,6 +176,7 @@ def _error(
         lines.append(f"{ref}: {reason}")
         events = client.events(ref.namespace, ref.kind, ref.name)
         lines += [f"    {event}" for event in events[-_EVENTS_SHOWN:]]
+        lines += [f"    {pod}" for pod in _pods(client, ref)]
     names = ", ".join(str(ref) for ref in [*failed, *pending])
     count = len(failed) + len(pending)
     summary = (

@@ -35,7 +35,6 @@ def test_a_secret_is_changed_in_place_and_never_absent(provider, client, namespa
         found = driver.diff(inputs)
         assert found.changes
         assert not found.replaces
-        assert not found.delete_before_replace
         assert "canary" not in repr(found.diffs)
         driver.update(inputs)
     assert done.wait(30)

@@ -51,6 +51,33 @@ def test_not_ready_in_time_keeps_the_state(provider, client, namespace: str) -> 
     assert "its controller has not looked at it yet" in error.reasons[0]
 
 
+def test_the_reason_of_a_pod_is_told(provider, client, namespace: str) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    account |= {"metadata": {"name": "default", "namespace": namespace}}
+    client.create(account, field_manager="test")
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "plugin-1", "namespace": namespace, "labels": {"app": "plugin"}},
+        "spec": {"containers": [{"name": "plugin", "image": "example/plugin:1"}]},
+    }
+    client.create(pod, field_manager="test")
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    container = {
+        "name": "plugin",
+        "state": {"waiting": waiting},
+        **{"image": "", "imageID": "", "ready": False, "restartCount": 0},
+    }
+    status = {"status": {"phase": "Pending", "containerStatuses": [container]}}
+    client.patch("v1", "Pod", "plugin-1", namespace, status, subresource="status")
+    inputs = kubedriver.daemon_set(namespace)
+    del inputs["metadata"]["annotations"]
+    with pytest.raises(outcome.InitFailedError) as caught:
+        kubedriver.Driver(provider, kubedriver.DAEMON_SET).create(inputs, timeout=0.3)
+    said = "pod plugin-1: container plugin: ImagePullBackOff: no such image"
+    assert said in caught.value.reasons[0]
+
+
 def test_cancelling_ends_the_wait(apiserver, namespace: str) -> None:
     inputs = kubedriver.daemon_set(namespace)
     del inputs["metadata"]["annotations"]

@@ -122,12 +122,13 @@ def test_the_default_namespace_need_not_be_said() -> None:
         ("apps/v1 DaemonSet", "spec.selector"),
         ("apps/v1 StatefulSet", "spec.serviceName"),
         ("batch/v1 Job", "spec.template"),
-        ("v1 PersistentVolumeClaim", "spec"),
+        ("v1 PersistentVolumeClaim", "spec.storageClassName"),
         ("v1 PersistentVolume", "spec.hostPath"),
         ("v1 Secret", "type"),
         ("v1 Service", "spec.clusterIP"),
         ("rbac.authorization.k8s.io/v1 ClusterRoleBinding", "roleRef"),
         ("storage.k8s.io/v1 StorageClass", "provisioner"),
+        ("storage.k8s.io/v1 StorageClass", "reclaimPolicy"),
     ],
 )
 def test_immutable_fields_are_a_replacement(kind: str, path: str) -> None:
@@ -142,6 +143,16 @@ def test_immutable_fields_are_a_replacement(kind: str, path: str) -> None:
 
     found = changed(tokens.Kind(api_version=api_version, kind=name), nested("old"), nested("new"))
     assert found == {f"{path}.inner": True}
+
+
+def test_a_claim_may_grow_and_keeps_its_data() -> None:
+    claim = tokens.Kind(api_version="v1", kind="PersistentVolumeClaim")
+
+    def wanting(size: str) -> dict:
+        return obj(spec={"resources": {"requests": {"storage": size}}})
+
+    found = changed(claim, wanting("1Gi"), wanting("2Gi"))
+    assert found == {"spec.resources.requests.storage": False}
 
 
 def test_data_is_changed_in_place_unless_marked_immutable() -> None:

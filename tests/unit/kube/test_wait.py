@@ -30,6 +30,8 @@ class Cluster:
         self.clock = clock
         self.objects = objects
         self.reads = 0
+        self.pods: list[dict] = []
+        self.listed: list[tuple[str | None, str | None]] = []
 
     def get(self, api_version, kind, name, namespace=None):
         self.reads += 1
@@ -40,6 +42,11 @@ class Cluster:
 
     def events(self, namespace, involved_kind, involved_name):
         return [f"Warning Trouble: with {involved_name}"]
+
+    def list(self, api_version, kind, namespace=None, label_selector=None, field_selector=None):
+        assert (api_version, kind) == ("v1", "Pod")
+        self.listed.append((namespace, label_selector))
+        return self.pods
 
 
 def ref(name: str) -> wait.Ref:
@@ -143,3 +150,37 @@ def test_many_are_counted() -> None:
     with pytest.raises(errors.WaitError) as caught:
         wait.wait_ready(Cluster(clock), [ref(n) for n in "abcd"], timeout=1, clock=clock)
     assert caught.value.summary.startswith("4 objects did not become ready")
+
+
+def pod(name: str, **status) -> dict:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "status": status}
+
+
+def test_pods_say_why_their_workload_is_not_ready() -> None:
+    clock = Clock()
+    daemon_set = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "plugin", "namespace": "gpu"},
+        "spec": {"selector": {"matchLabels": {"tier": "x", "app": "plugin"}}},
+        "status": {"observedGeneration": 1, "desiredNumberScheduled": 2},
+    }
+    cluster = Cluster(clock, plugin=lambda now: daemon_set)
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    ready = [{"type": "Ready", "status": "True"}]
+    cluster.pods = [
+        pod("plugin-a", phase="Running", conditions=ready),
+        pod(
+            "plugin-b",
+            phase="Pending",
+            containerStatuses=[{"name": "main", "state": {"waiting": waiting}}],
+        ),
+    ]
+    wanted = wait.Ref.of(daemon_set)
+    with pytest.raises(errors.WaitError) as caught:
+        wait.wait_ready(cluster, [wanted], timeout=1, clock=clock)
+    assert cluster.listed == [("gpu", "app=plugin,tier=x")]
+    assert "pod plugin-b: container main: ImagePullBackOff: no such image" in (
+        caught.value.last_seen
+    )
+    assert "plugin-a" not in caught.value.last_seen
