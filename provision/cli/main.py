@@ -18,6 +18,7 @@ COMMANDS = {
     "adopt": (f"{_COMMANDS}.adopt:adopt", "Take over a cluster that was set up by hand."),
     "preview": (f"{_COMMANDS}.preview:preview", "Show what up would do, and change nothing."),
     "up": (f"{_COMMANDS}.up:up", "Make the cluster as configured; repair what drifted."),
+    "refresh": (f"{_COMMANDS}.refresh:refresh", "Bring the state to what is really there."),
     "status": (f"{_COMMANDS}.status:status", "Compare the cluster with how it should be."),
     "output": (f"{_COMMANDS}.output:output", "Print what the stack exports."),
     "kubeconfig": (f"{_COMMANDS}.kubeconfig:kubeconfig", "Print or merge the kubeconfig."),

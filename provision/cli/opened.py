@@ -39,12 +39,12 @@ def ending_well(called: Settings) -> Generator[None]:
         yield
 
 
-def run_options(targets: tuple[str, ...], parallel: int) -> api.Options:
+def run_options(targets: tuple[str, ...], parallel: int, *, refresh: bool = True) -> api.Options:
     """Return the engine's options for what the command line said."""
     from provision.engine import api
 
     patterns = tuple(target if "::" in target else f"**::{target}" for target in targets)
-    return api.Options(targets=patterns, parallel=parallel)
+    return api.Options(targets=patterns, parallel=parallel, refresh=refresh)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What preview, up and destroy share: their options, the plan, the question."""
+"""What preview, up, refresh and destroy share: their options, the plan, the question."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
         help="How many things at once. Default: four for each core.",
     )
     return target(parallel(function))
+
+
+def refresh_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--refresh/--no-refresh``."""
+    return click.option(
+        "--refresh/--no-refresh",
+        default=True,
+        help="Read every resource before it is compared (default). --no-refresh believes what "
+        "the state says of the cluster; node and GitHub are looked at in any case.",
+    )(function)
 
 
 def needs_an_answer(called: Settings, yes: bool, about: str) -> None:

@@ -96,9 +96,17 @@ class Engine(Protocol):
         ...
 
     def refresh(
-        self, program: Program | None = None, *, options: Options, on_event: OnEvent
+        self,
+        program: Program | None = None,
+        *,
+        options: Options,
+        on_event: OnEvent,
+        dry_run: bool = False,
     ) -> Result:
-        """Read every resource into the state. Needs no program; changes nothing else."""
+        """Read every resource into the state. Needs no program; changes nothing else.
+
+        With `dry_run` not even that: it says what would change in the state.
+        """
         ...
 
     def destroy(

@@ -7,6 +7,7 @@ operation starts, not before.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import queue
 import re
@@ -30,7 +31,7 @@ from provision.engine import (
 from provision.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from provision.engine import run
 
@@ -69,7 +70,7 @@ class EmbeddedEngine:
         self, program: api.Program, *, options: api.Options, on_event: api.OnEvent
     ) -> api.Result:
         """Show what `up` would do. Writes nothing, takes no lock."""
-        return self._operate("preview", program, options, on_event)
+        return self._operate("preview", program, options, on_event, dry_run=True)
 
     def up(
         self, program: api.Program, *, options: api.Options, on_event: api.OnEvent
@@ -83,9 +84,10 @@ class EmbeddedEngine:
         *,
         options: api.Options,
         on_event: api.OnEvent,
+        dry_run: bool = False,
     ) -> api.Result:
         """Read every resource into the state; a program only configures providers."""
-        return self._operate("refresh", program, options, on_event)
+        return self._operate("refresh", program, options, on_event, dry_run=dry_run)
 
     def destroy(
         self,
@@ -132,6 +134,8 @@ class EmbeddedEngine:
         program: api.Program | None,
         options: api.Options,
         on_event: api.OnEvent,
+        *,
+        dry_run: bool = False,
     ) -> api.Result:
         ref = self._ref
         waiting: Waiting = queue.SimpleQueue()
@@ -139,16 +143,20 @@ class EmbeddedEngine:
         try:
             prelude = events.Prelude(operation=operation, project=ref.project, stack=ref.stack)
             on_event(prelude)
-            if operation == "preview":
+            if dry_run:
                 loaded = journal.load(self._place)
-                return self._locked(operation, program, options, on_event, waiting, loaded)
+                keeper = store.Scratch
+                return self._with(keeper, operation, program, options, on_event, waiting, loaded)
             with lock.StackLock(self._place.locks) as held:
                 for message in held.broken:
                     on_event(events.Diagnostic(severity="warning", message=message))
                 loaded = journal.load(self._place)
                 journal.settle(self._place, loaded)
+                keeper = functools.partial(store.Store, self._place)
                 try:
-                    return self._locked(operation, program, options, on_event, waiting, loaded)
+                    return self._with(
+                        keeper, operation, program, options, on_event, waiting, loaded
+                    )
                 except interrupts.Left as left:
                     # Providers may still be at work in this process.
                     held.keep()
@@ -156,8 +164,9 @@ class EmbeddedEngine:
         finally:
             self._events = None
 
-    def _locked(
+    def _with(
         self,
+        keep: Callable[[checkpoint.Document], store.Keeper],
         operation: events.Operation,
         program: api.Program | None,
         options: api.Options,
@@ -179,11 +188,7 @@ class EmbeddedEngine:
             secrets = {"type": "passphrase", "state": {"salt": vault.salt()}}
             checkpoint.latest(document)["secrets_providers"] = secrets
         _tell_pending(document, on_event)
-        keeper = (
-            store.Scratch(document)
-            if operation == "preview"
-            else store.Store(self._place, document)
-        )
+        keeper = keep(document)
         context = self._context(operation, options, keeper, vault, waiting)
         context.load(checkpoint.resources(document))
         error = session.Session(context, operation, waiting, on_event).run(program, self._providers)
@@ -225,7 +230,7 @@ class EmbeddedEngine:
         mode: run.Mode = "up" if operation in ("up", "preview") else operation
         return run.Run(
             mode=mode,
-            dry_run=operation == "preview",
+            dry_run=isinstance(keeper, store.Scratch),
             project=self._ref.project,
             stack=self._ref.stack,
             root=self._ref.root.resolve(),

@@ -84,9 +84,10 @@ class UpstreamEngine:
         *,
         options: api.Options,
         on_event: api.OnEvent,
+        dry_run: bool = False,
     ) -> api.Result:
         """Read every resource into the state."""
-        return self._operate("refresh", program, options, on_event)
+        return self._operate("refresh", program, options, on_event, dry_run=dry_run)
 
     def destroy(
         self,
@@ -123,6 +124,8 @@ class UpstreamEngine:
         program: api.Program | None,
         options: api.Options,
         on_event: api.OnEvent,
+        *,
+        dry_run: bool = False,
     ) -> api.Result:
         began = time.time()
         on_event(
@@ -138,7 +141,8 @@ class UpstreamEngine:
         guarded = upstream_calls.Guarded(program or _nothing)
 
         def work(stack: automation.Stack, _: Any) -> dict[str, Any]:
-            found = _run(stack, operation, options, translator, run_program=program is not None)
+            call = _run if not dry_run else _preview_refresh
+            found = call(stack, operation, options, translator, run_program=program is not None)
             return _exports(found, False)
 
         def run() -> dict[str, Any]:
@@ -241,14 +245,7 @@ def _run(
     run_program: bool,
 ) -> Mapping[str, Any]:
     """Run the operation; return the stack's outputs, asking the CLI for them only once."""
-    common: dict[str, Any] = {
-        "parallel": options.parallel or None,
-        "message": options.message or None,
-        "target": list(options.targets) or None,
-        "color": "never",
-        "on_event": translator.take,
-        "suppress_progress": True,
-    }
+    common = _common(options, translator)
     if operation == "preview":
         stack.preview(refresh=options.refresh, **common)
         return {}
@@ -263,6 +260,34 @@ def _run(
     program = stack.workspace.program if run_program else None
     stack.destroy(show_secrets=False, program=program, run_program=run_program or None, **common)
     return {}
+
+
+def _preview_refresh(
+    stack: automation.Stack,
+    operation: events.Operation,
+    options: api.Options,
+    translator: upstream_events.Translator,
+    *,
+    run_program: bool,
+) -> Mapping[str, Any]:
+    """Say what a refresh would change in the state."""
+    del operation
+    program = stack.workspace.program if run_program else None
+    stack.preview_refresh(
+        program=program, run_program=run_program or None, **_common(options, translator)
+    )
+    return {}
+
+
+def _common(options: api.Options, translator: upstream_events.Translator) -> dict[str, Any]:
+    return {
+        "parallel": options.parallel or None,
+        "message": options.message or None,
+        "target": list(options.targets) or None,
+        "color": "never",
+        "on_event": translator.take,
+        "suppress_progress": True,
+    }
 
 
 def _exports(outputs: Mapping[str, Any], show_secrets: bool) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def preview(stack: Stack, *, on_event: Listener, options: api.Options | None = N
 def up(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> UpResult:
     """Make the cluster as the configuration and the repository say.
 
-    Always reads what is there first; what is as wanted is left alone.
+    Reads what is there first, unless the options say not to; what is as
+    wanted is left alone.
     """
     steps: list[tuple[str, float]] = []
     names: dict[str, str] = {}
@@ -43,28 +44,34 @@ def up(stack: Stack, *, on_event: Listener, options: api.Options | None = None) 
             steps.append((names.get(event.urn, event.urn), event.seconds))
         on_event(event)
 
-    result = stack.engine().up(_program(stack), options=_always_refresh(options), on_event=watch)
+    result = stack.engine().up(_program(stack), options=_told(options), on_event=watch)
     return UpResult(result=result, steps=tuple(steps))
 
 
 def up_server(stack: Stack, *, on_event: Listener, message: str) -> api.Result:
     """Bring up k3s alone, for what must be in its cluster before anything else is."""
     only = api.Options(targets=(_K3S,), message=message)
-    return stack.engine().up(
-        program.make_server(stack.config), options=_always_refresh(only), on_event=on_event
+    return stack.engine().up(program.make_server(stack.config), options=only, on_event=on_event)
+
+
+def refresh(
+    stack: Stack,
+    *,
+    on_event: Listener,
+    options: api.Options | None = None,
+    dry_run: bool = False,
+) -> api.Result:
+    """Read every resource of the state; change nothing but the state, with `dry_run` nothing."""
+    return stack.engine().refresh(
+        None, options=options or api.Options(), on_event=on_event, dry_run=dry_run
     )
-
-
-def refresh(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> api.Result:
-    """Read every resource of the state; change nothing but the state."""
-    return stack.engine().refresh(None, options=options or api.Options(), on_event=on_event)
 
 
 def _program(stack: Stack) -> api.Program:
     return program.make_program(stack.config, repository.decide(stack))
 
 
-def _always_refresh(options: api.Options | None) -> api.Options:
+def _told(options: api.Options | None) -> api.Options:
     options = options or api.Options()
     message = options.message or f"elysium up, {time.strftime('%Y-%m-%d %H:%M')}"
-    return replace(options, refresh=True, message=message)
+    return replace(options, message=message)

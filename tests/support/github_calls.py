@@ -91,6 +91,7 @@ SILENT: dict[str, str] = {
     "init": "writes files",
     "kubeconfig": "reads the state",
     "output": "reads the state",
+    "refresh": "asks a part of what `up` asks, and changes nothing",
     "rotate passphrase": "changes files",
     "sandbox build": "builds parts",
     "sandbox down": "ends what runs here",

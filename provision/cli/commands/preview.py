@@ -19,6 +19,7 @@ from provision.cli.settings import Settings
     """,
 )
 @running.options
+@running.refresh_option
 @click.option("--diff/--no-diff", default=True, help="Show file hunks and values (default).")
 @click.option("--summary", is_flag=True, help="Show the totals only.")
 @click.option(

@@ -19,6 +19,7 @@ from provision.cli.settings import Settings
     """,
 )
 @running.options
+@running.refresh_option
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 @click.option("--diff/--no-diff", default=True, help="Show file hunks and values (default).")
 @click.pass_obj

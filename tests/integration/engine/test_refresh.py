@@ -59,6 +59,36 @@ def test_refresh_takes_drift_into_the_state(bench: Any) -> None:
     assert bench.ops() == {"a": "update", "b": "create"}
 
 
+def test_a_refresh_can_be_shown_first(bench: Any) -> None:
+    from provision.engine import api, lock
+
+    bench.up(program)
+    before = bench.path.read_bytes()
+    bench.world.things["a-1"]["value"] = "changed by hand"
+    del bench.world.things["b-1"]
+    with lock.StackLock(bench.engine()._place.locks):  # it takes none
+        bench.events.clear()
+        shown = bench.engine().refresh(
+            None, options=api.Options(), on_event=bench.events.append, dry_run=True
+        )
+    assert shown.changed
+    assert bench.ops() == {"a": "refresh", "b": "discard"}
+    assert bench.path.read_bytes() == before
+    assert not bench.engine()._place.journal.exists()
+    assert bench.run("refresh", None).counts == shown.counts
+    assert bench.path.read_bytes() != before
+
+
+def test_a_refresh_of_targets_reads_only_those(bench: Any) -> None:
+    bench.up(program)
+    for id_ in ("a-1", "b-1"):
+        bench.world.things[id_]["value"] = "changed by hand"
+    bench.run("refresh", None, targets=("**::b",))
+    assert bench.world.called("read") == ["read b"]
+    assert bench.resources()["a"]["outputs"]["value"] == "1"
+    assert bench.resources()["b"]["outputs"]["value"] == "changed by hand"
+
+
 def test_refresh_prunes_what_referred_to_the_gone(bench: Any) -> None:
     bench.up(program)
     bench.world.things.pop("a-1")

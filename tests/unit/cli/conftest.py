@@ -143,6 +143,19 @@ def nothing(operation: Any = "preview") -> list[events.Event]:
     ]
 
 
+def drift() -> list[events.Event]:
+    """A refresh that finds one value changed and one resource gone."""
+    by_hand = events.PropertyDiff(path="options", kind="update", old='"ro"', new='"rw"')
+    return [
+        events.Prelude(operation="refresh", project="elysium", stack="kyrion"),
+        planned(STACK, "same"),
+        planned(NODE, "same", STACK),
+        planned(MEDIA, "refresh", NODE, diffs=(by_hand,)),
+        planned(KEY, "discard", STACK),
+        events.Summary(counts={"same": 2, "refresh": 1, "discard": 1}, seconds=0.5),
+    ]
+
+
 OUTPUTS: dict[str, Any] = {
     "cluster": "kyrion",
     "nodeName": "kyrion",
@@ -184,6 +197,7 @@ class FakeOperations:
         self.fails: dict[str, BaseException] = {}
         self.preview_events = plan()
         self.up_events = work()
+        self.refresh_events = drift()
         self.sections: Any = None
         self.values: dict[str, Any] = dict(OUTPUTS)
         self.kubeconfig_text = ""
@@ -215,6 +229,12 @@ class FakeOperations:
 
         result = self._play("up", self.up_events, on_event, options=options)
         return running.UpResult(result=result, steps=(("kyrion", 12.3),))
+
+    def refresh(
+        self, stack: FakeStack, *, on_event: Any, options: api.Options, dry_run: bool = False
+    ) -> api.Result:
+        script = self.refresh_events
+        return self._play("refresh", script, on_event, options=options, dry_run=dry_run)
 
     def destroy(
         self, stack: FakeStack, *, keep_data: bool, on_event: Any, options: api.Options

@@ -74,6 +74,54 @@ def test_options_reach_the_engine(call, operations):
     assert options.parallel == 3
 
 
+@pytest.mark.parametrize("command", ["preview", "up"])
+def test_everything_is_read_first_unless_told_not_to(call, operations, command):
+    for arguments, reads in (((), True), (("--refresh",), True), (("--no-refresh",), False)):
+        call(command, *arguments, *(["--yes"] if command == "up" else []))
+        assert operations.calls[-1][1]["options"].refresh is reads
+
+
+REFRESH = """\
+ = stack elysium-kyrion
+├──  = Node kyrion
+│   └──  < media mount media  to read anew
+│       └── options: "ro" → "rw"
+└──  x deploy key flux  to forget
+
+1 to read anew, 1 to forget, 2 unchanged
+"""
+
+
+def test_refresh_shows_what_differs_asks_and_writes_it(call, operations):
+    outcome = call("refresh", "--target", "media", answers="y\n")
+    assert outcome.code == 0
+    assert [each for each in lines(outcome.err) if each in REFRESH.splitlines()] == (
+        REFRESH.splitlines()
+    )
+    assert "Write this into the state? [y/N]" in outcome.err
+    assert outcome.out == "1 read anew, 1 forgotten, 2 unchanged\n"
+    asked = [given for name, given in operations.calls if name == "refresh"]
+    assert [given["dry_run"] for given in asked] == [True, False]
+    assert {given["options"].targets for given in asked} == {("**::media",)}
+
+
+def test_refresh_declined_or_without_drift_writes_nothing(call, operations):
+    assert "nothing was changed" in call("refresh", answers="n\n").err
+    operations.refresh_events = [
+        events.Prelude(operation="refresh", project="elysium", stack="kyrion"),
+        events.Summary(counts={"same": 2}, seconds=0.2),
+    ]
+    assert "Write this" not in call("refresh", answers="").err
+    assert {given.get("dry_run", True) for _, given in operations.calls} == {True}
+
+
+def test_refresh_needs_an_answer_or_yes(call, operations):
+    assert call("refresh").code == 2
+    assert operations.names == []
+    assert call("refresh", "--yes").code == 0
+    assert operations.calls[-1][1]["dry_run"] is False
+
+
 def test_global_options_before_and_after_the_command(call, operations, folder):
     call("--stack", "a", "--engine", "upstream", "-C", str(folder), "preview")
     call("preview", "--stack", "a", "--engine", "upstream", "-C", str(folder))

@@ -28,23 +28,26 @@ for name in os.listdir("."):
     seen["files"][name] = [open(name).read(), oct(os.stat(name).st_mode & 0o777)]
 with open({log!r}, "a") as log:
     log.write(json.dumps(seen) + "\\n")
+if {passes!r} in sys.argv:
+    raise SystemExit(0)
 print({stderr!r}, file=sys.stderr)
 raise SystemExit(255)
 """
 
 
 class Fake:
-    """A `pulumi` that notes how it was called and fails."""
+    """A `pulumi` that notes how it was called and fails, unless called with `passes`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log = folder / "log"
 
-    def install(self, version: str = "v3.260.0", stderr: str = "error: no") -> None:
+    def install(
+        self, version: str = "v3.260.0", stderr: str = "error: no", passes: str = ""
+    ) -> None:
         path = self.folder / "pulumi"
-        path.write_text(
-            FAKE.format(python=sys.executable, version=version, log=str(self.log), stderr=stderr)
-        )
+        given = {"version": version, "log": str(self.log), "stderr": stderr, "passes": passes}
+        path.write_text(FAKE.format(python=sys.executable, **given))
         path.chmod(0o755)
 
     def calls(self) -> list[dict[str, Any]]:
@@ -141,6 +144,34 @@ def test_what_only_this_run_knows_reaches_providers_by_the_environment(
         assert there.keep_data
         assert there.environment() == here.environment()
     assert not live.Live.of_environment({}).keep_data
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "there", "absent"),
+    [
+        ("preview", {"refresh": True}, "--refresh", "--preview-only"),
+        ("preview", {"refresh": False}, "preview", "--refresh"),
+        ("up", {"refresh": False}, "up", "--refresh"),
+        ("up", {"targets": ("**::media",)}, "--target", "--preview-only"),
+        ("refresh", {"dry_run": True}, "--preview-only", "--yes"),
+        ("refresh", {"dry_run": False}, "--yes", "--preview-only"),
+    ],
+)
+def test_what_is_asked_reaches_the_cli(
+    fake: Fake, tmp_path: Path, operation: str, given: dict[str, Any], there: str, absent: str
+) -> None:
+    fake.install(passes="stack")
+    ref = api.StackRef(root=tmp_path, project="proj", stack="dev", backend="file://./state")
+    engine: Any = api.open_engine("upstream", ref, Secret(PASSPHRASE), {})
+    how = {"dry_run": given.pop("dry_run")} if operation == "refresh" else {}
+    with pytest.raises(errors.StackError):
+        getattr(engine, operation)(
+            lambda: None, options=api.Options(**given), on_event=lambda _: None, **how
+        )
+    called = fake.calls()[-1]["args"]
+    assert operation in called
+    assert any(word.startswith(there) for word in called)
+    assert not any(word.startswith(absent) for word in called)
 
 
 def test_plugins_of_this_installation_are_found() -> None:
