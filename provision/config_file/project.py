@@ -118,6 +118,11 @@ def open_project(root: Path) -> Project:
     backend: object = doc.data.get("backend")
     url = text(backend if backend is not None else {}, "url", "backend.url", DEFAULT_BACKEND)
     folder = text(doc.data, "stackConfigDir", "stackConfigDir", ".")
+    plugins: object = doc.data.get("plugins")
+    if isinstance(plugins, Mapping) and plugins.get("analyzers"):
+        message = "policy packs are not run by elysium; 'pulumi preview' and 'pulumi up' run them"
+        where = doc.where(doc.line(plugins, "analyzers"))
+        problems.append(errors.Problem(message=message, where=where, key="plugins.analyzers"))
     if problems:
         raise errors.ConfigError("Pulumi.yaml is not right", problems)
     return Project(root=root, name=name, backend=url, config_dir=(root / folder).absolute())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 
@@ -23,6 +24,9 @@ from provision.engine import (
     values,
     workers,
 )
+
+_SDK_REFUSES: Final = re.compile(r"The Pulumi CLI does not support (.+)\. Please update the")
+"""How the SDK itself refuses what the engine has not announced."""
 
 
 class Execution:
@@ -125,7 +129,10 @@ def program_error(error: BaseException) -> Exception:
     """Return what to tell the user of a program that ended with `error`."""
     if isinstance(error, errors.ElysiumError):
         return error
-    if isinstance(error, SystemExit):
+    unsupported = _SDK_REFUSES.search(str(error))
+    if unsupported is not None:
+        found = run.refusal(unsupported[1])
+    elif isinstance(error, SystemExit):
         found = errors.StackError(
             f"the program ended itself with sys.exit({error.code!r})",
             operation="program",

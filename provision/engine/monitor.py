@@ -164,11 +164,7 @@ class Monitor:
             raise StepFailed(str(error)) from error
 
     def _refuse(self, what: str) -> NoReturn:
-        error = errors.StackError(
-            f"the program uses {what}, which the embedded engine does not do",
-            operation="program",
-            hint="put `pulumi` on PATH and add --engine upstream",
-        )
+        error = run.refusal(what)
         self._run.failures.append(error)
         raise StepFailed(str(error))
 

@@ -21,7 +21,10 @@ from pulumi.runtime import config as sdk_config
 from pulumi.runtime import settings as sdk_settings
 from pulumi.runtime import stack as sdk_stack
 
-from provision.engine import api, monitor, run, workers
+from provision.engine import api, monitor, run, stuck, workers
+
+_LOOK = 0.2
+"""Seconds between two looks at whether the program waits for itself."""
 
 _sink: contextvars.ContextVar[Callable[[str], None] | None] = contextvars.ContextVar(
     "elysium_print", default=None
@@ -44,6 +47,8 @@ class ProgramThread:
         self._monitor = resource_monitor
         self._pool = pool
         self.error: BaseException | None = None
+        self._watch: stuck.Watch | None = None
+        self._stuck: Exception | None = None
         self._thread = threading.Thread(target=self._main, name="program", daemon=True)
 
     def start(self) -> None:
@@ -51,8 +56,18 @@ class ProgramThread:
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for its end."""
-        self._thread.join()
+        """Wait for its end, which comes too when it waits for itself."""
+        twice = False
+        while self._thread.is_alive():
+            self._thread.join(_LOOK)
+            watch = self._watch
+            if watch is None or not watch.is_stuck():
+                twice = False
+            elif twice and self._stuck is None:
+                self._stuck = watch.end()
+            else:
+                twice = True
+        self.error = self._stuck or self.error
 
     def _main(self) -> None:
         contextvars.Context().run(self._in_context)
@@ -85,10 +100,12 @@ class ProgramThread:
         # Failures of steps are known to the run; the SDK's tasks that end with
         # them are of no interest to anyone.
         loop.set_exception_handler(lambda _loop, _context: None)
+        self._watch = stuck.Watch(self._thread, loop, self._pool)
         process = os.getpid()
         try:
             loop.run_until_complete(sdk_stack.run_in_stack(self._program))
         finally:
+            self._watch = None
             if os.getpid() != process:
                 # A child that the program forked. The run is not its own, and
                 # closing the loop would take it from under its parent.

@@ -8,6 +8,7 @@ deleted with the configuration they were made with.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import inspect
@@ -135,6 +136,13 @@ class Providers:
             except NotImplementedError as error:
                 raise errors.StackError(
                     f"{what} is not supported by its provider",
+                    operation="provider",
+                    detail=str(error),
+                ) from error
+            except (SystemExit, asyncio.CancelledError) as error:
+                # Providers live in this process: one that ends itself must not end the run.
+                raise errors.StackError(
+                    f"{what} failed: its provider ended itself ({type(error).__name__})",
                     operation="provider",
                     detail=str(error),
                 ) from error

@@ -241,6 +241,15 @@ class Timer:
             self._run.emit(events.ResourceDone(urn=self._urn, op=self._op, seconds=seconds))
 
 
+def refusal(what: str) -> errors.StackError:
+    """Return the error for something that the program uses and this engine does not have."""
+    return errors.StackError(
+        f"the program uses {what}, which the embedded engine does not do",
+        operation="program",
+        hint="put `pulumi` on PATH and add --engine upstream",
+    )
+
+
 def fault(what: str, error: Exception) -> errors.ElysiumError:
     """Return the error to report for anything that a provider or the program raised."""
     if isinstance(error, errors.ElysiumError):

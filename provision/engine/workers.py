@@ -27,8 +27,14 @@ class DaemonPool(futures.ThreadPoolExecutor):
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads_made: list[threading.Thread] = []
         self._idle = 0
+        self._unfinished = 0
         self._process = os.getpid()
         self._guard = threading.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits to be done or is being done."""
+        return self._unfinished > 0
 
     def submit(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
@@ -40,14 +46,19 @@ class DaemonPool(futures.ThreadPoolExecutor):
         future: futures.Future[T] = futures.Future()
 
         def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
             try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001 - belongs to the future's owner
-                future.set_exception(error)
+                if future.set_running_or_notify_cancel():
+                    try:
+                        future.set_result(fn(*args, **kwargs))
+                    except BaseException as error:  # noqa: BLE001 - the future's owner's
+                        future.set_exception(error)
+            finally:
+                # Only now: whoever waits for the future has been woken.
+                with self._guard:
+                    self._unfinished -= 1
 
         with self._guard:
+            self._unfinished += 1
             self._jobs.put(job)
             if self._idle == 0 and len(self._threads_made) < self._limit:
                 name = f"{self._name}-{len(self._threads_made)}"

@@ -57,6 +57,10 @@ def test_no_project(tmp_path):
         ("name: [a]\n", "Pulumi.yaml:1: name: a text is expected"),
         ("name: a/b\n", "Pulumi.yaml:1: name: letters, digits"),
         ("name: a\nbackend:\n  url: 3\n", "Pulumi.yaml:3: backend.url: a text is expected"),
+        (
+            "name: a\nplugins:\n  analyzers:\n    - name: rules\n      path: ./rules\n",
+            "Pulumi.yaml:3: plugins.analyzers: policy packs are not run by elysium",
+        ),
         ("name: a: b\n", "Pulumi.yaml:1: mapping values are not allowed"),
     ],
 )
