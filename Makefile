@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance e2e variants coldstart recovery browser github-calls faults soak age test bench sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance e2e variants coldstart recovery browser github-calls faults soak age test bench bench-engine sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -92,6 +92,9 @@ test: age check unit sandbox-parts ## Everything
 
 bench: setup sandbox-parts ## Ratios against peers and limits
 	$(BIN)/python -m tests.bench
+
+bench-engine: setup ## The engine against upstream's, where a pulumi is on PATH, else against recorded times
+	$(BIN)/python -m tests.bench_engine
 
 clean: ## Remove what make made here
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
