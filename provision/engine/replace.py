@@ -68,6 +68,7 @@ class Replacer:
                 blocked = [each.record.urn for each in dependents if each.record.protect]
                 if blocked:
                     raise protected(", ".join(blocked), f"replaced with {known.urn}")
+                self._require_targets(known, dependents)
                 for each in reversed(dependents):
                     self._delete(each, each.record)
             finally:
@@ -122,6 +123,16 @@ class Replacer:
                 replaced.add(each.urn)
                 found.append(old)
         return found
+
+    def _require_targets(self, root: record.Record, dependents: list[run.Old]) -> None:
+        targets = self._run.targets
+        outside = [old.record.urn for old in dependents if not targets.hit(old.record.urn)]
+        if targets and outside:
+            raise errors.StackError(
+                f"{', '.join(outside)} would be replaced with {root.urn}, and is no target itself",
+                operation="target",
+                hint="add it: " + " ".join(f"--target '{urn}'" for urn in outside),
+            )
 
     def _is_replaced(self, each: record.Record, replaced: set[str]) -> bool:
         if not each.custom or each.external:

@@ -47,6 +47,8 @@ class World:
     counts: dict[str, int] = field(default_factory=dict)
     configured: list[Values] = field(default_factory=list)
     hooks: dict[tuple[str, str], Callable[[], None]] = field(default_factory=dict)
+    turn: Callable[[str, str], None] | None = None
+    """Called at every call, before it is noted: it may wait."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def on(self, method: str, name: str, do: Callable[[], None]) -> None:
@@ -72,6 +74,8 @@ class World:
         return False
 
     def note(self, method: str, name: str) -> None:
+        if self.turn is not None:
+            self.turn(method, name)
         with self.lock:
             self.calls.append((method, name))
         hook = self.hooks.get((method, name)) or self.hooks.get((method, "*"))
@@ -185,6 +189,7 @@ class Memory(protocol.Provider):
         self.world.note("update", request.name)
         new = {request.resource_id: plain_map(request.news)}
         self.world.change(lambda: self.world.things.update(new))
+        self.world.note("updated", request.name)
         if self.world.is_partial("update", request.name):
             raise PartlyDoneError(request.resource_id, outputs)
         return protocol.UpdateResponse(outputs)

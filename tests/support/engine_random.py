@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 NAMES = ("a", "b", "c", "d", "e")
 GROUPS = ("g", "h")
+PAUSE = 0.05
+"""Seconds after which a call waits no longer for one that may never come."""
 METHODS = ("create", "update", "delete", "read", "check", "diff")
 
 
@@ -21,6 +24,28 @@ class Change:
     gone: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     fails: tuple[tuple[str, str], ...] = field(default=())
+    after: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = ()
+    """Calls of the provider that wait until another one has begun (see `Schedule`)."""
+
+
+class Schedule:
+    """Puts calls of the provider in a drawn order, where the engine leaves it open.
+
+    A call that is to come after another waits for it to begin, but only for
+    a moment: the engine may have to have its answer first.
+    """
+
+    def __init__(self, after: tuple[tuple[tuple[str, str], tuple[str, str]], ...]) -> None:
+        self._begun = {call: threading.Event() for pair in after for call in pair}
+        self._after = after
+
+    def call(self, method: str, name: str) -> None:
+        """Say that a call begins; return when its turn has come."""
+        if (method, name) in self._begun:
+            self._begun[method, name].set()
+        for late, early in self._after:
+            if late == (method, name):
+                self._begun[early].wait(PAUSE)
 
 
 @st.composite
@@ -72,10 +97,13 @@ def changes(draw: st.DrawFn, *, fails: bool = True) -> Change:
     names = st.lists(st.sampled_from(NAMES), unique=True, max_size=2).map(tuple)
     bad = st.tuples(st.sampled_from(METHODS), st.sampled_from(NAMES))
     wrong = st.lists(bad, unique=True, max_size=2).map(tuple)
+    pairs = st.tuples(bad, bad).filter(lambda pair: pair[0] != pair[1])
+    order = st.lists(pairs, unique=True, max_size=4).map(tuple)
     drifts, breaks = draw(st.booleans()), fails and draw(st.booleans())
     return Change(
         program=draw(programs()),
         gone=draw(names) if drifts else (),
         edited=draw(names) if drifts else (),
         fails=draw(wrong) if breaks else (),
+        after=draw(order) if draw(st.booleans()) else (),
     )

@@ -1,4 +1,4 @@
-"""Random programs, edits, drift and failures: the engine against a simple model of what exists."""
+"""Random programs, edits, drift, failures and orders of calls, against a model of what exists."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Model:
         before = self._records()
         self._drift(change, before)
         world.hooks.clear()
+        world.turn = engine_random.Schedule(change.after).call
         for method, name in change.fails:
             world.fail(method, name)
         ended = True

@@ -407,6 +407,22 @@ def test_target_that_needs_what_does_not_exist(bench: Any) -> None:
         bench.run("up", program, targets=("**Thing::b",))
 
 
+def test_target_whose_replacement_takes_another_with_it(bench: Any) -> None:
+    def program(fixed: str) -> Callable[[], None]:
+        def run() -> None:
+            a = Thing("a", fixed=fixed, first=True)
+            Thing("b", fixed=a.made)
+
+        return run
+
+    bench.up(program("1"))
+    with pytest.raises(errors.StackError, match="is no target itself"):
+        bench.run("up", program("2"), targets=("**Thing::a",))
+    assert bench.world.called("create", "update", "delete") == []
+    bench.up(program("2"), targets=("**Thing::a", "**Thing::b"))
+    assert set(bench.world.things) == {"a-2", "b-2"}
+
+
 def test_target_that_matches_nothing(bench: Any) -> None:
     with pytest.raises(errors.StackError, match="no resource matches"):
         bench.run("up", nothing, targets=("**::nope",))
