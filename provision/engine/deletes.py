@@ -38,9 +38,11 @@ def _require_no_dependents(context: run.Run, left: list[run.Old]) -> None:
 
 
 def levels(found: Sequence[run.Old]) -> list[list[run.Old]]:
-    """Return `found` in the order of deletion: every level after what needs it.
+    """Return `found`, which is in the state's order, in that of deletion: needed after needing.
 
-    Raises `errors.StackError` for a cycle, which only a file edited by hand has.
+    Two records may have one URN (one that was replaced, its successor), and
+    what each needs is one of those that stand before it. So there are no
+    circles, although the successors may need each other the other way round.
     """
     by_urn: dict[str, list[run.Old]] = {}
     for old in found:
@@ -52,7 +54,7 @@ def levels(found: Sequence[run.Old]) -> list[list[run.Old]]:
             each
             for urn in old.record.needs()
             for each in by_urn.get(urn, ())
-            if each is not old and _really_needs(old.record, each.record)
+            if each.cell < old.cell and _really_needs(old.record, each.record)
         ]
         needs[old.cell] = targets
         for each in targets:
@@ -68,13 +70,6 @@ def levels(found: Sequence[run.Old]) -> list[list[run.Old]]:
                 if not needed_by[each.cell]:
                     following.append(each)
         level = following
-    if sum(map(len, result)) != len(found):
-        stuck = ", ".join(old.record.urn for old in found if needed_by[old.cell])
-        raise errors.StackError(
-            f"resources of the state depend on each other in a circle: {stuck}",
-            operation="delete",
-            hint="`elysium stack repair` explains and mends such a state",
-        )
     return result
 
 

@@ -240,3 +240,24 @@ def test_a_foreign_lock_stops_up(bench: Any) -> None:
     )
     with pytest.raises(errors.StackError, match="me@elsewhere"):
         bench.run("up", two)
+
+
+def test_what_is_left_of_a_replacement_does_not_need_its_successor_s_dependents(
+    bench: Any,
+) -> None:
+    """`d` needed `e`; their successors need each other the other way round, and all have to go."""
+
+    def before() -> None:
+        Thing("d", value=Thing("e", value="1").echo)
+
+    def after() -> None:
+        Thing("e", value=Thing("d", fixed="1").echo, fixed="1")
+
+    bench.up(before)
+    bench.world.fail("delete", "d")
+    with pytest.raises(errors.StackError, match="delete of d went wrong"):
+        bench.run("up", after)
+    bench.require_valid()
+    bench.world.hooks.clear()
+    bench.destroy()
+    assert bench.world.things == {}
