@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance e2e variants coldstart recovery browser github-calls faults soak age test bench bench-engine sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults soak age test bench bench-engine sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -50,8 +50,11 @@ integration: setup ## The engine with the real SDK, and against recordings of up
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 
-conformance: setup ## Both engines in turns where there is a pulumi, else against recordings
-	$(BIN)/pytest -q tests/conformance
+conformance: setup kills ## Both engines in turns where there is a pulumi, else against recordings
+	$(BIN)/pytest -q -n 2 --dist worksteal tests/conformance --ignore tests/conformance/engine/test_kills.py
+
+kills: setup ## The engine killed at every write and every provider call of the corpus
+	$(BIN)/pytest -q -n 2 --dist worksteal tests/conformance/engine/test_kills.py
 
 e2e: setup sandbox-parts ## The whole thing, in the sandbox
 	$(BIN)/pytest -q tests/e2e
@@ -84,6 +87,7 @@ age: # the other program that opens our backups
 test: age check unit sandbox-parts ## Everything
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
+	$(BIN)/pytest -q -n 2 -m slice tests/conformance/engine/test_kills.py
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
 	$(BIN)/pytest -q -m slice tests/faults
 	$(BIN)/pytest -q tests/e2e

@@ -29,7 +29,7 @@ class Replacer:
         new_urn, new_id = urns.split_reference(new)
         if self._run.renamed.get(old_urn, old_urn) == new_urn and old_id == new_id:
             return False
-        before = self._run.olds.get(old_urn)
+        before = self._earlier(old_urn, old_id)
         after = self._run.news.get(new_urn)
         if before is None or after is None:
             return True
@@ -45,6 +45,18 @@ class Replacer:
             new_urn, instance.provider.diff_config(request), protocol.DiffResponse
         )
         return bool(answer.replaces)
+
+    def _earlier(self, urn: str, id_: str) -> run.Old | None:
+        """Return the provider of the state that a resource was made with.
+
+        When a run was cut off between a provider's replacement and that of
+        its resources, it is the one marked for deletion.
+        """
+        with self._run.lock:
+            for old in self._run.doomed:
+                if old.record.urn == urn and old.record.id == id_:
+                    return old
+            return self._run.olds.get(urn)
 
     def delete_later(self, old: run.Old, known: record.Record) -> ledger.Entry | None:
         """Mark `old` for deletion at the end of the run; return the entry that says so."""

@@ -11,7 +11,7 @@ from provision.engine import files
 
 What = Literal["write", "call"]
 KILLED = 9
-CALLS = ("create", "created", "update", "delete", "deleted", "read")
+CALLS = ("create", "created", "update", "updated", "delete", "deleted", "read")
 
 
 def run(work: Callable[[], Any], world: Any, kill_at: int, what: What, dying: Any = None) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
+import tempfile
+from collections.abc import Generator
 from collections.abc import Sequence as Many
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +18,23 @@ import engine_programs
 import engine_provider
 
 from provision import crypter, errors
-from provision.engine import api, checkpoint, events, integrity, journal, record, urns, values
+from provision.engine import (
+    api,
+    backend,
+    checkpoint,
+    events,
+    integrity,
+    journal,
+    record,
+    urns,
+    values,
+)
 from provision.secret import Secret
 
 Kind = Literal["embedded", "upstream"]
 PASSPHRASE = Secret("conformance")
 SUPPORT = Path(engine_plugin.__file__).parent
+Saved = dict[str, bytes]
 MUTATING = ("create", "update", "delete")
 
 
@@ -35,10 +49,36 @@ class Runner:
         self.world.save()
         self._plugin()
 
-    def run(self, kinds: Many[Kind]) -> list[dict[str, Any]]:
-        """Run every step, each under the engine given for it; return what came of each."""
-        pairs = zip(self.sequence.steps, kinds, strict=True)
-        return [self.step(step, kind) for step, kind in pairs]
+    def run(
+        self, kinds: Many[Kind], *, begin: int = 0, saved: list[Saved] | None = None
+    ) -> list[dict[str, Any]]:
+        """Run the steps from `begin`, each under the engine given for it; say what came of each.
+
+        `saved`, if given, gets what `save` returns after each.
+        """
+        found: list[dict[str, Any]] = []
+        for step, kind in zip(self.sequence.steps[begin:], kinds, strict=True):
+            found.append(self.step(step, kind))
+            if saved is not None:
+                saved.append(self.save())
+        return found
+
+    def save(self) -> Saved:
+        """Return the stack and the world as they are."""
+        state = self.root / "s"
+        paths = [path for path in state.rglob("*") if path.is_file()]
+        files = {str(path.relative_to(self.root)): path.read_bytes() for path in paths}
+        # Alone: a thread of the engine may be at work on it.
+        world = self.world.change((self.root / "world.json").read_bytes)
+        return {**files, "world.json": world}
+
+    def restore(self, saved: Saved) -> None:
+        """Bring back what `save` returned."""
+        shutil.rmtree(self.root / "s", ignore_errors=True)
+        for name, data in saved.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
 
     def step(self, step: corpus.Step, kind: Kind) -> dict[str, Any]:
         """Run one step and return what came of it."""
@@ -63,6 +103,10 @@ class Runner:
             "things": self.world.things,
             "state": self._state(),
         }
+
+    def place(self) -> backend.FileBackend:
+        """Return where the stack's files lie."""
+        return backend.FileBackend("file://./s", self.root, "proj", "dev")
 
     def _engine(self, kind: Kind) -> Any:
         ref = api.StackRef(root=self.root, project="proj", stack="dev", backend="file://./s")
@@ -104,8 +148,7 @@ class Runner:
         script.chmod(0o755)
 
     def _state(self) -> list[dict[str, Any]]:
-        place = self._engine("embedded")._place
-        document = journal.load(place).document
+        document = journal.load(self.place()).document
         if document is None:
             return []
         broken = integrity.check(document)
@@ -193,11 +236,17 @@ def _planned(seen: list[events.Event], step: corpus.Step) -> dict[str, list[str]
     return {urn: sorted(ops) for urn, ops in sorted(found.items())}
 
 
-def run(root: Path, sequence: corpus.Sequence, kinds: Many[Kind]) -> list[dict[str, Any]]:
-    """Run `sequence` in a fresh folder under `root`, which is gone afterwards."""
-    folder = root / f"{sequence.name}-{'-'.join(kind[0] for kind in kinds)}"
-    folder.mkdir(parents=True)
+@contextlib.contextmanager
+def runner(root: Path, sequence: corpus.Sequence) -> Generator[Runner]:
+    """Yield a runner in a fresh folder under `root`, which is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{sequence.name}-", dir=root))
     try:
-        return Runner(folder, sequence).run(kinds)
+        yield Runner(folder, sequence)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(root: Path, sequence: corpus.Sequence, kinds: Many[Kind]) -> list[dict[str, Any]]:
+    """Run `sequence` in a fresh folder under `root`, which is gone afterwards."""
+    with runner(root, sequence) as one:
+        return one.run(kinds)
