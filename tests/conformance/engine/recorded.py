@@ -15,11 +15,6 @@ WANTED = {
 
 FOLDER = Path(__file__).parent / "recordings"
 
-OPEN = {
-    "partly-created": "upstream's third run takes minutes, and was cut off when it was recorded",
-}
-"""Sequences whose recording is not to be relied on; why is not known yet."""
-
 
 def names() -> set[str]:
     return {path.stem for path in FOLDER.glob("*.json")}
