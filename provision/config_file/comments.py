@@ -36,7 +36,10 @@ def append(container: Any, key: Any, value: Any) -> None:
 def _last_leaf(container: Any, key: Any) -> tuple[Any, Any]:
     """Return where ruamel keeps the comment that follows ``container[key]``."""
     value = container[key]
-    while hasattr(value, "fa") and len(value) and not value.fa.flow_style():
+    # A scalar with a tag (a bare "=" is one) has a format, too, and nothing in it.
+    while hasattr(value, "fa") and hasattr(value, "__len__") and len(value):
+        if value.fa.flow_style():
+            break
         container = value
         key = list(value)[-1] if hasattr(value, "keys") else len(value) - 1
         value = container[key]

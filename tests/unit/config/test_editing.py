@@ -174,6 +174,7 @@ def test_upstreams_json_text_becomes_keys(stack, crypter):
         ("", "x", "is not a key path"),
         ("a..b", "x", "is not a key path"),
         ("[0]", "x", "is not a key path"),
+        ("nodes", "=", "a value of an unknown kind"),
         ("a[", "x", "is not a key path"),
     ],
 )
