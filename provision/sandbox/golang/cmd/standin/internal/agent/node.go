@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"runtime"
@@ -30,6 +31,8 @@ type nodeStatus struct {
 	direct  client.Reader // past the cache, which may lag behind our own writes
 	node    Node
 	recheck chan struct{}
+	// proven is set once the node's password was taken.
+	proven bool
 }
 
 // check has the node's status looked at now.
@@ -60,9 +63,23 @@ func (s *nodeStatus) run(ctx context.Context) error {
 
 // report writes what is not up to date of the Node, and renews the lease.
 func (s *nodeStatus) report(ctx context.Context) error {
+	if !s.proven {
+		if s.node.WasReset {
+			if err := forgetPassword(ctx, s.api, s.node.Name); err != nil {
+				return err
+			}
+			s.node.WasReset = false
+		}
+		if err := provePassword(ctx, s.direct, s.api, s.node.Name); err != nil {
+			fmt.Fprintf(os.Stderr, "k3s: %v\n", err)
+			return err
+		}
+		s.proven = true
+	}
 	node := &corev1.Node{}
 	err := s.direct.Get(ctx, client.ObjectKey{Name: s.node.Name}, node)
 	if apierrors.IsNotFound(err) {
+		s.proven = false // the password goes with the Node
 		node = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.node.Name}}
 		node.Spec.Taints = parseTaints(s.node.Taints)
 		s.describe(node)

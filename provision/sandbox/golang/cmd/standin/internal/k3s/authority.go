@@ -88,8 +88,8 @@ func (a *clientAuthority) validate(o *options) error {
 	return nil
 }
 
-// savedAuthority is where it waits for the next start; k3s has it in its
-// datastore.
+// savedAuthority is where it waits for the next start, which puts it into the
+// datastore; k3s has it there at once.
 func savedAuthority(o *options) string { return o.at("db", "bootstrap.json") }
 
 func (a *clientAuthority) save(o *options) error {
@@ -100,7 +100,8 @@ func (a *clientAuthority) save(o *options) error {
 	return writeFile(savedAuthority(o), content, 0o600)
 }
 
-// restoreAuthority brings what was saved to where the components read it.
+// restoreAuthority brings what was saved to where the components read it. The
+// file stays until the datastore has it too.
 func restoreAuthority(o *options) error {
 	content, err := os.ReadFile(savedAuthority(o))
 	if errors.Is(err, os.ErrNotExist) {
@@ -115,10 +116,7 @@ func restoreAuthority(o *options) error {
 	if err := writeFile(o.tls("client-ca.key"), []byte(saved.Key), 0o600); err != nil {
 		return err
 	}
-	if err := writeFile(o.tls("client-ca.crt"), []byte(saved.Certificates), 0o644); err != nil {
-		return err
-	}
-	return os.Remove(savedAuthority(o))
+	return writeFile(o.tls("client-ca.crt"), []byte(saved.Certificates), 0o644)
 }
 
 func parseBundle(content []byte) ([]*x509.Certificate, error) {

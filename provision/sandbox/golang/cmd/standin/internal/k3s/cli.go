@@ -18,9 +18,13 @@ import (
 )
 
 // madeOf says what really runs: the versions are read from the programs.
-func madeOf() string {
-	return fmt.Sprintf("running kube-apiserver and kube-controller-manager %s on kine %s with SQLite, "+
-		"and an agent of its own as scheduler and kubelet", moduleVersion("kube-apiserver"), moduleVersion("kine"))
+func madeOf(etcd bool) string {
+	on := "kine " + moduleVersion("kine") + " with SQLite"
+	if etcd {
+		on = "etcd of its own release"
+	}
+	return fmt.Sprintf("running kube-apiserver and kube-controller-manager %s on %s, "+
+		"and an agent of its own as scheduler and kubelet", moduleVersion("kube-apiserver"), on)
 }
 
 // moduleVersion is the version of the module that a program of the sandbox was
@@ -43,6 +47,8 @@ const usage = `k3s, as the elysium sandbox stands in for it:
   k3s server [FLAGS]            run the server (also from /etc/rancher/k3s/config.yaml)
   k3s kubectl ARGS              run kubectl
   k3s secrets-encrypt status    say whether Secrets are encrypted in the datastore
+  k3s etcd-snapshot save|ls|delete
+                                take a snapshot of etcd, list or delete those there are
   k3s token rotate              give the server another token
   k3s certificate rotate        have the next start make new certificates
   k3s certificate rotate-ca     give the server another authority for client certificates
@@ -83,7 +89,9 @@ func Main(_ string, args []string) error {
 		return token(rest)
 	case "certificate":
 		return certificateCommand(rest)
-	case "agent", "etcd-snapshot", "crictl", "ctr", "completion":
+	case "etcd-snapshot":
+		return etcdSnapshot(rest)
+	case "agent", "crictl", "ctr", "completion":
 		return fmt.Errorf("%q is not part of the sandbox", strings.Join(args, " "))
 	default:
 		return fmt.Errorf("No help topic for '%s'", command) //nolint:staticcheck // k3s' own words
@@ -102,7 +110,7 @@ func Link(name string, args []string) error {
 // the truth.
 func versionText(version string) string {
 	return fmt.Sprintf("k3s version %s (5a4d0000)\ngo version %s\nelysium sandbox stand-in, %s\n",
-		version, runtime.Version(), madeOf())
+		version, runtime.Version(), madeOf(exists((&options{dataDir: defaultDataDir}).at("db", "etcd"))))
 }
 
 func kubectl(args []string) error {

@@ -50,7 +50,7 @@ func apiserverArgs(o *options) []string {
 		"--client-ca-file=" + o.tls("client-ca.crt"),
 		"--enable-admission-plugins=NodeRestriction",
 		"--enable-bootstrap-token-auth=true",
-		"--etcd-servers=unix://" + o.at("kine.sock"),
+		"--etcd-servers=" + o.endpoint(),
 		"--kubelet-certificate-authority=" + o.tls("server-ca.crt"),
 		"--kubelet-client-certificate=" + o.tls("client-kube-apiserver.crt"),
 		"--kubelet-client-key=" + o.tls("client-kube-apiserver.key"),

@@ -20,7 +20,8 @@ var knownFlags = flagTable()
 var honoured = toSet(`bind-address config data-dir datastore-endpoint debug disable disable-agent
 	https-listen-port kube-apiserver-arg kube-controller-manager-arg kube-controller-arg node-ip node-label
 	node-name node-taint secrets-encryption service-cidr cluster-cidr advertise-address tls-san token token-file
-	write-kubeconfig write-kubeconfig-mode v cluster-init server`)
+	write-kubeconfig write-kubeconfig-mode v cluster-init cluster-reset
+	cluster-reset-restore-path server`)
 
 // shortFlags are the one-letter forms.
 var shortFlags = map[string]string{

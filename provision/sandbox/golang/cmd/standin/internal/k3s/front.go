@@ -1,6 +1,7 @@
 package k3s
 
 import (
+	"context"
 	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
@@ -29,10 +30,15 @@ const maxBody = 1 << 20
 type front struct {
 	options  *options
 	password string
+	keep     keep
 }
 
+// keep puts what a server cannot make anew into the datastore, for the token
+// with that password.
+type keep func(ctx context.Context, password string) error
+
 // openFront starts to listen. The server is the caller's to close.
-func openFront(o *options) (*http.Server, error) {
+func openFront(o *options, keep keep) (*http.Server, error) {
 	password, err := tokenPassword(o)
 	if err != nil {
 		return nil, err
@@ -46,7 +52,7 @@ func openFront(o *options) (*http.Server, error) {
 		return nil, err
 	}
 	server := &http.Server{
-		Handler:  (&front{options: o, password: password}).routes(behind),
+		Handler:  (&front{options: o, password: password, keep: keep}).routes(behind),
 		ErrorLog: log.New(io.Discard, "", 0),
 		TLSConfig: &tls.Config{
 			Certificates: []tls.Certificate{serving},
@@ -116,7 +122,11 @@ func (f *front) token(w http.ResponseWriter, r *http.Request) {
 	if asked.NewToken == "" {
 		asked.NewToken = randomHex(16)
 	}
-	if err := writeToken(f.options, asked.NewToken); err != nil {
+	err := f.keep(r.Context(), asked.NewToken)
+	if err == nil {
+		err = writeToken(f.options, asked.NewToken)
+	}
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
 }

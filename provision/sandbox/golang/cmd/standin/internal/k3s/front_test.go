@@ -1,6 +1,7 @@
 package k3s
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -28,7 +29,7 @@ func begun(t *testing.T, o *options) string {
 	if err := certificates(o); err != nil {
 		t.Fatal(err)
 	}
-	if err := tokens(o); err != nil {
+	if err := started(o); err != nil {
 		t.Fatal(err)
 	}
 	o.bindAddress, o.port = "127.0.0.1", freePort(t)
@@ -48,7 +49,7 @@ func begun(t *testing.T, o *options) string {
 	behind.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	behind.StartTLS()
 	t.Cleanup(behind.Close)
-	server, err := openFront(o)
+	server, err := openFront(o, func(context.Context, string) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func TestARotatedTokenCountsFromTheNextStartOn(t *testing.T) {
 		t.Error("the old token is refused before the restart")
 	}
 	o.token = before
-	if tokens(o) == nil {
+	if started(o) == nil {
 		t.Error("a start with the old token succeeds")
 	}
 }

@@ -25,6 +25,9 @@ type options struct {
 	tlsSAN         []string
 	disable        []string
 	encrypt        bool
+	etcd           bool
+	known          bool // the datastore is that of a server that ran before
+	wasReset       bool // the datastore was reset since the last start
 	agent          bool
 	labels         map[string]string
 	taints         []string
@@ -37,7 +40,6 @@ type options struct {
 // resolve turns settings into options, refusing what the stand-in cannot do.
 func resolve(s *settings, hostname string, hostIP func() (string, error)) (*options, error) {
 	for name, why := range map[string]string{
-		"cluster-init":       "there is no embedded etcd in the sandbox: leave cluster-init out, the datastore is SQLite",
 		"datastore-endpoint": "the sandbox has no external datastore: leave datastore-endpoint out",
 		"server":             "joining another server is not part of the sandbox",
 	} {
@@ -76,6 +78,14 @@ func resolve(s *settings, hostname string, hostIP func() (string, error)) (*opti
 			return nil, fmt.Errorf("write-kubeconfig-mode %q is not an octal mode", mode)
 		}
 		result.kubeconfigMode = os.FileMode(bits)
+	}
+	resetting := s.enabled("cluster-reset")
+	var err error
+	if result.etcd, err = usesEtcd(result, s.enabled("cluster-init") || resetting); err != nil {
+		return nil, err
+	}
+	if path := s.text("cluster-reset-restore-path", ""); path != "" && !resetting {
+		return nil, errors.New("cluster-reset-restore-path goes with cluster-reset")
 	}
 	port, err := strconv.Atoi(s.text("https-listen-port", "6443"))
 	if err != nil || port < 1 || port > 65535 {

@@ -119,10 +119,7 @@ func serverFlags(flags *pflag.FlagSet, o *options) *string {
 // put sends body to the server as its own user, who is known by the token:
 // the one given, or the one on the disk.
 func put(o *options, address string, body any) error {
-	password := o.token
-	if _, after, full := strings.Cut(password, "::server:"); full {
-		password = after
-	}
+	password := passwordOf(o.token)
 	if password == "" {
 		found, err := tokenPassword(o)
 		if err != nil {

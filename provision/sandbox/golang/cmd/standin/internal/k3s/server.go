@@ -41,15 +41,23 @@ func serve(args []string, version string) error {
 	if err != nil {
 		return err
 	}
-	logf("Starting k3s %s: the elysium sandbox stand-in, %s", version, madeOf())
-	if err := prepare(o); err != nil {
+	logf("Starting k3s %s: the elysium sandbox stand-in, %s", version, madeOf(o.etcd))
+	password, err := startPassword(o)
+	if err != nil {
+		return err
+	}
+	if err := folders(o); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	server := &server{options: o, spawner: spawn.New(), ended: make(chan *spawn.Child, 8)}
 	defer server.stop()
-	err = server.run(ctx, version)
+	if found.enabled("cluster-reset") {
+		err = server.clusterReset(ctx, found.text("cluster-reset-restore-path", ""), password)
+	} else {
+		err = server.run(ctx, version, password)
+	}
 	if ctx.Err() != nil {
 		logf("Stopping")
 		return nil
@@ -68,21 +76,11 @@ type server struct {
 
 // run starts the components in order and returns when one of them ends, the
 // agent fails, or ctx is done.
-func (s *server) run(ctx context.Context, version string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (s *server) run(ctx context.Context, version, password string) error {
+	ctx, cancel := s.watched(ctx)
 	defer cancel(nil)
-	go func() {
-		select {
-		case child := <-s.ended:
-			cancel(fmt.Errorf("%s ended: %v", child.Name, child.Err))
-		case <-ctx.Done():
-		}
-	}()
 	begun := time.Now()
-	if err := s.start("kine", kineArgs()); err != nil {
-		return err
-	}
-	if err := awaitSocket(ctx, s.options.at("kine.sock")); err != nil {
+	if err := s.state(ctx, password); err != nil {
 		return cause(ctx, err)
 	}
 	if err := s.start("kube-apiserver", apiserverArgs(s.options)); err != nil {
@@ -102,7 +100,7 @@ func (s *server) run(ctx context.Context, version string) error {
 	if err := addBuiltins(ctx, config, s.options.disable); err != nil {
 		return cause(ctx, err)
 	}
-	if s.front, err = openFront(s.options); err != nil {
+	if s.front, err = openFront(s.options, s.keep); err != nil {
 		return err
 	}
 	if err := notify("READY=1"); err != nil {
@@ -124,8 +122,61 @@ func (s *server) run(ctx context.Context, version string) error {
 		ClientCAFile: s.options.tls("client-ca.crt"),
 		ServingCert:  s.options.tls("serving-kubelet"),
 		StorageDir:   storageDir(s.options),
+		WasReset:     s.options.wasReset,
 	})
 	return cause(ctx, err)
+}
+
+// watched is ctx until a component ends.
+func (s *server) watched(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case child := <-s.ended:
+			cancel(fmt.Errorf("%s ended: %v", child.Name, child.Err))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// keep is saveBootstrap on the running datastore, which answers at once or not
+// at all.
+func (s *server) keep(ctx context.Context, password string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return saveBootstrap(ctx, s.options, password)
+}
+
+// state starts the datastore and makes what is on the disk agree with it.
+func (s *server) state(ctx context.Context, password string) error {
+	if err := s.datastore(ctx); err != nil {
+		return err
+	}
+	known, err := loadBootstrap(ctx, s.options, password)
+	if err != nil {
+		return err
+	}
+	s.options.known = known
+	changed := exists(savedAuthority(s.options))
+	if err := restoreAuthority(s.options); err != nil {
+		return err
+	}
+	if err := prepare(s.options, password); err != nil {
+		return err
+	}
+	s.options.wasReset = exists(s.options.resetFlag())
+	if !known || changed {
+		if err := saveBootstrap(ctx, s.options, password); err != nil {
+			return err
+		}
+	}
+	for _, done := range []string{savedAuthority(s.options), s.options.resetFlag()} {
+		if err := os.Remove(done); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 func storageDir(o *options) string {

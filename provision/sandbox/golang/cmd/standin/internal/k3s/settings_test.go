@@ -109,7 +109,7 @@ func TestDefaultsAreThoseOfK3s(t *testing.T) {
 
 func TestWhatTheSandboxHasNotIsRefused(t *testing.T) {
 	for _, arg := range []string{
-		"--cluster-init", "--datastore-endpoint=mysql://x", "--server=https://x", "--write-kubeconfig-mode=rw",
+		"--cluster-reset-restore-path=/snapshot", "--datastore-endpoint=mysql://x", "--server=https://x", "--write-kubeconfig-mode=rw",
 		"--https-listen-port=0", "--node-ip=here",
 	} {
 		if _, err := resolved(t, arg); err == nil {

@@ -18,21 +18,24 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// prepare makes what a server finds on its disk before anything starts:
-// authorities, certificates, tokens, kubeconfigs, the encryption key.
-func prepare(o *options) error {
+// folders makes the folders of a server.
+func folders(o *options) error {
 	for _, directory := range []string{"tls", "cred", "db", "logs", "manifests"} {
 		if err := os.MkdirAll(o.at(directory), 0o700); err != nil {
 			return err
 		}
 	}
-	if err := restoreAuthority(o); err != nil {
-		return err
-	}
+	return nil
+}
+
+// prepare makes what a server finds on its disk before the API starts, where
+// the datastore did not bring it: authorities, certificates, tokens,
+// kubeconfigs, the encryption key.
+func prepare(o *options, password string) error {
 	if err := certificates(o); err != nil {
 		return err
 	}
-	if err := tokens(o); err != nil {
+	if err := writeToken(o, password); err != nil {
 		return err
 	}
 	if o.encrypt {
@@ -116,30 +119,34 @@ func certificates(o *options) error {
 	return serviceKey(o.tls("service.key"))
 }
 
-// tokens writes the join token in the form that names the server's authority.
-// A token other than the one the datastore was made with is refused, as k3s
-// refuses it.
-func tokens(o *options) error {
-	path := o.at("token")
-	password := o.token
-	if _, after, full := strings.Cut(password, "::server:"); full {
-		password = after
+// startPassword is the secret part of the token that a server starts with: the
+// configured one, the one on the disk, or a new one. A token other than the one
+// the server was made with is refused, as k3s refuses it.
+func startPassword(o *options) (string, error) {
+	password := passwordOf(o.token)
+	kept, err := tokenPassword(o)
+	if err != nil && !os.IsNotExist(err) {
+		return "", err
 	}
-	if _, err := os.Stat(path); err == nil {
-		kept, err := tokenPassword(o)
-		if err != nil {
-			return err
-		}
+	if err == nil {
 		if password == "" {
 			password = kept
 		} else if password != kept && kept != "" {
-			return fmt.Errorf("bootstrap data already found and encrypted with different token")
+			return "", errOtherToken
 		}
 	}
 	if password == "" {
 		password = randomHex(16)
 	}
-	return writeToken(o, password)
+	return password, nil
+}
+
+// passwordOf is the secret part of a token, whether or not it names an authority.
+func passwordOf(token string) string {
+	if _, after, full := strings.Cut(token, "::server:"); full {
+		return after
+	}
+	return token
 }
 
 // tokenPassword is the part of the token on the disk that is secret.
@@ -148,8 +155,7 @@ func tokenPassword(o *options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, kept, _ := strings.Cut(strings.TrimSpace(string(have)), "::server:")
-	return kept, nil
+	return passwordOf(strings.TrimSpace(string(have))), nil
 }
 
 // writeToken writes the token for a password, and the links that other
@@ -180,7 +186,7 @@ func encryptionKey(o *options) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	if _, err := os.Stat(o.at("db", "state.db")); err == nil {
+	if o.known {
 		return fmt.Errorf("secrets-encryption cannot be turned on for a server that ran without it")
 	}
 	secret := make([]byte, 32)

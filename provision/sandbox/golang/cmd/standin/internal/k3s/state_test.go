@@ -27,6 +27,15 @@ func someOptions(t *testing.T) *options {
 	return o
 }
 
+// started does what a start does with the token.
+func started(o *options) error {
+	password, err := startPassword(o)
+	if err != nil {
+		return err
+	}
+	return writeToken(o, password)
+}
+
 func certificate(t *testing.T, path string) *x509.Certificate {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -89,7 +98,7 @@ func TestTheTokenStaysAndAnotherIsRefused(t *testing.T) {
 		}
 		return strings.TrimSpace(string(content))
 	}
-	if err := tokens(o); err != nil {
+	if err := started(o); err != nil {
 		t.Fatal(err)
 	}
 	token := read()
@@ -98,12 +107,12 @@ func TestTheTokenStaysAndAnotherIsRefused(t *testing.T) {
 	}
 	for _, same := range []string{"", token, strings.SplitN(token, "::server:", 2)[1]} {
 		o.token = same
-		if err := tokens(o); err != nil || read() != token {
+		if err := started(o); err != nil || read() != token {
 			t.Errorf("%v, %q", err, read())
 		}
 	}
 	o.token = "another"
-	if err := tokens(o); err == nil {
+	if err := started(o); err == nil {
 		t.Error("another token was taken")
 	}
 }
@@ -137,9 +146,7 @@ func TestEncryptionIsNotTurnedOnLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(o.at("db", "state.db"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	o.known = true
 	if err := encryptionKey(o); err != nil {
 		t.Errorf("a server that has it: %v", err)
 	}
@@ -168,5 +175,42 @@ func TestTheKubeconfigWorksByItself(t *testing.T) {
 	}
 	if info, err := os.Stat(o.kubeconfig); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func TestWhatIsSealedOpensWithItsTokenOnly(t *testing.T) {
+	box, err := sealed([]byte("authority"), "swordfish")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content, err := opened(box, "swordfish"); err != nil || string(content) != "authority" {
+		t.Errorf("%q, %v", content, err)
+	}
+	if _, err := opened(box, "trout"); err == nil {
+		t.Error("another token opens it")
+	}
+	if bootstrapKey("swordfish") == bootstrapKey("trout") || len(bootstrapKey("x")) != len("/bootstrap/")+12 {
+		t.Error(bootstrapKey("swordfish"), bootstrapKey("trout"))
+	}
+}
+
+func TestTheDatastoreThatIsThereStays(t *testing.T) {
+	o := someOptions(t)
+	for _, asked := range []bool{true, false} {
+		if etcd, err := usesEtcd(o, asked); err != nil || etcd != asked {
+			t.Errorf("new, asked %v: %v, %v", asked, etcd, err)
+		}
+	}
+	if err := os.WriteFile(o.at("db", "state.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := usesEtcd(o, true); err == nil {
+		t.Error("moved to etcd")
+	}
+	if err := os.Mkdir(o.at("db", "etcd"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if etcd, err := usesEtcd(o, false); err != nil || !etcd {
+		t.Errorf("etcd is there: %v, %v", etcd, err)
 	}
 }
