@@ -76,7 +76,12 @@ def collect(
         progress("copying the datastore")
         data = k3s_files.places({"options": cfg.k3s.options}).data
         copied = datastore.copy(
-            node, cfg.k3s.datastore, data, stop=choice.stop, stamp=f"{now:%Y%m%d%H%M%S}"
+            node,
+            cfg.k3s.datastore,
+            data,
+            stop=choice.stop,
+            stamp=f"{now:%Y%m%d%H%M%S}",
+            snapshots=str(cfg.k3s.options.get("etcd-snapshot-dir") or ""),
         )
         found.append(bundle.Part(name=copied.part, content=copied.content))
         store = manifest.Datastore(kind=copied.kind, part=copied.part, how=copied.how)

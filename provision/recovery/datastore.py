@@ -44,15 +44,24 @@ class Copy:
     how: str
 
 
-def copy(node: NodeSession, kind: Kind, data: str, *, stop: bool = False, stamp: str = "") -> Copy:
+def copy(
+    node: NodeSession,
+    kind: Kind,
+    data: str,
+    *,
+    stop: bool = False,
+    stamp: str = "",
+    snapshots: str = "",
+) -> Copy:
     """Return a checked copy of the datastore under k3s' folder `data`.
 
     With `stop`, k3s is stopped while SQLite's files are copied on the node;
-    containers run on. Raises `errors.BundleError` when the copy does not hold
+    containers run on. `snapshots` is where k3s was told to write those of etcd,
+    if it was. Raises `errors.BundleError` when the copy does not hold
     together, and the errors of `NodeSession.run`.
     """
     if kind == "etcd":
-        return _etcd(node, data, stamp)
+        return _etcd(node, snapshots or f"{data}/server/db/snapshots", stamp)
     return _sqlite(node, f"{data}/server/db/state.db", stop=stop)
 
 
@@ -186,9 +195,9 @@ def _sqlite(node: NodeSession, database: str, *, stop: bool) -> Copy:
     return Copy(kind="sqlite", part=parts.SQLITE, content=image, how=how + "; integrity checked")
 
 
-def _etcd(node: NodeSession, data: str, stamp: str) -> Copy:
+def _etcd(node: NodeSession, snapshots: str, stamp: str) -> Copy:
     name = scripts.quote([f"elysium-backup-{stamp}"])
-    folder = scripts.quote([f"{data}/server/db/snapshots"])
+    folder = scripts.quote([snapshots])
     done = node.run(
         f"set -eu\nk3s etcd-snapshot save --name {name} >&2\n"
         f"set -- {folder}/{name}*\n"

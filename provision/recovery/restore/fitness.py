@@ -70,11 +70,6 @@ def of_bundle(
             message="the backup has no copy of the datastore",
             hint="leave out --datastore: the cluster is then rebuilt from Git",
         )
-    elif store.kind == "etcd":
-        yield errors.Problem(
-            message="a copy of etcd cannot be put back yet",
-            hint="leave out --datastore: the cluster is then rebuilt from Git",
-        )
     elif store.kind != cfg.k3s.datastore:
         yield errors.Problem(
             message=f"the copy is of {store.kind}, and k3s.datastore is {cfg.k3s.datastore}",

@@ -7,7 +7,8 @@ Secrets only with its encryption key.
 
 Facts: k3s' documentation (cli/token, cli/etcd-snapshot, datastore/backup-restore).
 kine's SQLite is in WAL mode: a log of another life beside it would be applied
-to it, so the folder is emptied before the copy is placed.
+to it, so the folder is emptied before the copy is placed. Of an etcd snapshot
+k3s makes a datastore itself (`unstarted`).
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from provision import config, errors
 from provision.host import bundle as host_bundle
 from provision.host import scripts
 from provision.progress import Progress
 from provision.provider import k3s_files
 from provision.recovery import bundle, manifest, parts
+from provision.recovery.restore import unstarted
 
 if TYPE_CHECKING:
     from provision.host.session import NodeSession
+    from provision.operations import Stack
 
 _ELYSIUMS: Final = (k3s_files.CONFIG, k3s_files.ENV)
 """Written from the configuration, never from a bundle."""
@@ -60,24 +62,24 @@ def place_users_files(node: NodeSession, found: bundle.Bundle, progress: Progres
         )
 
 
-def place_datastore(
-    node: NodeSession, cfg: config.Config, found: bundle.Bundle, progress: Progress
-) -> None:
-    """Stop k3s, and put token, authorities, node password and SQLite's copy in place.
+def place_datastore(stack: Stack, found: bundle.Bundle, progress: Progress) -> None:
+    """Stop k3s, and put token, authorities, node password and the datastore in place.
 
-    May be run again at any point: k3s does not start before all of it is there.
+    May be run again at any point: k3s does not start before all of it is
+    there, and what an earlier run left of a datastore is removed first.
     """
-    at = k3s_files.places({"options": cfg.k3s.options})
+    node = stack.live.node(stack.config.server.name)
+    at = k3s_files.places({"options": stack.config.k3s.options})
     kinds = (parts.TOKEN_KIND, parts.AUTHORITY_KIND, parts.NODE_PASSWORD_KIND)
     chosen = [info for kind in kinds for info in found.manifest.of_kind(kind)]
     folder = f"{at.data}/server/db"
     progress("stopping k3s, and putting its token and authorities in place")
+    unstarted.halt(node)
     node.run(
-        "set -eu\nsystemctl stop k3s.service 2>/dev/null || [ $? = 5 ]\n"
-        f"rm -rf -- {scripts.quote([folder])}\n"
+        f"set -eu\nrm -rf -- {scripts.quote([folder])}\n"
         f"mkdir -p {scripts.quote([folder])}\nchmod 700 {scripts.quote([folder])}\n",
         timeout=180,
-        what="stopping k3s",
+        what="making room for the datastore",
     )
     node.apply(
         host_bundle.Bundle(
@@ -87,10 +89,13 @@ def place_datastore(
         what="placing the k3s token",
     )
     store = found.manifest.datastore
-    if store.kind != "sqlite":
-        raise errors.ElysiumError("only a copy of SQLite is placed as a file")
-    progress("placing the datastore")
-    node.stream(io.BytesIO(found.read(store.part)), f"{folder}/state.db", mode=0o600)
+    if store.kind == "etcd":
+        encrypt = any(info.source == at.encryption for info in chosen)
+        unstarted.install(stack, encrypt=encrypt, progress=progress)
+        unstarted.restore_snapshot(node, at.data, found.read(store.part), progress)
+    else:
+        progress("placing the datastore")
+        node.stream(io.BytesIO(found.read(store.part)), f"{folder}/state.db", mode=0o600)
 
 
 def _files(found: bundle.Bundle, chosen: Iterable[manifest.PartInfo]) -> Iterable[host_bundle.File]:

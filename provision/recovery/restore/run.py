@@ -108,7 +108,7 @@ def users_files(work: Work) -> None:
 
 def datastore(work: Work) -> None:
     """Put the datastore, and what it opens with, on the node."""
-    onnode.place_datastore(_node(work), work.stack.config, work.bundle, work.progress)
+    onnode.place_datastore(work.stack, work.bundle, work.progress)
 
 
 def k3s(work: Work) -> None:

@@ -174,6 +174,14 @@ def test_the_datastore_needs_what_opens_it() -> None:
     ):
         (message,) = problems(**whole, without=(without,))
         assert word in message
+    snapshot = manifest.Datastore(kind="etcd", part=parts.ETCD, how="taken")
+    etcd = {"changes": {"datastore": snapshot}, "replaced": {parts.ETCD: b"x"}}
+    assert problems(**etcd) == ["the copy is of etcd, and k3s.datastore is sqlite"]
+    configured = restores.CONFIGURATION.format(salt=restores.vault().salt)
+    etcd["replaced"][parts.stack_file("kyrion")] = (
+        f"{configured}  elysium:k3s: {{datastore: etcd}}\n".encode()
+    )
+    assert problems(**etcd) == []
     newer = {"datastore": COPY, "versions": {"k3s": "v1.99.0+k3s1"}}
     (message,) = problems(changes=newer, replaced={parts.SQLITE: b"x"})
     assert "older" in message
