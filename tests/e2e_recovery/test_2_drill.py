@@ -12,6 +12,7 @@ import pytest
 
 from provision.recovery.drill import outcome, page
 from provision.sandbox import lifecycle
+from tests.support import drills
 from tests.support import lab as labs
 
 PHRASE = {"ELYSIUM_BACKUP_PASSPHRASE": "correct horse battery"}
@@ -42,6 +43,12 @@ def test_a_drill_passes_and_reaches_nothing_real(lab: labs.Lab, tmp_path: pathli
     assert [each["id"] for each in forge.deploy_keys()] == keys
     assert {call["method"] for call in lab.forge.calls(calls)} == {"GET"}
     assert not list((pathlib.Path(lab.environ["HOME"]) / ".config").rglob("elysium-drill-*"))
+
+
+def test_a_datastore_is_rehearsed_too(
+    lab: labs.Lab, kept: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    drills.datastore(lab, kept, tmp_path)
 
 
 def test_a_browser_shows_the_page(tmp_path: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""A cluster on etcd is lost and comes back, in both modes."""
+"""A cluster on etcd is lost and comes back, in both modes; its datastore is rehearsed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from provision.gitops import sealing
 from provision.recovery.restore import journal, run
 from provision.sandbox import lifecycle, renewal
-from tests.support import coldstarts, night
+from tests.support import coldstarts, drills, night
 from tests.support import lab as labs
 
 
@@ -122,3 +122,9 @@ def test_killed_while_k3s_restores_the_snapshot_it_goes_on(
     (only,) = journal.load(tmp_path, "kyrion").runs
     assert list(only.steps) == [step.name for step in run.STEPS["datastore"]]
     as_it_was(etcd, fresh, before)
+
+
+def test_its_datastore_is_rehearsed(
+    etcd: labs.Lab, kept: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    drills.datastore(etcd, kept, tmp_path)

@@ -15,6 +15,7 @@ from provision.cli.settings import Settings
     cls=lazy.Command,
     examples="""
     elysium drill                                    # the newest backup, into a sandbox
+    elysium drill --datastore                        # the backup's database, not Git
     elysium drill -i key.txt --report /srv/evidence
     elysium drill -i key.txt --webhook https://example.org/hook
     elysium drill -i key.txt --at 'Sun 03:00'         # on a timer, from now on
@@ -22,6 +23,11 @@ from provision.cli.settings import Settings
 )
 @click.argument("file", metavar="[BUNDLE]", required=False)
 @bundlekeys.opening_options
+@click.option(
+    "--datastore",
+    is_flag=True,
+    help="Rehearse bringing back the cluster's database, instead of rebuilding from Git.",
+)
 @click.option(
     "--report",
     "folder",
@@ -46,6 +52,7 @@ def drill(
     webhook: str | None,
     name: str,
     *,
+    datastore: bool,
     keep: bool,
     at: str | None,
     remove: bool,
@@ -54,11 +61,13 @@ def drill(
     """Rehearse a restore in a sandbox, and write a report of it.
 
     Takes the newest backup, or BUNDLE, and the repository at its head,
-    rebuilds the cluster in a sandbox, waits for every Kustomization, and compares with
-    what the backup says the cluster was. The real repository is only read;
-    node, media library and deploy key are the sandbox's own. Exits with 5
-    when something failed. Needs Linux, systemd and root.
+    rebuilds the cluster in a sandbox (with --datastore, restores its database
+    there), waits for every Kustomization, and compares with what the backup
+    says the cluster was. The real repository is only read; node, media
+    library and deploy key are the sandbox's own. Exits with 5 when something
+    failed. Needs Linux, systemd and root.
     """
+    from provision import errors
     from provision.cli.render import drills, reporter
     from provision.recovery import reading, soundness
     from provision.recovery.drill import rehearse, report
@@ -70,9 +79,17 @@ def drill(
     content = reading.load(path)
     found = bundlefiles.unlock(called, content, **keys)
     soundness.check(found)
+    if datastore and not found.manifest.datastore.part:
+        raise errors.ConfigError(
+            "the backup has no copy of the datastore",
+            [],
+            hint="elysium backup --datastore makes one with it; without --datastore, the cluster "
+            "is rebuilt from Git",
+        )
     wanted = rehearse.Wanted(
         bundle=found,
         file=path.name,
+        mode="datastore" if datastore else "rebuild",
         sandbox=name,
         keep=keep,
     )

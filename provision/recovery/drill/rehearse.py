@@ -18,24 +18,20 @@ from provision.engine import api
 from provision.operations import replacement
 from provision.progress import Progress, silent
 from provision.recovery import bundle, inventory, parts, records, retention, scratch
-from provision.recovery.drill import outcome, stage
+from provision.recovery.drill import outcome, pointing, stage
 from provision.recovery.restore import compare, journal, report, run, workspace
 from provision.sandbox import lifecycle, model, tryout
 
-_MODE: Final[journal.Mode] = "rebuild"
 _CHANGED: Final = ("flux-system/flux-system",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is rehearsed: the bundle, its file's name, and in which sandbox.
-
-    It is a rebuild from Git. A datastore holds the real repository's address,
-    which Flux would follow before anything could be put in its place.
-    """
+    """What is rehearsed: the bundle, its file's name, the mode, and in which sandbox."""
 
     bundle: bundle.Bundle
     file: str
+    mode: journal.Mode = "rebuild"
     sandbox: str = "drill"
     keep: bool = False
 
@@ -86,7 +82,7 @@ def rehearse(
         "made": described.created,
         "age_seconds": (now - retention.made(described.file_name)).total_seconds(),
         "began": records.now(),
-        "mode": _MODE,
+        "mode": wanted.mode,
         "losses": described.excluded,
     }
     problems: list[str] = []
@@ -102,7 +98,7 @@ def rehearse(
     finally:
         if not wanted.keep:
             lifecycle.down(wanted.sandbox, progress)
-    ours = {step.name for step in run.STEPS[_MODE]}
+    ours = {step.name for step in run.STEPS[wanted.mode]}
     return outcome.Outcome(
         **found,
         steps=tuple(clock.steps),
@@ -141,7 +137,9 @@ def _restored(
         with clock.step("forge", "put the repository on the sandbox's forge"):
             tryout.forge_of(box).seed_repository(rewritten)
         with clock.step("report", "check what would be lost"):
-            told = report.look(space, target, _MODE, host=box.node.host, progress=clock.progress)
+            told = report.look(
+                space, target, wanted.mode, host=box.node.host, progress=clock.progress
+            )
         problems += [str(each) for each in (*told.hard, *told.soft)]
         found: dict[str, Any] = {
             "commit": head,
@@ -161,7 +159,8 @@ def _restored(
             lost=told.secrets,
             environ={"PULUMI_CONFIG_PASSPHRASE": space.passphrase.reveal()},
         )
-        compared = _steps(wanted, work, clock, problems)
+        real_ones = (cfg.github.git_url, wanted.bundle.manifest.git.repository)
+        compared = _steps(wanted, work, clock, problems, tuple(filter(None, real_ones)))
         if compared is not None:
             found |= {
                 "kustomizations": compared.kustomizations,
@@ -176,11 +175,18 @@ def _restored(
 
 
 def _steps(
-    wanted: Wanted, work: run.Work, clock: _Clock, problems: list[str]
+    wanted: Wanted, work: run.Work, clock: _Clock, problems: list[str], real: tuple[str, ...]
 ) -> compare.Comparison | None:
-    """Take the restore's steps; compare at the end with what the cluster was."""
+    """Take the restore's steps; compare at the end with what the cluster was.
+
+    `real` are the real repository's addresses: a datastore holds them, and is
+    turned away from them before anything of it runs.
+    """
     try:
-        for step in run.STEPS[_MODE]:
+        for step in run.STEPS[wanted.mode]:
+            if step.do is run.k3s and wanted.mode == "datastore":
+                with clock.step("turn", "turn the datastore towards the sandbox"):
+                    pointing.turn(work, real)
             with clock.step(step.name, step.does):
                 if step.do is run.comparison:
                     return _compared(wanted, work)

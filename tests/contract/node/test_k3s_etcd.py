@@ -13,6 +13,7 @@ from provision.kube.client import KubeClient
 from provision.progress import silent
 from provision.provider import k3s_server
 from provision.recovery import bundle, datastore, manifest, nodefiles, parts
+from provision.recovery.drill import pointing
 from provision.recovery.restore import onnode, unstarted
 from tests.support import bundles
 
@@ -144,6 +145,35 @@ def test_k3s_makes_a_datastore_of_it_on_an_empty_disk(backed_up, stack, box, con
         assert kube.get("v1", "Secret", "later", "default") is None
         assert kube.get("v1", "Secret", "kyrion.node-password.k3s", "kube-system") is not None
     assert converge(box.inputs(datastore="etcd"), state)[0] == ()
+
+
+def test_turned_away_from_the_real_repository_before_anything_runs(
+    backed_up, stack, box, converge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, _ = backed_up
+    onnode.place_datastore(stack, found, silent)
+    work: Any = types.SimpleNamespace(stack=stack, bundle=found, progress=silent)
+    ran: list[str] = []
+    point = pointing.point
+
+    def watched(kube: KubeClient, real: tuple[str, ...], ours: str) -> None:
+        point(kube, real, ours)
+        ran.append(box.on("systemctl is-active k3s elysium-k3s-alone || true"))
+        # Nothing renews what a kubelet would: no pod can have started.
+        ran.append(box.on("pgrep -f '[s]ource-controller' || true"))
+
+    monkeypatch.setattr(pointing, "point", watched)
+    pointing.turn(work, (REAL,))
+    assert ran == ["inactive\nactive", ""]
+    assert box.on("systemctl is-active elysium-k3s-alone || true") == "inactive"
+    ours = stack.config.github.git_url
+    state = converge(box.inputs(datastore="etcd"))[1]
+    with cluster(state) as kube:
+        listed = kube.list("source.toolkit.fluxcd.io/v1", "GitRepository")
+        urls = {each["metadata"]["name"]: each["spec"]["url"] for each in listed}
+        assert urls == {"real": ours, "web": ours, "other": "x"}
+        left = {each["metadata"]["name"] for each in kube.list("v1", "Secret", "default")}
+        assert "key-of-other" in left and not left & {"key-of-real", "key-of-web"}
 
 
 def test_another_token_does_not_open_it(backed_up, stack, box) -> None:
