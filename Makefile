@@ -66,7 +66,7 @@ coldstart: setup sandbox-parts ## A repository that Flux alone cannot bring up, 
 	$(BIN)/pytest -q tests/e2e_coldstart
 
 github-calls: setup sandbox-parts ## Record docs/github-calls.md anew, in the end-to-end tests
-	ELYSIUM_RECORD_CALLS=1 $(BIN)/pytest -q tests/e2e
+	ELYSIUM_RECORD_CALLS=new $(BIN)/pytest -q tests/e2e
 	ELYSIUM_RECORD_CALLS=add $(BIN)/pytest -q tests/e2e_coldstart
 
 faults: setup sandbox-parts ## A fault before and after every step of a rotation

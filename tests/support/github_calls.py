@@ -189,6 +189,8 @@ def unlisted(called: Calls) -> dict[str, frozenset[Call]]:
 
     With ``ELYSIUM_RECORD_CALLS`` the page is written instead: of these commands what they
     called (with ``add``, what it listed before too), of the others what it listed before.
+    Which files of the repository are read depends on whether this commit was looked at
+    before: ``new`` is for a run of all end-to-end tests, ``add`` for a part of them.
     """
     seen = {name: calls for name, calls in called.items() if calls}
     listed = parse(PAGE.read_text())
