@@ -192,5 +192,6 @@ def test_after_applying_there_is_no_difference(first: dict, second: dict) -> Non
     found = diff.compare(CUSTOM, normal.normalise(obj(**first)), obj(**first), obj(**second))
     again = diff.compare(CUSTOM, normal.normalise(obj(**second)), obj(**second), obj(**second))
     assert again == []
-    if normal.normalise(first) == normal.normalise(second):
+    # As texts: to Python False and 0 are equal, to the API they are not.
+    if repr(normal.normalise(first)) == repr(normal.normalise(second)):
         assert found == []
