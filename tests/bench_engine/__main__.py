@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.rounds < 1:
         parser.error("--rounds must be 1 or more")
+    signal.signal(signal.SIGTERM, _end)  # so that what was started ends too
     on = machine.describe()
     began = time.monotonic()
     table = figures.Table()
@@ -57,6 +59,11 @@ def _print(text: str) -> None:
 
 def _say(message: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {message}\n")
+
+
+def _end(number: int, _frame: object) -> None:
+    del _frame
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":
