@@ -20,6 +20,16 @@ def doomed(context: run.Run) -> list[run.Old]:
         left = [old for old in left if context.targets.hit(old.record.urn)]
         _require_no_dependents(context, left)
     found = [*context.doomed, *left]
+    if context.targets:
+        # A provider that was replaced stays for what still has it: no target, so not replaced.
+        going = {old.cell for old in found}
+        used = {new.record.provider for new in context.left}
+        used |= {
+            old.record.provider
+            for old in context.olds.values()
+            if not old.done and old.cell not in going
+        }
+        found = [old for old in found if old.record.reference not in used]
     found.sort(key=lambda old: old.cell)
     return found
 
@@ -27,9 +37,9 @@ def doomed(context: run.Run) -> list[run.Old]:
 def _require_no_dependents(context: run.Run, left: list[run.Old]) -> None:
     """Raise `errors.StackError` where a resource that stays needs one that would be deleted."""
     going = {old.record.urn for old in left}
-    for old in context.olds.values():
-        each = old.record
-        if not old.done and each.urn not in going and each.needs() & going:
+    stays = [old.record for old in context.olds.values() if not old.done]
+    for each in (*stays, *(new.record for new in context.left)):
+        if each.urn not in going and each.needs() & going:
             raise errors.StackError(
                 f"{each.urn} depends on a target that would be deleted, and is no target itself",
                 operation="target",

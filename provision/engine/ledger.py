@@ -10,7 +10,8 @@ JSON objects with the key ``do``:
 
 ========  ==================================================================
 base      a checkpoint with this `sha256` is being written now; its resources
-          are the `cells` in this order, the first `fresh` of them this run's
+          are the `cells` in this order, the first `fresh` of them those up to
+          the last of this run's
 begin     an operation is about to call a provider (`id`, `operation`)
 end       that operation came to an end, well or not (`id`)
 put       this run's resource: a new cell `cell`, in place of the cell `takes`
@@ -22,14 +23,15 @@ settle    an interrupted operation of an earlier run is settled (`urn`)
 ========  ==================================================================
 
 Order in the checkpoint: this run's resources as they were completed, then
-what is left of the earlier ones in their order. So references always point
-backwards.
+what is left of the earlier ones in their order. So references point
+backwards, but where a run is limited to targets: what it leaves alone keeps
+its references to what it does not. There, what is needed is put before.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provision.engine import checkpoint, urns
@@ -100,8 +102,7 @@ class Ledger:
     def document(self) -> checkpoint.Document:
         """Return the checkpoint as it is now. What it holds is not changed later."""
         latest = dict(checkpoint.latest(self.base))
-        found = [self._held[cell] for cell in self._new if cell in self._held]
-        found += [self._follow(self._held[cell]) for cell in self._old if cell in self._held]
+        found = [self._follow(self._held[cell]) for cell in self._arranged()]
         under_way = [*self._carried, *self._under_way.values()]
         latest["manifest"] = checkpoint.manifest()
         for key, value in (("resources", found), ("pending_operations", under_way)):
@@ -115,12 +116,14 @@ class Ledger:
 
     def start(self, sha256: str) -> Entry:
         """Return the ``base`` entry for the checkpoint that `document` just returned."""
-        new = [cell for cell in self._new if cell in self._held]
+        cells = self._arranged()
+        new = set(self._new)
+        last = max((index for index, cell in enumerate(cells) if cell in new), default=-1)
         return {
             "do": "base",
             "sha256": sha256,
-            "fresh": len(new),
-            "cells": new + [cell for cell in self._old if cell in self._held],
+            "fresh": last + 1,
+            "cells": cells,
             "next": self._next,
             "underWay": {str(key): each for key, each in self._under_way.items()},
             "renamed": dict(self._renamed),
@@ -135,9 +138,72 @@ class Ledger:
         self._next = max(self._next, cell + 1)
         self.changed = self.changed or now != before
 
+    def _arranged(self) -> list[int]:
+        """Return the cells in the checkpoint's order."""
+        cells = [cell for cell in (*self._new, *self._old) if cell in self._held]
+        order = arranged([self._follow(self._held[cell]) for cell in cells])
+        return [cells[index] for index in order]
+
     def _follow(self, each: Raw) -> Raw:
-        """Return an earlier resource with its references to renamed resources brought up."""
+        """Return a resource with its references to renamed resources brought up."""
         return follow(each, self._renamed) if self._renamed else each
+
+
+def arranged(resources: list[Raw]) -> list[int]:
+    """Return the indices of `resources` so that what one needs stands before it, else as it was.
+
+    Where two have one URN, what is needed is the nearest one before, if there is one.
+    """
+    where: dict[str, list[int]] = {}
+    for index, each in enumerate(resources):
+        for name in _names(each):
+            where.setdefault(name, []).append(index)
+    placed: dict[int, None] = {}
+    there: set[str] = set()
+    begun: set[int] = set()
+    waiting = list(range(len(resources)))[::-1]
+    while waiting:
+        index = waiting[-1]
+        begun.add(index)
+        first = None if index in placed else _first(resources, index, where, there, begun)
+        if first is not None:
+            waiting.append(first)
+            continue
+        waiting.pop()
+        if index not in placed:
+            placed[index] = None
+            there.update(_names(resources[index]))
+    return list(placed)
+
+
+def _first(
+    resources: list[Raw], index: int, where: dict[str, list[int]], there: set[str], begun: set[int]
+) -> int | None:
+    """Return a resource that has to be put before the one at `index`, None where all are there."""
+    for needed in _needs(resources[index]):
+        if needed in there or needed not in where:
+            continue
+        before = [other for other in where[needed] if other < index]
+        found = before[-1] if before else where[needed][0]
+        if found not in begun:
+            return found
+    return None
+
+
+def _names(each: Raw) -> Iterator[str]:
+    """Yield what a resource is referred to by: its URN, and as a provider its reference."""
+    yield each["urn"]
+    if urns.is_provider(each["type"]):
+        yield urns.provider_reference(each["urn"], each.get("id", ""))
+
+
+def _needs(each: Raw) -> Iterator[str]:
+    for key in ("parent", "deletedWith", "provider"):
+        if each.get(key):
+            yield each[key]
+    yield from each.get("dependencies") or ()
+    for deps in (each.get("propertyDependencies") or {}).values():
+        yield from deps or ()
 
 
 def follow(each: Raw, renamed: Mapping[str, str]) -> Raw:

@@ -147,6 +147,17 @@ class Record:
         found.discard("")
         return found
 
+    def without(self, gone: set[str]) -> Record:
+        """Return a copy that depends on none of the URNs in `gone`."""
+        return self.but(
+            dependencies=tuple(urn for urn in self.dependencies if urn not in gone),
+            property_dependencies={
+                key: tuple(urn for urn in deps if urn not in gone)
+                for key, deps in self.property_dependencies.items()
+            },
+            deleted_with="" if self.deleted_with in gone else self.deleted_with,
+        )
+
     def but(self, **changes: Any) -> Record:
         """Return a copy with `changes`."""
         return dataclasses.replace(self, **changes)

@@ -88,14 +88,8 @@ class Refresher:
             each = old.record
             if not each.needs() & gone:
                 continue
-            old.record = each.but(
-                dependencies=tuple(urn for urn in each.dependencies if urn not in gone),
-                property_dependencies={
-                    key: tuple(urn for urn in deps if urn not in gone)
-                    for key, deps in each.property_dependencies.items()
-                },
-                deleted_with="" if each.deleted_with in gone else each.deleted_with,
-                parent=_stack(everything) if each.parent in gone else each.parent,
+            old.record = each.without(gone).but(
+                parent=_stack(everything) if each.parent in gone else each.parent
             )
             raw = record.encode(old.record, self._run.vault)
             entries.append({"do": "edit", "cell": old.cell, "resource": raw})

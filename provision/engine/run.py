@@ -69,6 +69,8 @@ class Run:
     """Resources the state marks for deletion (``delete``)."""
     news: dict[str, New] = field(default_factory=dict[str, New])
     claimed: set[str] = field(default_factory=set[str])
+    left: list[New] = field(default_factory=list[New])
+    """Resources of the program that are no targets, and left as they were."""
     renamed: dict[str, str] = field(default_factory=dict[str, str])
     """Old URN to new URN, of resources found by an alias."""
     deleted: set[str] = field(default_factory=set[str])

@@ -99,6 +99,7 @@ class Registrar:
         old, alias = self._find(urn, asked)
         if old is not None:
             self._run.take(old)
+            self._forget({urn, old.record.urn})
         if self._run.mode != "up":
             return self._only_configure(urn, asked, old)
         new = _record(urn, asked)
@@ -239,23 +240,23 @@ class Registrar:
             with self._run.lock:
                 self._run.news[new.urn] = run.New(cell=-1, record=new, goal=asked, skipped=True)
             return Reply(urn=new.urn, outputs={}, unknown=True)
-        self._carry(old.record)
         kept = old.record.but(urn=new.urn, parent=new.parent)
         self._run.planned(kept, "same")
         done = self._run.put(kept, asked, old, durable=False)
+        with self._run.lock:
+            self._run.left.append(done)
         outputs = done.record.outputs if asked.custom else {}
         return Reply(urn=new.urn, id=done.record.id, outputs=outputs)
 
-    def _carry(self, known: record.Record) -> None:
-        """Put what an untouched resource depends on before it, as it was."""
+    def _forget(self, names: set[str]) -> None:
+        """Let what was left as it was need nothing that the program registers only now.
+
+        What is registered now may need it, and a circle is no state.
+        """
         with self._run.lock:
-            for urn in sorted(known.needs()):
-                old = self._run.olds.get(urn)
-                if old is None or old.done or urn in self._run.claimed:
-                    continue
-                self._carry(old.record)
-                asked = goal.Goal(type=old.record.type, name=urns.name_of(urn), custom=True)
-                self._run.put(old.record, asked, old, durable=False)
+            for each in self._run.left:
+                if each.record.needs() & names:
+                    self._run.edit(each, each.record.without(names))
 
     def _only_configure(self, urn: str, asked: goal.Goal, old: run.Old | None) -> Reply:
         """Answer from the state; in a refresh or destroy only providers look at the program."""

@@ -26,6 +26,8 @@ class Change:
     fails: tuple[tuple[str, str], ...] = field(default=())
     after: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = ()
     """Calls of the provider that wait until another one has begun (see `Schedule`)."""
+    targets: tuple[str, ...] = ()
+    """Names of the resources that the run is limited to; empty: it is not."""
 
 
 class Schedule:
@@ -106,4 +108,5 @@ def changes(draw: st.DrawFn, *, fails: bool = True) -> Change:
         edited=draw(names) if drifts else (),
         fails=draw(wrong) if breaks else (),
         after=draw(order) if draw(st.booleans()) else (),
+        targets=draw(names) if draw(st.integers(0, 3)) == 0 else (),
     )

@@ -228,3 +228,26 @@ def test_rules(place: backend.FileBackend) -> None:
     ]
     with pytest.raises(errors.StackError, match="does not stand before it"):
         integrity.require(bad, "here")
+
+
+def test_what_is_needed_stands_before_what_needs_it() -> None:
+    a, b, c = (raw(name)["urn"] for name in "abc")
+    gone = raw("a", delete=True, dependencies=[b])
+    chain = [raw("c", parent=b), raw("b", dependencies=[a]), raw("a"), gone]
+    assert ledger.arranged(chain) == [2, 1, 0, 3]
+    assert ledger.arranged([raw("a", parent=c), raw("c", deletedWith=a)]) == [1, 0]  # a circle
+    many = [raw(str(n), parent=raw(str(n + 1))["urn"]) for n in range(5000)]
+    assert ledger.arranged(many) == list(range(5000))[::-1]
+
+
+def test_a_checkpoint_out_of_the_runs_order_goes_on_where_it_was() -> None:
+    found = ledger.Ledger(base(raw("a"), raw("b")))
+    b = raw("b", dependencies=[raw("a")["urn"]])
+    found.apply({"do": "put", "cell": found.new_cell(), "takes": 1, "resource": b})
+    found.apply({"do": "put", "cell": found.new_cell(), "resource": raw("c")})
+    document = found.document()
+    assert names(document) == ["a", "b", "c"]
+    again = ledger.Ledger(document, found.start("sum"))
+    for each in (found, again):
+        each.apply({"do": "put", "cell": 7, "takes": 0, "resource": raw("a", id="2")})
+    assert checkpoint.resources(again.document()) == checkpoint.resources(found.document())
