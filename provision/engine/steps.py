@@ -240,7 +240,9 @@ class Registrar:
             with self._run.lock:
                 self._run.news[new.urn] = run.New(cell=-1, record=new, goal=asked, skipped=True)
             return Reply(urn=new.urn, outputs={}, unknown=True)
-        kept = old.record.but(urn=new.urn, parent=new.parent)
+        above = self._run.news.get(new.parent)
+        made = above is None or not above.skipped
+        kept = old.record.but(urn=new.urn, parent=new.parent if made else old.record.parent)
         self._run.planned(kept, "same")
         done = self._run.put(kept, asked, old, durable=False)
         with self._run.lock:

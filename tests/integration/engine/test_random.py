@@ -42,10 +42,10 @@ class Model:
         try:
             targets = tuple(f"**::{name}" for name in change.targets)
             bench.run("up", engine_programs.runnable(change.program), targets=targets)
-        except errors.ElysiumError:
+        except errors.ElysiumError as error:
             ended = False
             # One target may need what is none, which is refused.
-            assert change.fails or change.targets, "it failed though nothing was to fail"
+            assert change.fails or change.targets, f"though nothing was to fail: {error}"
         if bench.path.exists():
             assert integrity.check(bench.document()) == []
         self._compare(before)
