@@ -204,6 +204,19 @@ def stale(
     return tuple(path for path in paths if expected.get(path) != started.get(path))
 
 
+def starts_with_other_files(found: K3sFacts, inputs: Mapping[str, Any]) -> bool:
+    """Return whether a start is under way that began with other files than are wanted.
+
+    One that crashes is begun again by systemd every few seconds. Such a start
+    may have noted its files before ours were written and read them after: to
+    join it would leave a note of files that k3s does not run with.
+    """
+    if found.node.unit(k3s_files.UNIT_NAME).active in ("active", "inactive", "failed"):
+        return False
+    wanted = wanted_files(found, inputs)
+    return bool(stale(found, inputs, wanted) or node_files.needed(found.node, wanted))
+
+
 _WATCHED = frozenset(
     {k3s_files.CONFIG, k3s_files.REGISTRIES, k3s_files.UNIT, k3s_files.ENV},
 )

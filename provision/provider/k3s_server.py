@@ -189,7 +189,8 @@ class K3sServer(resource.Resource[K3sFacts]):
         actions = {change.action for change in changes}
         name = node_name(inputs)
         if "start" in actions:
-            k3s_service.start(node, inputs, restart=False, name=name, progress=ctx.progress)
+            anew = not stays and k3s_plan.starts_with_other_files(facts, inputs)
+            k3s_service.start(node, inputs, restart=anew, name=name, progress=ctx.progress)
         kept: dict[str, Any] = {}
         if k3s_token.wanted(inputs, state):
             ctx.progress(f"having k3s on {node.name} make another token")

@@ -130,6 +130,26 @@ def test_a_start_that_fails_shows_the_journal(state, box, world, converge):
     assert converge(box.inputs(), state)[0][-1].endswith("units.k3s.service")
 
 
+def test_a_start_under_way_with_the_files_before_is_begun_again(state, box, converge):
+    """It had noted those files and would have read ours: the note would be wrong for ever."""
+    drop_in = "/run/systemd/system/k3s.service.d"
+    box.on(f"mkdir -p {drop_in} && echo '# before' >>{k3s_files.CONFIG}")
+    held = f"while grep -q before {k3s_files.CONFIG}; do sleep 0.1; done"
+    box.on(f"""printf '%s\n' '[Service]' 'ExecStartPre=/bin/sh -c "{held}"' >{drop_in}/hold.conf""")
+    try:
+        box.on(f"rm {k3s_files.STARTED}; systemctl daemon-reload")
+        box.on("systemctl restart --no-block k3s")
+        box.on(f"until grep -q {k3s_files.ENV} {k3s_files.STARTED} 2>/dev/null; do sleep 0.1; done")
+        assert box.on("systemctl show -p SubState --value k3s") == "start-pre"
+        assert converge(box.inputs(), state)[0] == (
+            f"update files.{k3s_files.CONFIG}",
+            "start units.k3s.service",
+        )
+    finally:
+        box.on(f"rm -r {drop_in}; systemctl daemon-reload")
+    assert converge(box.inputs(), state)[0] == ()
+
+
 def test_a_start_that_takes_too_long_is_waited_for_again(state, box, converge):
     box.on("systemctl stop k3s")
     with pytest.raises(errors.WaitError, match="was not Ready within 1 s"):

@@ -90,6 +90,24 @@ def test_plan(case: dict[str, Any]):
         assert case["why"]
 
 
+@pytest.mark.parametrize(
+    ("active", "node", "anew"),
+    [
+        ("activating", {}, False),
+        ("activating", {"started": {k3s_files.CONFIG: "x" * 64}}, True),
+        ("activating", {"files": {k3s_files.CONFIG: k3snode.a_file(k3s_files.CONFIG)}}, True),
+        ("failed", {"started": {k3s_files.CONFIG: "x" * 64}}, False),
+        ("inactive", {"started": {k3s_files.CONFIG: "x" * 64}}, False),
+    ],
+)
+def test_a_start_is_begun_again_when_it_began_with_other_files(
+    active: str, node: dict[str, Any], anew: bool
+):
+    inputs = k3snode.k3s_inputs()
+    found = k3snode.k3s_node(inputs, unit={"active": active, "sub": ""}, **node)
+    assert k3s_plan.starts_with_other_files(found, inputs) is anew
+
+
 def test_the_diff_shows_the_config_without_its_secrets():
     inputs = k3snode.k3s_inputs(options={"token": "canary-new", "debug": True})
     old = b"# Written by elysium;\ntoken: canary-old\ntls-san:\n  - gone\n"
