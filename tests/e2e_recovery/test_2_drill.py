@@ -18,14 +18,16 @@ from tests.support import lab as labs
 PHRASE = {"ELYSIUM_BACKUP_PASSPHRASE": "correct horse battery"}
 
 
-def test_a_drill_passes_and_reaches_nothing_real(lab: labs.Lab, tmp_path: pathlib.Path) -> None:
-    lab.elysium("backup", "--datastore", environ=PHRASE).ok()
+def test_a_drill_passes_and_reaches_nothing_real(
+    lab: labs.Lab, kept: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Of the backup at hand: the node it was made of may be gone by now."""
     forge = lab.forge.with_repository("deadlocked")
     head, calls = forge.head(), len(lab.forge.calls())
     keys = [each["id"] for each in forge.deploy_keys()]
     name = f"drill-{os.getpid()}"
     done = lab.elysium(
-        *("--json", "drill", "--name", name, "--report", str(tmp_path)), environ=PHRASE
+        *("--json", "drill", str(kept), "--name", name, "--report", str(tmp_path)), environ=PHRASE
     )
     assert done.status == 0, done.stdout[-4000:] + done.stderr
     (ended,) = [each for each in done.json_lines() if each.get("event") == "drilled"]
