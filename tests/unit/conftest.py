@@ -8,9 +8,12 @@ import pytest
 
 HERE = Path(__file__).parent
 SLOW = {
+    "bench/test_engine_bench.py": "runs the benchmark, small",
     "cli/test_restore.py": "a bundle under a passphrase, whose key derivation is slow on purpose",
+    "cli/test_restore_damaged.py": "a bundle for each kind of damage",
     "cli/test_terminal.py": "a process behind a pseudo-terminal for each test",
     "gitops/test_build.py": "kustomize for every build",
+    "gitops/test_quick_ways.py": "looks at every text of a large repository",
     "recovery/test_bundle.py": "the key derivation, and files cut short anywhere",
     "recovery/test_datastore.py": "databases that are written while they are read",
     "recovery/test_restore_compare.py": "looks again until it is the same",
