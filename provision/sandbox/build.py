@@ -7,6 +7,7 @@ a second elysium wait for the first instead of building the same twice.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -14,6 +15,7 @@ import os
 import platform
 import re
 import shutil
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,16 +48,20 @@ def goarch() -> str:
 def ensure(say: progress.Progress = progress.silent) -> Parts:
     """Return the built parts; build what is not in the cache.
 
-    `say` hears what is being built, how far it is and for how long, for
-    example ``kube-apiserver 1/8, 612 packages compiled, 143 s``.
+    `say` hears what is being built and how far it is, for example
+    ``kube-apiserver 1/8, 612 packages compiled; kine 2/8, 40 modules fetched``.
 
     Raises:
         errors.ElysiumError: when no Go is to be had, or a build fails, with the
             compiler's words.
     """
     counter = _Counter(say)
-    built = {part.name: _ensure_set(part, counter) for part in goparts.SETS}
-    return _assemble(built)
+
+    def lane(parts: tuple[goparts.Set, ...]) -> dict[str, Path]:
+        return {part.name: _ensure_set(part, counter) for part in parts}
+
+    tasks = {parts[0].name: functools.partial(lane, parts) for parts in goparts.LANES}
+    return _assemble(dict(pair for done in jobs.together(tasks).values() for pair in done.items()))
 
 
 def bin_dir() -> Path:
@@ -116,40 +122,63 @@ def _set_folder(part: goparts.Set) -> Path:
 
 
 class _Counter:
-    """Says which program of how many is being built, how far it is, and since when."""
+    """Says which programs of how many are being built, and how far they are. Thread-safe."""
 
     def __init__(self, say: progress.Progress) -> None:
         self.say = say
-        self.total = sum(len(part.programs) for part in goparts.SETS)
-        self.number = 0
-        self.spoke = 0.0
-        self.name = ""
-        self.compiled = 0
-        self.fetched = 0
+        self._total = sum(len(part.programs) for part in goparts.SETS)
+        self._number = 0
+        self._spoke = 0.0
+        self._building: dict[str, _Program] = {}  # by set
+        self._lock = threading.Lock()
 
-    def start(self, name: str) -> None:
-        """Go on to the next program."""
-        self.number += 1
-        self.name, self.compiled, self.fetched = name, 0, 0
-        self._speak("")
+    def start(self, part: goparts.Set, name: str) -> None:
+        """Go on to the next program of `part`."""
+        with self._lock:
+            self._number += 1
+            self._building[part.name] = _Program(name=name, number=self._number)
+            self._speak()
+
+    def end(self, part: goparts.Set) -> None:
+        """Have done with `part`."""
+        with self._lock:
+            self._building.pop(part.name, None)
 
     def skip(self, part: goparts.Set) -> None:
         """Pass over what is in the cache."""
-        self.number += len(part.programs)
+        with self._lock:
+            self._number += len(part.programs)
 
-    def line(self, line: str) -> None:
-        """Take one line of ``go build -v``."""
-        if line.startswith(_DOWNLOADING):
-            self.fetched += 1
-        elif _PACKAGE.fullmatch(line):
-            self.compiled += 1
-        if time.monotonic() - self.spoke >= _EVERY:
-            fetched = f", {self.fetched} modules fetched" if self.fetched else ""
-            self._speak(f"{fetched}, {self.compiled} packages compiled")
+    def line(self, part: goparts.Set, line: str) -> None:
+        """Take one line of the ``go build -v`` of `part`."""
+        with self._lock:
+            program = self._building[part.name]
+            if line.startswith(_DOWNLOADING):
+                program.fetched += 1
+            elif _PACKAGE.fullmatch(line):
+                program.compiled += 1
+            if time.monotonic() - self._spoke >= _EVERY:
+                self._speak()
 
-    def _speak(self, detail: str) -> None:
-        self.spoke = time.monotonic()
-        self.say(f"{self.name} {self.number}/{self.total}{detail}")
+    def _speak(self) -> None:
+        self._spoke = time.monotonic()
+        self.say("; ".join(each.words(self._total) for each in self._building.values()))
+
+
+@dataclass(kw_only=True)
+class _Program:
+    """One that is being built."""
+
+    name: str
+    number: int
+    compiled: int = 0
+    fetched: int = 0
+
+    def words(self, total: int) -> str:
+        """Say how far it is."""
+        fetched = f", {self.fetched} modules fetched" if self.fetched else ""
+        compiled = f", {self.compiled} packages compiled" if self.compiled else ""
+        return f"{self.name} {self.number}/{total}{fetched}{compiled}"
 
 
 def _ensure_set(part: goparts.Set, counter: _Counter) -> Path:
@@ -168,8 +197,8 @@ def _ensure_set(part: goparts.Set, counter: _Counter) -> Path:
         go, environment = go_program()
         go_mod = (part.folder / "go.mod").read_text()
         for program in part.programs:
-            counter.start(program.name)
-            command, *arguments = goparts.build_arguments(program, go_mod, building)
+            counter.start(part, program.name)
+            command, *arguments = goparts.build_arguments(part, program, go_mod, building)
             try:
                 jobs.run(
                     (go, command, "-v", *arguments),
@@ -177,13 +206,14 @@ def _ensure_set(part: goparts.Set, counter: _Counter) -> Path:
                     timeout=_TIMEOUT,
                     folder=part.folder,
                     environment=environment,
-                    each_line=counter.line,
+                    each_line=functools.partial(counter.line, part),
                 )
             except errors.ElysiumError as error:
                 error.detail = _complaints(error.detail)
                 raise
         if part is goparts.CRDS:
             _generate_crds(building, go, environment)
+        counter.end(part)
         building.rename(done)
     return done
 

@@ -100,15 +100,17 @@ def together(tasks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
     """Do all `tasks` at once, in threads; return their results by name.
 
     The first to fail ends the commands that the others run, and its exception
-    is raised when they are back.
+    is raised when they are back. A task may itself call this.
     """
+    above: _Batch | None = getattr(_here, "batch", None)
     batch = _Batch()
 
     def enter(task: Callable[[], Any]) -> Any:
         _here.batch = batch
         return task()
 
-    with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(tasks))) as pool:
+    workers = concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(tasks)))
+    with above.joined(batch) if above else contextlib.nullcontext(), workers as pool:
         futures = {name: pool.submit(enter, task) for name, task in tasks.items()}
         try:
             for future in concurrent.futures.as_completed(futures.values()):
@@ -143,6 +145,7 @@ class _Batch:
     def __init__(self) -> None:
         self.cancelled = False
         self.processes: set[subprocess.Popen[str]] = set()
+        self.below: set[_Batch] = set()
         self.lock = threading.Lock()
 
     def cancel(self) -> None:
@@ -150,6 +153,21 @@ class _Batch:
             self.cancelled = True
             for process in self.processes:
                 _end(process)
+            for batch in self.below:
+                batch.cancel()
+
+    @contextlib.contextmanager
+    def joined(self, batch: _Batch) -> Generator[None]:
+        """End the commands of `batch` with those of this one."""
+        with self.lock:
+            self.below.add(batch)
+            if self.cancelled:
+                batch.cancel()
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.below.discard(batch)
 
 
 @contextlib.contextmanager

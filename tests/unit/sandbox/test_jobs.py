@@ -1,5 +1,6 @@
 """Commands that end, and several at once."""
 
+import functools
 import os
 import threading
 import time
@@ -63,6 +64,23 @@ def test_the_first_failure_ends_the_commands_of_the_others() -> None:
     with pytest.raises(errors.ElysiumError, match="It broke"):
         jobs.together({"slow": lambda: jobs.run(("sleep", "60"), what="Sleeping"), "fails": fail})
     assert time.monotonic() - began < 10
+
+
+def test_the_first_failure_ends_what_the_others_do_together() -> None:
+    began, running = time.monotonic(), threading.Event()
+
+    def inner() -> None:
+        line = {"each_line": lambda _line: running.set()}
+        run = functools.partial(jobs.run, ("sh", "-c", "echo; sleep 60"), what="Sleeping", **line)
+        jobs.together({"one": run, "other": run})
+
+    def fail() -> None:
+        assert running.wait(30)
+        raise errors.ElysiumError("It broke.")
+
+    with pytest.raises(errors.ElysiumError, match="It broke"):
+        jobs.together({"inner": inner, "fails": fail})
+    assert time.monotonic() - began < 30
 
 
 def test_the_first_failure_ends_the_waits_of_the_others() -> None:
