@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+IN_SANDBOXES = frozenset({"e2e", "e2e_coldstart", "e2e_recovery", "e2e_variants", "faults"})
+"""The folders whose tests all need the sandbox's parts, root and namespaces."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).parts[0] in IN_SANDBOXES:
+            item.add_marker(pytest.mark.sandbox)
 
 
 def pytest_configure() -> None:

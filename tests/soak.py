@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 
 from provision import operations
 from provision.operations.rotation import deploy_key
-from provision.sandbox import lifecycle
 from tests.support import lab as labs
 from tests.support import rotation_load
 
@@ -77,15 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=100, help="how many rotations (100)")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    name = f"soak-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="elysium-soak-") as folder:
-        try:
-            lab = labs.make(lifecycle.up(name), pathlib.Path(folder) / "stack")
-            labs.configure(lab)
-            lab.elysium("up", "--yes").ok()
-            wrong = soak(lab, given.rounds, _say)
-        finally:
-            lifecycle.down(name)
+    with (
+        tempfile.TemporaryDirectory(prefix="elysium-soak-") as folder,
+        labs.sandbox("soak") as sandbox,
+    ):
+        lab = labs.make(sandbox, pathlib.Path(folder) / "stack")
+        labs.configure(lab)
+        lab.elysium("up", "--yes").ok()
+        wrong = soak(lab, given.rounds, _say)
     for line in wrong:
         _say(line)
     return 1 if wrong else 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import types
 from typing import Any, Final
 
 from provision import errors
@@ -36,14 +37,20 @@ class Watch:
         That is: no call of the pool is under way, no timer runs, no socket or
         process is watched, and the program has no thread that could set a future.
         """
-        frame = sys._current_frames().get(self._thread.ident or 0)  # pyright: ignore[reportPrivateUsage]
+        frame = self._frame()
         if frame is None or frame.f_code.co_name != "select" or self._pool.busy:
             return False
         loop = self._loop
         watched = set(loop._selector.get_map() or ())
         if loop._ready or loop._scheduled or watched - {loop._ssock.fileno()}:
             return False
-        return not any(map(_may_wake, set(threading.enumerate()) - self._before))
+        if any(map(_may_wake, set(threading.enumerate()) - self._before)):
+            return False
+        # It slept all the while: else each look may have been at another moment.
+        return self._frame() is frame
+
+    def _frame(self) -> types.FrameType | None:
+        return sys._current_frames().get(self._thread.ident or 0)  # pyright: ignore[reportPrivateUsage]
 
     def end(self) -> errors.StackError:
         """End the program, and return the error that names what waits."""

@@ -8,7 +8,6 @@ a node that answers SSH, and nothing on it.
 
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
 import tempfile
@@ -34,17 +33,15 @@ def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
     Raises:
         machine.Failed: when a cluster does not come up, or not back.
     """
-    name = f"bench-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="elysium-bench-") as folder:
-        try:
-            lifecycle.up(name, say=say)
-            for number in range(rounds):
-                say(f"recovery: round {number + 1} of {rounds}")
-                if number:
-                    renewal.replace_node(name)
-                _round(table, name, pathlib.Path(folder) / f"round{number + 1}")
-        finally:
-            lifecycle.down(name)
+    with (
+        tempfile.TemporaryDirectory(prefix="elysium-bench-") as folder,
+        labs.sandbox("bench", say) as sandbox,
+    ):
+        for number in range(rounds):
+            say(f"recovery: round {number + 1} of {rounds}")
+            if number:
+                renewal.replace_node(sandbox.name)
+            _round(table, sandbox.name, pathlib.Path(folder) / f"round{number + 1}")
 
 
 def _round(table: figures.Table, name: str, folder: pathlib.Path) -> None:

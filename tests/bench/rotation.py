@@ -8,14 +8,12 @@ a new one registered, and then the Secret written (`docs/benchmarks.md`).
 from __future__ import annotations
 
 import base64
-import os
 import pathlib
 import tempfile
 from collections.abc import Callable
 
 from provision.github import deploy_keys
 from provision.provider import git_key
-from provision.sandbox import lifecycle
 from tests.bench import figures, machine
 from tests.support import lab as labs
 from tests.support import rotation_load
@@ -30,19 +28,17 @@ def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
     Raises:
         machine.Failed: when the cluster does not come up, or a key does not come into force.
     """
-    name = f"bench-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="elysium-bench-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="elysium-bench-") as folder,
+        labs.sandbox("bench", say) as sandbox,
+    ):
         try:
-            sandbox = lifecycle.up(name, say=say)
-            try:
-                lab = labs.make(sandbox, pathlib.Path(folder) / "stack")
-                labs.configure(lab)
-                lab.elysium("up", "--yes").ok()
-                measure(table, rounds, lab, say)
-            except AssertionError as error:
-                raise machine.Failed(f"the stack cannot be made: {error}") from error
-        finally:
-            lifecycle.down(name)
+            lab = labs.make(sandbox, pathlib.Path(folder) / "stack")
+            labs.configure(lab)
+            lab.elysium("up", "--yes").ok()
+            measure(table, rounds, lab, say)
+        except AssertionError as error:
+            raise machine.Failed(f"the stack cannot be made: {error}") from error
 
 
 def measure(table: figures.Table, rounds: int, lab: labs.Lab, say: Callable[[str], None]) -> None:

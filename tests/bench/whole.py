@@ -6,12 +6,11 @@ GitHub by the forge: not by what elysium thinks it did.
 
 from __future__ import annotations
 
-import os
 import pathlib
 import tempfile
 from collections.abc import Callable
 
-from provision.sandbox import lifecycle, model, node
+from provision.sandbox import model, node
 from tests.bench import figures, machine
 from tests.support import lab as labs
 
@@ -28,18 +27,16 @@ def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
     Raises:
         machine.Failed: when the first one does not come to its end.
     """
-    name = f"bench-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="elysium-bench-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="elysium-bench-") as folder,
+        labs.sandbox("bench", say) as sandbox,
+    ):
         try:
-            sandbox = lifecycle.up(name, say=say)
-            try:
-                lab = labs.make(sandbox, pathlib.Path(folder) / "stack")
-                labs.configure(lab)
-            except AssertionError as error:
-                raise machine.Failed(f"the stack cannot be made: {error}") from error
-            _measure(table, rounds, lab, say)
-        finally:
-            lifecycle.down(name)
+            lab = labs.make(sandbox, pathlib.Path(folder) / "stack")
+            labs.configure(lab)
+        except AssertionError as error:
+            raise machine.Failed(f"the stack cannot be made: {error}") from error
+        _measure(table, rounds, lab, say)
 
 
 def _measure(table: figures.Table, rounds: int, lab: labs.Lab, say: Callable[[str], None]) -> None:

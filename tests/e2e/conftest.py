@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from provision.sandbox import lifecycle
 from tests.support import lab as labs
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.sandbox)
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
-    if os.geteuid() != 0:
-        pytest.fail("the end-to-end tests make a sandbox, which needs root")
-    name = f"e2e-{os.getpid()}"
-    try:
-        sandbox = lifecycle.up(name)
+    with labs.sandbox("e2e") as sandbox:
         folder = tmp_path_factory.mktemp("stack")
         made = labs.make(sandbox, folder)
         labs.configure(made)
         yield made
-    finally:
-        keep = os.environ.get("ELYSIUM_KEEP_SANDBOX")
-        if not keep:
-            lifecycle.down(name)
 
 
 @pytest.fixture(scope="session")

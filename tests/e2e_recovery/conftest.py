@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
 from collections.abc import Iterator
@@ -10,33 +9,19 @@ from collections.abc import Iterator
 import pytest
 
 from provision.gitops import sealing
-from provision.sandbox import lifecycle
 from tests.support import coldstarts, night
 from tests.support import lab as labs
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "e2e_recovery" in item.path.parts:
-            item.add_marker(pytest.mark.sandbox)
-
-
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
-    if os.geteuid() != 0:
-        pytest.fail("the end-to-end tests make a sandbox, which needs root")
-    name = f"recovery-{os.getpid()}"
-    try:
-        sandbox = lifecycle.up(name)
+    with labs.sandbox("recovery") as sandbox:
         made = labs.make(sandbox, tmp_path_factory.mktemp("stack"))
         key = sealing.make_key()
         coldstarts.configure(made, key)
         coldstarts.use(made, "deadlocked", coldstarts.repository(key))
         made.elysium("up", "--yes").ok()
         yield made
-    finally:
-        if not os.environ.get("ELYSIUM_KEEP_SANDBOX"):
-            lifecycle.down(name)
 
 
 @pytest.fixture(scope="session")

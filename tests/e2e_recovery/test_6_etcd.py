@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
 import signal
@@ -13,7 +12,7 @@ import pytest
 
 from provision.gitops import sealing
 from provision.recovery.restore import journal, run
-from provision.sandbox import lifecycle, renewal
+from provision.sandbox import renewal
 from tests.support import coldstarts, drills, night
 from tests.support import lab as labs
 
@@ -21,9 +20,7 @@ from tests.support import lab as labs
 @pytest.fixture(scope="module")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
     """A cluster that keeps its data in etcd, with SealedSecrets through Git."""
-    name = f"recovery-etcd-{os.getpid()}"
-    try:
-        sandbox = lifecycle.up(name)
+    with labs.sandbox("recovery-etcd") as sandbox:
         made = labs.make(sandbox, tmp_path_factory.mktemp("stack"))
         key = sealing.make_key()
         coldstarts.configure(made, key)
@@ -31,9 +28,6 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
         coldstarts.use(made, "deadlocked", coldstarts.repository(key))
         made.elysium("up", "--yes").ok()
         yield made
-    finally:
-        if not os.environ.get("ELYSIUM_KEEP_SANDBOX"):
-            lifecycle.down(name)
 
 
 @pytest.fixture(scope="module")

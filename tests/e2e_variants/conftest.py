@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from concurrent import futures
 
 import pytest
 
-from provision.sandbox import lifecycle, tryout
+from provision.sandbox import tryout
 from tests.support import canaries, guarded
 from tests.support import lab as labs
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "e2e_variants" in item.path.parts:
-            item.add_marker(pytest.mark.sandbox)
-
-
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
-    if os.geteuid() != 0:
-        pytest.fail("the end-to-end tests make a sandbox, which needs root")
-    name = f"variants-{os.getpid()}"
-    try:
-        sandbox = lifecycle.up(name)
+    with labs.sandbox("variants") as sandbox:
         made = labs.make(sandbox, tmp_path_factory.mktemp("stack"))
         made.forge.protect("main")
         guarded.close(made)
         guarded.configure(made)
         yield made
-    finally:
-        if not os.environ.get("ELYSIUM_KEEP_SANDBOX"):
-            lifecycle.down(name)
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,6 @@ from provision.sandbox.forge import control
 from tests.support import apiserver, fluxcluster, rotations
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "faults" in item.path.parts:
-            item.add_marker(pytest.mark.sandbox)
-
-
 @dataclasses.dataclass
 class Place:
     """Where rotations are hurt. `key` is what the state remembers of the last good run."""

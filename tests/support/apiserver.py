@@ -29,7 +29,7 @@ NEEDED = ("kube-apiserver", "kine")
 
 
 def binaries(*needed: str) -> Path:
-    """Return the folder with the built sandbox parts, or skip naming what is missing."""
+    """Return the folder with the built sandbox parts, or fail naming what is missing."""
     folder = os.environ.get("ELYSIUM_SANDBOX_BIN")
     if not folder:
         with contextlib.suppress(ImportError, AttributeError):
@@ -38,7 +38,7 @@ def binaries(*needed: str) -> Path:
             folder = str(build.bin_dir())
     missing = [n for n in needed or NEEDED if not folder or not (Path(folder) / n).exists()]
     if missing:
-        pytest.skip(f"not built: {', '.join(missing)} (elysium sandbox up builds them)")
+        pytest.fail(f"not built: {', '.join(missing)} (make sandbox-parts builds them)")
     return Path(str(folder))
 
 

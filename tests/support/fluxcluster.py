@@ -20,6 +20,7 @@ import yaml
 
 from provision.kube import wait
 from provision.kube.client import KubeClient
+from tests.support import apiserver
 
 MANAGER = "test"
 TIMEOUT = 25
@@ -29,7 +30,7 @@ def definitions(bin_folder: Path) -> Path:
     """The folder with the generated definitions, beside the programs."""
     folder = Path(os.environ.get("ELYSIUM_SANDBOX_CRDS", bin_folder.parent / "crds"))
     if not folder.is_dir():
-        pytest.skip("not built: crds (elysium sandbox up builds them)")
+        pytest.fail("not built: crds (make sandbox-parts builds them)")
     return folder
 
 
@@ -168,12 +169,12 @@ class FluxCluster:
 
 
 @contextlib.contextmanager
-def running(apiserver_module, folder: Path) -> Iterator[FluxCluster]:
+def running(folder: Path) -> Iterator[FluxCluster]:
     """Start it all in `folder`; definitions and the GitRepository are up to the test."""
-    programs = apiserver_module.binaries("kube-apiserver", "kine", "kustomize-controller")
+    programs = apiserver.binaries("kube-apiserver", "kine", "kustomize-controller")
     crds = definitions(programs)
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(apiserver_module.running(folder))
+        server = stack.enter_context(apiserver.running(folder))
         client = stack.enter_context(KubeClient.from_kubeconfig(server.kubeconfig))
         cluster = FluxCluster(server=server, client=client, crds=crds)
 

@@ -7,16 +7,18 @@ from outside: on the node, in the API server, on the forge.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provision.sandbox import model, node, tryout
+from provision import progress
+from provision.sandbox import lifecycle, model, node, tryout
 from provision.sandbox.forge import client
 from tests.support import github_calls
 
@@ -99,6 +101,20 @@ class Lab:
         """Run kubectl on the node and return its JSON answer."""
         text = self.on_node(f"/usr/local/bin/k3s kubectl {' '.join(args)} -o json")
         return json.loads(text)
+
+
+@contextlib.contextmanager
+def sandbox(prefix: str, say: progress.Progress = progress.silent) -> Generator[model.Sandbox]:
+    """Have a sandbox of this process's own for the length of the block.
+
+    It stays up afterwards where ELYSIUM_KEEP_SANDBOX is set.
+    """
+    name = f"{prefix}-{os.getpid()}"
+    try:
+        yield lifecycle.up(name, say=say)
+    finally:
+        if not os.environ.get("ELYSIUM_KEEP_SANDBOX"):
+            lifecycle.down(name)
 
 
 def make(sandbox: model.Sandbox, folder: pathlib.Path, *, cluster: str = "kyrion") -> Lab:

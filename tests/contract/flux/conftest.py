@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,36 +18,9 @@ from provision import config, errors
 from provision.github import repository
 from provision.provider import git_key
 from provision.sandbox.forge import control
+from tests.support import fluxcluster
 
 _PART_OF = {"app.kubernetes.io/part-of": "flux"}
-
-
-def _support(name: str) -> ModuleType:
-    full = f"elysium_tests_support_{name}"
-    if full not in sys.modules:
-        path = Path(__file__).parents[2] / "support" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(full, path)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[full] = module
-        spec.loader.exec_module(module)
-    return sys.modules[full]
-
-
-def _missing() -> str:
-    if os.geteuid() != 0:
-        return "needs root"
-    found = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-    return "" if found else "needs sshd (package openssh-server)"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.sandbox)
-            if _missing():
-                item.add_marker(pytest.mark.skip(reason=_missing()))
 
 
 @pytest.fixture(scope="session")
@@ -191,7 +160,7 @@ class Controllers:
     def _store(self, files: dict[str, str], revision: str, now: str) -> dict[str, Any]:
         import hashlib
 
-        content = _support("fluxcluster").pack(files)
+        content = fluxcluster.pack(files)
         digest = hashlib.sha256(content).hexdigest()
         self.cluster.artifacts[f"/{digest}.tar.gz"] = content
         return {
@@ -240,7 +209,7 @@ class Controllers:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("flux")
-    with _support("fluxcluster").running(_support("apiserver"), folder) as running:
+    with fluxcluster.running(folder) as running:
         yield running
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
-import importlib.util
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,6 +19,7 @@ import pytest
 import requests.adapters
 
 from provision.sandbox.forge import control
+from tests.support import forge_schemas as schemas
 
 FILES = {
     "README.md": "# home\n",
@@ -28,37 +27,6 @@ FILES = {
     "apps/ä.yaml": "kind: App\n",
 }
 _numbers = itertools.count(1)
-
-
-def _support(name: str) -> ModuleType:
-    full = f"elysium_tests_support_{name}"
-    if full not in sys.modules:
-        path = Path(__file__).parents[2] / "support" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(full, path)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[full] = module
-        spec.loader.exec_module(module)
-    return sys.modules[full]
-
-
-schemas = _support("forge_schemas")
-
-
-def _missing() -> str:
-    if os.geteuid() != 0:
-        return "needs root"
-    found = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-    return "" if found else "needs sshd (package openssh-server)"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.sandbox)
-            if _missing():
-                item.add_marker(pytest.mark.skip(reason=_missing()))
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,22 +18,6 @@ FILES = {
     "apps/ä.yaml": "kind: App\n",
 }
 _numbers = itertools.count(1)
-
-
-def _missing() -> str:
-    if os.geteuid() != 0:
-        return "needs root"
-    found = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-    return "" if found else "needs sshd (package openssh-server)"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.sandbox)
-            if _missing():
-                item.add_marker(pytest.mark.skip(reason=_missing()))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 from provision.gitops import coldstart, discovery, sealing, world
 from provision.gitops.tree import Tree
 from provision.kube import wait
+from tests.support import elysiumrepo, fluxcluster
 
 pytestmark = pytest.mark.sandbox
 
@@ -16,15 +17,9 @@ CLUSTER = "clusters/kyrion"
 
 
 @pytest.fixture(scope="module")
-def flux(support, tmp_path_factory) -> Iterator:
-    folder = tmp_path_factory.mktemp("flux")
-    with support("fluxcluster").running(support("apiserver"), folder) as cluster:
+def flux(tmp_path_factory) -> Iterator:
+    with fluxcluster.running(tmp_path_factory.mktemp("flux")) as cluster:
         yield cluster
-
-
-@pytest.fixture(scope="module")
-def repo(support):
-    return support("elysiumrepo")
 
 
 def config_map(name: str, namespace: str = "", **data: str) -> str:
@@ -315,7 +310,7 @@ def test_object_for_object(flux) -> None:
         ),
     ],
 )
-def test_what_the_controller_refuses_we_refuse(flux, repo, path: str, files) -> None:
+def test_what_the_controller_refuses_we_refuse(flux, path: str, files) -> None:
     name = path.rpartition("/")[2]
     more = {"postBuild": {"substitute": {"A": "b"}}} if name == "var" else {}
     flux.publish({"readme.txt": "\n", **files})
@@ -327,7 +322,7 @@ def test_what_the_controller_refuses_we_refuse(flux, repo, path: str, files) -> 
         f"{name} is refused",
     )
     extra = "  postBuild: {substitute: {A: b}}\n" if more else ""
-    tree = Tree.of({f"{CLUSTER}/k.yaml": repo.kustomization("k", path, more=extra), **files})
+    tree = Tree.of({f"{CLUSTER}/k.yaml": elysiumrepo.kustomization("k", path, more=extra), **files})
     found = discovery.discover(tree, CLUSTER)
     assert found.problems, flux.message(f"bad-{name}")
     flux.client.delete(
@@ -335,11 +330,11 @@ def test_what_the_controller_refuses_we_refuse(flux, repo, path: str, files) -> 
     )
 
 
-def test_the_deadlocks_are_real_and_the_seeds_end_them(flux, repo) -> None:
+def test_the_deadlocks_are_real_and_the_seeds_end_them(flux) -> None:
     key = sealing.make_key()
     files = {
         path: content.replace("  prune: true\n", "  prune: true\n  retryInterval: 1s\n")
-        for path, content in repo.deadlocked(key).items()
+        for path, content in elysiumrepo.deadlocked(key).items()
     }
     tree = Tree.of(files)
     analysis = coldstart.analyse(tree, CLUSTER, keys=[key])

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from provision.gitops import sealed, sealing
+from tests.support import apiserver
 
 pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture(scope="session")
-def kubeseal(support) -> Path:
-    return support("apiserver").binaries("kubeseal") / "kubeseal"
+def kubeseal() -> Path:
+    return apiserver.binaries("kubeseal") / "kubeseal"
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,6 @@ pytestmark = pytest.mark.sandbox
 
 @pytest.fixture(scope="module")
 def controllers(apiserver, tmp_path_factory) -> Iterator[None]:
-    if not (apiserver.bin / "kube-controller-manager").exists():
-        pytest.skip("not built: kube-controller-manager")
     before = len(apiserver.processes)
     apiserver.start_controllers(
         "namespace-controller,garbage-collector-controller,deployment-controller,"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import sys
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +24,11 @@ from provision.sandbox import (
     network,
     node,
     processes,
-    requirements,
     services,
 )
+from tests.support.nodeworld import World
 
 VERSION = "v1.75.2"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _machine() -> None:
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("needs Linux and root")
-    requirements.ensure()
 
 
 @dataclass
@@ -58,36 +49,6 @@ class Box:
         text = base64.b64encode(data).decode()
         script = f"mkdir -p $(dirname {path}) && base64 -d >{path}"
         assert node.run(self.node, script, stdin=text).returncode == 0
-
-
-@dataclass
-class World:
-    """A resource's context of one node; messages are kept."""
-
-    session: session.NodeSession
-    store: store.ArtifactStore
-    said: list[str] = field(default_factory=list)
-    warned: list[str] = field(default_factory=list)
-    keep_data: bool = False
-
-    def node(self, name: str) -> session.NodeSession:
-        assert name == "kyrion"
-        return self.session
-
-    def artifacts(self) -> store.ArtifactStore:
-        return self.store
-
-    def github(self) -> Any:
-        raise AssertionError
-
-    def kube(self, kubeconfig: str) -> Any:
-        raise AssertionError
-
-    def progress(self, message: str) -> None:
-        self.said.append(message)
-
-    def warn(self, message: str) -> None:
-        self.warned.append(message)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,44 +14,8 @@ from provision import config
 from provision.artifacts import store
 from provision.host import session
 from provision.provider import k3s_server, resource
-from provision.sandbox import build, lifecycle, model, node, requirements, services
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _machine() -> None:
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("needs Linux and root")
-    requirements.ensure()
-
-
-@dataclass
-class World:
-    """A resource's context of one node; messages are kept."""
-
-    session: session.NodeSession
-    store: store.ArtifactStore
-    said: list[str] = field(default_factory=list)
-    warned: list[str] = field(default_factory=list)
-    keep_data: bool = False
-
-    def node(self, name: str) -> session.NodeSession:
-        assert name == "kyrion"
-        return self.session
-
-    def artifacts(self) -> store.ArtifactStore:
-        return self.store
-
-    def github(self) -> Any:
-        raise AssertionError
-
-    def kube(self, kubeconfig: str) -> Any:
-        raise AssertionError
-
-    def progress(self, message: str) -> None:
-        self.said.append(message)
-
-    def warn(self, message: str) -> None:
-        self.warned.append(message)
+from provision.sandbox import build, lifecycle, model, node, services
+from tests.support.nodeworld import World
 
 
 @dataclass

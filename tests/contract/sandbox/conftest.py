@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from provision.sandbox import files, lifecycle, model, network, node, processes, requirements
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _machine() -> None:
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("needs Linux and root")
-    requirements.ensure()
+from provision.sandbox import files, lifecycle, model, network, node, processes
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -118,32 +117,6 @@ def test_delete_before_replace_takes_replaced_dependents_along(bench: Any) -> No
         *sorted(["create b", "update c"]),
     ] or bench.world.called("create", "update", "delete")[3:] == ["update c", "create b"]
     assert len(bench.world.things) == 3
-
-
-def test_what_is_being_deleted_for_another_is_made_again_afterwards(bench: Any) -> None:
-    going, made = threading.Event(), threading.Event()
-
-    def before() -> None:
-        a = Thing("a", fixed="1", first=True)
-        Thing("b", fixed=a.made)
-
-    async def after() -> None:
-        Thing("a", fixed="2", first=True)
-        await asyncio.to_thread(going.wait, 10)
-        b = Thing("b", fixed="its own")  # no longer there because of a, but it was
-        await b.id.future()
-        made.set()
-
-    def delete() -> None:
-        going.set()
-        made.wait(0.5)  # it does not come: whoever asks for b waits for this
-
-    bench.up(before)
-    bench.world.on("delete", "b", delete)
-    bench.up(after)
-    calls = bench.world.called("create", "delete")
-    assert calls.index("delete b") < calls.index("create b")
-    assert sorted(bench.world.things) == ["a-2", "b-2"]
 
 
 def test_the_option_overrides_the_provider_on_the_order(bench: Any) -> None:
@@ -375,57 +348,6 @@ def test_timeouts_reach_state_and_provider(bench: Any) -> None:
     timeouts = pulumi.CustomTimeouts(create="1h30m", delete="90s")
     bench.up(one(pulumi.ResourceOptions(custom_timeouts=timeouts)))
     assert bench.resources()["a"]["customTimeouts"] == {"create": 5400, "delete": 90}
-
-
-def test_target_leaves_the_others_alone(bench: Any) -> None:
-    def program(value: str, *, third: bool = False) -> Callable[[], None]:
-        def run() -> None:
-            Thing("a", value=value)
-            b = Thing("b", value=value)
-            if third:
-                Thing("c", value=b.echo)
-                Thing("d", value=value)
-
-        return run
-
-    bench.up(program("1"))
-    target = bench.resources()["a"]["urn"]
-    bench.up(program("2", third=True), targets=(target,))
-    assert bench.ops() == {"a": "update", "b": "same"}
-    assert set(bench.resources()) == {"proj-dev", "default", "a", "b"}
-    bench.up(nothing, targets=(target,))
-    assert bench.world.called("delete") == ["delete a"]
-    assert "b" in bench.resources()
-
-
-def test_target_that_needs_what_does_not_exist(bench: Any) -> None:
-    def program() -> None:
-        a = Thing("a")
-        Thing("b", pulumi.ResourceOptions(depends_on=[a]))
-
-    with pytest.raises(errors.StackError, match="not among the targets"):
-        bench.run("up", program, targets=("**Thing::b",))
-
-
-def test_target_whose_replacement_takes_another_with_it(bench: Any) -> None:
-    def program(fixed: str) -> Callable[[], None]:
-        def run() -> None:
-            a = Thing("a", fixed=fixed, first=True)
-            Thing("b", fixed=a.made)
-
-        return run
-
-    bench.up(program("1"))
-    with pytest.raises(errors.StackError, match="is no target itself"):
-        bench.run("up", program("2"), targets=("**Thing::a",))
-    assert bench.world.called("create", "update", "delete") == []
-    bench.up(program("2"), targets=("**Thing::a", "**Thing::b"))
-    assert set(bench.world.things) == {"a-2", "b-2"}
-
-
-def test_target_that_matches_nothing(bench: Any) -> None:
-    with pytest.raises(errors.StackError, match="no resource matches"):
-        bench.run("up", nothing, targets=("**::nope",))
 
 
 def test_stack_outputs_are_replaced(bench: Any) -> None:

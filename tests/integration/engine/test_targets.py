@@ -14,9 +14,64 @@ from provision import errors
 Opts = pulumi.ResourceOptions
 
 
+def nothing() -> None:
+    pass
+
+
 def before() -> None:
     a = Thing("a", value="1")
     Thing("c", value=a.echo)
+
+
+def test_target_leaves_the_others_alone(bench: Any) -> None:
+    def program(value: str, *, third: bool = False) -> Callable[[], None]:
+        def run() -> None:
+            Thing("a", value=value)
+            b = Thing("b", value=value)
+            if third:
+                Thing("c", value=b.echo)
+                Thing("d", value=value)
+
+        return run
+
+    bench.up(program("1"))
+    target = bench.resources()["a"]["urn"]
+    bench.up(program("2", third=True), targets=(target,))
+    assert bench.ops() == {"a": "update", "b": "same"}
+    assert set(bench.resources()) == {"proj-dev", "default", "a", "b"}
+    bench.up(nothing, targets=(target,))
+    assert bench.world.called("delete") == ["delete a"]
+    assert "b" in bench.resources()
+
+
+def test_target_that_needs_what_does_not_exist(bench: Any) -> None:
+    def program() -> None:
+        a = Thing("a")
+        Thing("b", pulumi.ResourceOptions(depends_on=[a]))
+
+    with pytest.raises(errors.StackError, match="not among the targets"):
+        bench.run("up", program, targets=("**Thing::b",))
+
+
+def test_target_whose_replacement_takes_another_with_it(bench: Any) -> None:
+    def program(fixed: str) -> Callable[[], None]:
+        def run() -> None:
+            a = Thing("a", fixed=fixed, first=True)
+            Thing("b", fixed=a.made)
+
+        return run
+
+    bench.up(program("1"))
+    with pytest.raises(errors.StackError, match="is no target itself"):
+        bench.run("up", program("2"), targets=("**Thing::a",))
+    assert bench.world.called("create", "update", "delete") == []
+    bench.up(program("2"), targets=("**Thing::a", "**Thing::b"))
+    assert set(bench.world.things) == {"a-2", "b-2"}
+
+
+def test_target_that_matches_nothing(bench: Any) -> None:
+    with pytest.raises(errors.StackError, match="no resource matches"):
+        bench.run("up", nothing, targets=("**::nope",))
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
 from provision.gitops import documents, sealed, sealing
+from tests.support import elysiumrepo
 
 MANIFEST = """\
 # claims of plex
@@ -41,17 +40,6 @@ data:
 
 
 @pytest.fixture(scope="module")
-def maker() -> ModuleType:
-    path = Path(__file__).parents[2] / "support" / "elysiumrepo.py"
-    spec = importlib.util.spec_from_file_location("cli_elysiumrepo", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def both() -> list[sealing.SealingKey]:
     """Two keys, short ones, the first the newer."""
     original = sealing.KEY_BITS
@@ -66,10 +54,10 @@ def both() -> list[sealing.SealingKey]:
 
 
 @pytest.fixture
-def checkout(folder: Path, maker: ModuleType, both: list[sealing.SealingKey]) -> Path:
+def checkout(folder: Path, both: list[sealing.SealingKey]) -> Path:
     """The Elysium repository with its three deadlocks, its certificate, and the keys beside it."""
     root = folder / "repo"
-    files = maker.deadlocked(both[0])
+    files = elysiumrepo.deadlocked(both[0])
     files["etc/certs/pub-sealed-secrets.pem"] = both[0].certificate_pem
     for name, text in files.items():
         path = root / name

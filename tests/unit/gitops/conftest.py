@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from provision.gitops import sealing
-
-
-def support(name: str) -> ModuleType:
-    full = f"elysium_tests_support_{name}"
-    if full not in sys.modules:
-        path = Path(__file__).parents[2] / "support" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(full, path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[full] = module
-        spec.loader.exec_module(module)
-    return sys.modules[full]
+from tests.support import elysiumrepo
 
 
 @pytest.fixture(scope="session")
 def repo() -> ModuleType:
     """Makers of repositories."""
-    return support("elysiumrepo")
+    return elysiumrepo
 
 
 @pytest.fixture(scope="session")
