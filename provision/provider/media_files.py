@@ -33,6 +33,8 @@ PROVEN = f"{STATE}/proven"
 HASHED = f"{STATE}/binary"
 """The binary's sha256, and of which state of the file: hashing it takes a quarter of a second."""
 UNITS = "/etc/systemd/system"
+UNIT_NAME_MAX = 255
+"""Characters of a unit's name (systemd.unit(5)); more are no file name either."""
 REMOTE = "media"
 FSTYPE = "fuse.rclone"
 
@@ -97,10 +99,6 @@ def unit_names(mount_point: str) -> tuple[str, str]:
     """Return the names of the mount unit and of the automount unit."""
     name = escape_path(mount_point)
     return f"{name}.mount", f"{name}.automount"
-
-
-UNIT_NAME_MAX = 255
-"""Characters of a unit's name (systemd.unit(5)); more are no file name either."""
 
 
 def fits(mount_point: str) -> bool:

@@ -82,11 +82,13 @@ def test_a_backup_is_made_by_the_next_run(stacks: list[labs.Lab], tmp_path: path
     assert ".elysium-backup" not in left
 
 
+@pytest.mark.parametrize("mode", ["rebuild", "datastore"])
 def test_a_drill_is_passed_by_the_next_run(
-    lab: labs.Lab, kept: pathlib.Path, tmp_path: pathlib.Path
+    lab: labs.Lab, kept: pathlib.Path, mode: journal.Mode, tmp_path: pathlib.Path
 ) -> None:
     name = f"killed-{os.getpid()}"
-    words = ("drill", str(kept), "--name", name, "--report", str(tmp_path / "reports"))
+    more = ("--datastore",) if mode == "datastore" else ()
+    words = ("drill", str(kept), *more, "--name", name, "--report", str(tmp_path / "reports"))
     seen: list[str] = []
     try:
         while point := killed.run(lab, tmp_path / "point", len(seen) + 1, *words, **night.PHRASE):
@@ -95,7 +97,8 @@ def test_a_drill_is_passed_by_the_next_run(
     finally:
         if lifecycle.status(name) is not None:
             lifecycle.down(name)
-    wanted = ["sandbox", *(step.name for step in run.STEPS["rebuild"])]
+    wanted = ["sandbox", *(step.name for step in run.STEPS[mode])]
     assert [point for point in seen if point in wanted] == wanted
+    assert ("turn" in seen) == (mode == "datastore")
     (report,) = tmp_path.glob("reports/*.json")
     assert json.loads(report.read_bytes())["passed"]

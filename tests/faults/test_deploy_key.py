@@ -15,7 +15,7 @@ import pytest
 from provision import errors
 from provision.provider import flux_objects, git_key, git_rotation
 from tests.faults.conftest import Place
-from tests.support import rotations
+from tests.support import rotations, steps
 
 TOUCHES: dict[str, frozenset[str]] = {
     "make": frozenset(),
@@ -139,7 +139,9 @@ def test_one_key_is_in_force_and_nothing_is_left_over(
             fault.begin(place)
 
         with monkeypatch.context() as patch:
-            patch.setattr(git_rotation, "STEPS", rotations.hooked(step, moment, begin))
+            patch.setattr(
+                git_rotation, "STEPS", steps.hooked(git_rotation.STEPS, step, moment, begin)
+            )
             patch.setattr(flux_objects, "_GRACE", 0.5)
             if hurt == "settle" and fault.breaks in ("cluster", "flux"):
                 patch.setattr(git_rotation, "_SETTLE_TIMEOUT", 2.0)

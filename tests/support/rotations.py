@@ -28,27 +28,12 @@ from provision.github import repository
 from provision.kube.client import KubeClient
 from provision.provider import git_access, git_key, git_rotation, resource
 from provision.sandbox.forge import client
+from tests.support import steps
 
 NAMESPACE = "flux-system"
 SOURCE = ("source.toolkit.fluxcd.io/v1", "GitRepository")
 AUTOMATION = ("image.toolkit.fluxcd.io/v1", "ImageUpdateAutomation")
 ACCESS = git_access.GitAccess()
-
-
-def hooked(name: str, moment: str, hook: Callable[[], None]) -> tuple[git_rotation.Step, ...]:
-    """Return the code's steps with `hook` called ``before`` or ``after`` the one of that name."""
-
-    def wrapped(step: git_rotation.Step) -> git_rotation.Step:
-        def do(work: git_rotation.Work) -> None:
-            if moment == "before":
-                hook()
-            step.do(work)
-            if moment == "after":
-                hook()
-
-        return dataclasses.replace(step, do=do) if step.name == name else step
-
-    return tuple(wrapped(step) for step in git_rotation.STEPS)
 
 
 @dataclasses.dataclass
@@ -321,7 +306,9 @@ def objects(cluster: KubeClient, forge: client.Forge) -> Iterator[None]:
 def main() -> int:
     """Run the job of standard input."""
     job = Job(**json.load(sys.stdin))
-    git_rotation.STEPS = hooked(job.step, job.moment, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    git_rotation.STEPS = steps.hooked(
+        git_rotation.STEPS, job.step, job.moment, lambda: os.kill(os.getpid(), signal.SIGKILL)
+    )
     try:
         job.run()
     except errors.ElysiumError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import os
 import pathlib
@@ -32,7 +31,7 @@ from provision.recovery import (
     soundness,
 )
 from provision.secret import Secret
-from tests.support import bundles
+from tests.support import bundles, steps
 
 KEY = pyrage.x25519.Identity.generate()
 KEYS = envelope.Identities(texts=(Secret(str(KEY)),))
@@ -186,22 +185,6 @@ def test_two_at_once_are_refused(tmp_path: pathlib.Path) -> None:
 PLACES = [(step.name, moment) for step in backup.STEPS for moment in ("before", "after")]
 
 
-def hooked(name: str, moment: str, hook: Callable[[], None]) -> tuple[backup.Step, ...]:
-    """The code's steps, with `hook` called before or after the one of that name."""
-
-    def wrapped(step: backup.Step) -> backup.Step:
-        def do(work: backup.Work) -> None:
-            if moment == "before":
-                hook()
-            step.do(work)
-            if moment == "after":
-                hook()
-
-        return dataclasses.replace(step, do=do) if step.name == name else step
-
-    return tuple(wrapped(step) for step in backup.STEPS)
-
-
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -228,7 +211,7 @@ def test_killed_at_any_step_and_run_again(
     copies = tuple({"directory": str(folder)} for folder in folders[1:])
     first = make(tmp_path, copies=copies, keep=1)
     with monkeypatch.context() as patch:
-        patch.setattr(backup, "STEPS", hooked(step, moment, die))
+        patch.setattr(backup, "STEPS", steps.hooked(backup.STEPS, step, moment, die))
         killed(lambda: make(tmp_path, copies=copies, keep=1))
     left = [path for folder in folders for path in folder.iterdir()]
     for path in left:
