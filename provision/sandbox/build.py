@@ -60,7 +60,7 @@ def ensure(say: progress.Progress = progress.silent) -> Parts:
     def lane(parts: tuple[goparts.Set, ...]) -> dict[str, Path]:
         return {part.name: _ensure_set(part, counter) for part in parts}
 
-    tasks = {parts[0].name: functools.partial(lane, parts) for parts in goparts.LANES}
+    tasks = {name: functools.partial(lane, parts) for name, parts in goparts.lanes().items()}
     return _assemble(dict(pair for done in jobs.together(tasks).values() for pair in done.items()))
 
 

@@ -44,6 +44,9 @@ class Set:
     sources: tuple[str, ...] = ()
     compiler: str = "all=-l"
     """Without inlining, which is a third of a compilation's work and little of what runs."""
+    lane: str = "kubernetes"
+    """Sets of one lane are built one after another, and share what was compiled; lanes are built
+    beside each other, for one alone leaves a processor idle while its programs are linked."""
 
     @property
     def folder(self) -> Path:
@@ -79,21 +82,23 @@ KINE = Set(
     module="kine",
     programs=(Program(name="kine", package="github.com/k3s-io/kine"),),
     compiler="",  # its SQLite is C turned into Go: many small functions, hot ones
+    lane="others",
 )
 CRDS = Set(
     name="crds",
     module="crds",
+    lane="others",
     programs=(
         Program(name="controller-gen", package="sigs.k8s.io/controller-tools/cmd/controller-gen"),
     ),
 )
 SETS = (KUBERNETES, STANDIN, KINE, CRDS)
-LANES = ((KUBERNETES, STANDIN), (KINE, CRDS))
-"""What is built one after another, each lane beside the other.
 
-The sets of a lane share what was compiled; a lane alone leaves a processor idle
-while its programs are linked.
-"""
+
+def lanes() -> dict[str, tuple[Set, ...]]:
+    """Return the sets of each lane, in the order of `SETS`."""
+    names = dict.fromkeys(part.lane for part in SETS)
+    return {name: tuple(part for part in SETS if part.lane == name) for name in names}
 
 
 def version_of(module: str, go_mod: str) -> str:

@@ -52,16 +52,11 @@ def test_kubernetes_is_told_its_version_and_others_theirs() -> None:
     assert goparts.linker_flags("./cmd/standin", GO_MOD) == "-s -w"
 
 
-def test_every_set_is_built_in_one_lane() -> None:
-    assert sorted(part.name for lane in goparts.LANES for part in lane) == sorted(
-        part.name for part in goparts.SETS
-    )
-
-
 def test_what_shares_a_module_is_compiled_with_the_same_flags() -> None:
     """Else the stand-in's libraries are compiled again."""
     assert goparts.STANDIN.module == goparts.KUBERNETES.module
     assert goparts.STANDIN.compiler == goparts.KUBERNETES.compiler
+    assert goparts.lanes()[goparts.STANDIN.lane] == (goparts.KUBERNETES, goparts.STANDIN)
 
 
 def test_every_pinned_program_has_a_version() -> None:
