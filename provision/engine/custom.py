@@ -146,7 +146,7 @@ class CustomSteps:
         trigger = asked.replacement_trigger
         if outcomes.is_triggered(known.replacement_trigger, trigger):
             return outcomes.because("replacementTrigger")
-        if asked.deleted_with and self._is_replaced(asked.deleted_with):
+        if asked.deleted_with and self._goes_with(asked.deleted_with, known):
             return outcomes.because("deletedWith")
         if self._replacer.provider_replaces(known.provider, new.provider):
             return outcomes.because("provider")
@@ -300,6 +300,13 @@ class CustomSteps:
         )
         return Before(old=old, record=seen)
 
-    def _is_replaced(self, urn: str) -> bool:
+    def _goes_with(self, urn: str, known: record.Record) -> bool:
+        """Return whether the deletion of the earlier resource `urn` takes `known` with it.
+
+        It was replaced in this run, or in one that was cut off before it came
+        to `known`; in the latter, `known` is older than what there is now.
+        """
         found = self._run.news.get(urn)
-        return found is not None and found.replaced
+        if found is None or found.replaced:
+            return found is not None
+        return urn in self._run.replaced and known.is_older_than(found.record)

@@ -140,11 +140,11 @@ class Deleter:
 
     def _goes_with_another(self, old: run.Old) -> bool:
         """Return whether something that is deleted in this run takes `old` with it."""
-        known, marked = old.record, self._run.marked
+        known = old.record
         if known.deleted_with in self._run.deleted:
             return True
         # Replaced together: the old one goes with the old one.
-        return marked.get(known.urn) == old.cell and known.deleted_with in marked
+        return old.cell in self._run.marked and known.deleted_with in self._run.replaced
 
     def _delete(self, old: run.Old) -> None:
         with self._calls.slot():

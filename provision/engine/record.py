@@ -147,6 +147,11 @@ class Record:
         found.discard("")
         return found
 
+    def is_older_than(self, other: Record) -> bool:
+        """Return whether both say when they were created, and this one was created before."""
+        made, since = _moment(self.created), _moment(other.created)
+        return made is not None and since is not None and made < since
+
     def without(self, gone: set[str]) -> Record:
         """Return a copy that depends on none of the URNs in `gone`."""
         return self.but(
@@ -214,6 +219,15 @@ def encode(record: Record, vault: values.Vault) -> dict[str, Any]:
     order = [key for key in _ORDER if key in found]
     order += sorted(key for key in found if key not in _ORDER)
     return {key: found[key] for key in order}
+
+
+def _moment(text: str) -> datetime.datetime | None:
+    """Return a time of a state file, which may have nine digits of a second; None if it is none."""
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
 def now() -> str:

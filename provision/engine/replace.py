@@ -63,8 +63,7 @@ class Replacer:
         marked = known.but(delete=True)
         with self._run.lock:
             old.done = True
-            self._run.doomed.append(run.Old(cell=old.cell, record=marked))
-            self._run.marked[known.urn] = old.cell
+            self._run.doom(run.Old(cell=old.cell, record=marked))
         if self._run.dry_run:
             return None
         raw = record.encode(marked, self._run.vault)

@@ -66,7 +66,7 @@ class Run:
     lock: threading.RLock = field(default_factory=threading.RLock)
     olds: dict[str, Old] = field(default_factory=dict[str, Old])
     doomed: list[Old] = field(default_factory=list[Old])
-    """Resources the state marks for deletion (``delete``)."""
+    """Resources that are marked for deletion (``delete``), by this run or one that was cut off."""
     news: dict[str, New] = field(default_factory=dict[str, New])
     claimed: set[str] = field(default_factory=set[str])
     left: list[New] = field(default_factory=list[New])
@@ -75,8 +75,10 @@ class Run:
     """Old URN to new URN, of resources found by an alias."""
     deleted: set[str] = field(default_factory=set[str])
     """URNs that were deleted to be replaced, or deleted for good."""
-    marked: dict[str, int] = field(default_factory=dict[str, int])
-    """URN to cell, of what this run replaced and deletes at its end."""
+    marked: set[int] = field(default_factory=set[int])
+    """The cells of what is doomed."""
+    replaced: set[str] = field(default_factory=set[str])
+    """The URNs of what is doomed: something else has each of them now."""
     counts: Counter[str] = field(default_factory=Counter[str])
     failures: list[Exception] = field(default_factory=list[Exception])
     under_way: dict[int, str] = field(default_factory=dict[int, str])
@@ -90,9 +92,16 @@ class Run:
         for cell, raw in enumerate(raws):
             old = Old(cell=cell, record=record.decode(raw, self.vault))
             if old.record.delete:
-                self.doomed.append(old)
+                self.doom(old)
             else:
                 self.olds[old.record.urn] = old
+
+    def doom(self, old: Old) -> None:
+        """Have `old`, which is marked for deletion, deleted at the end of the run."""
+        with self.lock:
+            self.doomed.append(old)
+            self.marked.add(old.cell)
+            self.replaced.add(old.record.urn)
 
     def take(self, old: Old) -> None:
         """Note that the program has registered `old`; wait while it is being deleted.
