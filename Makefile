@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults soak age test bench bench-engine sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults soak age test test-parts test-whole bench bench-engine sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -85,11 +85,17 @@ age: # the other program that opens our backups
 	@command -v age >/dev/null || { apt-get update -qq && apt-get install -y -qq age; }
 
 test: age check unit sandbox-parts ## Everything
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-parts test-whole
+
+# What `make test` does side by side: most of either is waiting.
+test-parts:
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 	$(BIN)/pytest -q -n 2 -m slice tests/conformance/engine/test_kills.py
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
 	$(BIN)/pytest -q -m slice tests/faults
+
+test-whole:
 	$(BIN)/pytest -q tests/e2e
 	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
 	$(BIN)/pytest -q $(addprefix tests/e2e_coldstart/test_,1_three_deadlocks.py 2_rotate_sealing_key.py 9_restore.py 9_then_github_calls.py)

@@ -49,7 +49,7 @@ def ensure(say: progress.Progress = progress.silent) -> Parts:
     """Return the built parts; build what is not in the cache.
 
     `say` hears what is being built and how far it is, for example
-    ``kube-apiserver 1/8, 612 packages compiled; kine 2/8, 40 modules fetched``.
+    ``kubernetes 1/4, 612 packages compiled; kine 2/4, 40 modules fetched``.
 
     Raises:
         errors.ElysiumError: when no Go is to be had, or a build fails, with the
@@ -122,21 +122,20 @@ def _set_folder(part: goparts.Set) -> Path:
 
 
 class _Counter:
-    """Says which programs of how many are being built, and how far they are. Thread-safe."""
+    """Says which sets of how many are being built, and how far they are. Thread-safe."""
 
     def __init__(self, say: progress.Progress) -> None:
         self.say = say
-        self._total = sum(len(part.programs) for part in goparts.SETS)
         self._number = 0
         self._spoke = 0.0
-        self._building: dict[str, _Program] = {}  # by set
+        self._building: dict[str, _Building] = {}
         self._lock = threading.Lock()
 
-    def start(self, part: goparts.Set, name: str) -> None:
-        """Go on to the next program of `part`."""
+    def start(self, part: goparts.Set) -> None:
+        """Begin with `part`."""
         with self._lock:
             self._number += 1
-            self._building[part.name] = _Program(name=name, number=self._number)
+            self._building[part.name] = _Building(name=part.name, number=self._number)
             self._speak()
 
     def end(self, part: goparts.Set) -> None:
@@ -144,73 +143,74 @@ class _Counter:
         with self._lock:
             self._building.pop(part.name, None)
 
-    def skip(self, part: goparts.Set) -> None:
+    def skip(self) -> None:
         """Pass over what is in the cache."""
         with self._lock:
-            self._number += len(part.programs)
+            self._number += 1
 
     def line(self, part: goparts.Set, line: str) -> None:
         """Take one line of the ``go build -v`` of `part`."""
         with self._lock:
-            program = self._building[part.name]
+            building = self._building[part.name]
             if line.startswith(_DOWNLOADING):
-                program.fetched += 1
+                building.fetched += 1
             elif _PACKAGE.fullmatch(line):
-                program.compiled += 1
+                building.compiled += 1
             if time.monotonic() - self._spoke >= _EVERY:
                 self._speak()
 
     def _speak(self) -> None:
         self._spoke = time.monotonic()
-        self.say("; ".join(each.words(self._total) for each in self._building.values()))
+        self.say("; ".join(each.words() for each in self._building.values()))
 
 
 @dataclass(kw_only=True)
-class _Program:
-    """One that is being built."""
+class _Building:
+    """A set that is being built."""
 
     name: str
     number: int
     compiled: int = 0
     fetched: int = 0
 
-    def words(self, total: int) -> str:
+    def words(self) -> str:
         """Say how far it is."""
         fetched = f", {self.fetched} modules fetched" if self.fetched else ""
         compiled = f", {self.compiled} packages compiled" if self.compiled else ""
-        return f"{self.name} {self.number}/{total}{fetched}{compiled}"
+        return f"{self.name} {self.number}/{len(goparts.SETS)}{fetched}{compiled}"
 
 
 def _ensure_set(part: goparts.Set, counter: _Counter) -> Path:
     done = _set_folder(part)
     if done.exists():
-        counter.skip(part)
+        counter.skip()
         return done
     lock = files.cache_root() / f"{done.name}.lock"
     with files.locked(lock, what=f"building {part.name}", say=counter.say):
         if done.exists():
-            counter.skip(part)
+            counter.skip()
             return done
         building = done.with_name(f".building-{done.name}")
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         go, environment = go_program()
         go_mod = (part.folder / "go.mod").read_text()
+        command, *arguments = goparts.build_arguments(part, go_mod, building)
+        counter.start(part)
+        try:
+            jobs.run(
+                (go, command, "-v", *arguments),
+                what=f"Building {part.name}",
+                timeout=_TIMEOUT,
+                folder=part.folder,
+                environment=environment,
+                each_line=functools.partial(counter.line, part),
+            )
+        except errors.ElysiumError as error:
+            error.detail = _complaints(error.detail)
+            raise
         for program in part.programs:
-            counter.start(part, program.name)
-            command, *arguments = goparts.build_arguments(part, program, go_mod, building)
-            try:
-                jobs.run(
-                    (go, command, "-v", *arguments),
-                    what=f"Building {program.name}",
-                    timeout=_TIMEOUT,
-                    folder=part.folder,
-                    environment=environment,
-                    each_line=functools.partial(counter.line, part),
-                )
-            except errors.ElysiumError as error:
-                error.detail = _complaints(error.detail)
-                raise
+            (building / program.built).rename(building / program.name)
         if part is goparts.CRDS:
             _generate_crds(building, go, environment)
         counter.end(part)

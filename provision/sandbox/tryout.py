@@ -6,8 +6,6 @@ The demonstration and the end-to-end tests do the same with it, as a user would:
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from provision import errors
 from provision.provider import scaffold
 from provision.sandbox import model
@@ -84,10 +82,3 @@ def _whole(sandbox: model.Sandbox) -> tuple[model.Forge, model.Azure, model.Arti
 def media_key(sandbox: model.Sandbox) -> str:
     """Return the key of the media library's account, in clear, for a command's standard input."""
     return _whole(sandbox)[1].key().reveal()
-
-
-def prepared_folder(base: Path) -> Path:
-    """Return the folder of the demonstration's stack, made if need be."""
-    folder = base / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -47,7 +47,7 @@ def demo(called: Settings, name: str) -> None:
     ready = time.monotonic()
     if tryout.seed_repository(box):
         say("A small GitOps repository is on the sandbox's forge now.")
-    folder = tryout.prepared_folder(Path.cwd() / ".elysium")
+    folder = _prepared(called, box)
     _configure(called, folder, box)
     for arguments in (["preview", "--no-diff"], ["up", "--yes"], ["status"]):
         _show(called, arguments)
@@ -82,6 +82,27 @@ def _activation() -> list[str]:
     return [f"  . {shlex.quote(os.path.relpath(here / 'activate'))}"]
 
 
+def _prepared(called: Settings, box: Sandbox) -> Path:
+    """Return the folder of the sandbox's stack: a project of its own, whatever is above it.
+
+    What is there of an earlier sandbox of that name is removed: its node and
+    its forge are no more.
+    """
+    from provision.config_file import program
+    from provision.sandbox import tryout
+
+    folder = Path.cwd() / ".elysium" / f"sandbox-{box.name}"
+    stack = folder / f"Pulumi.{tryout.CLUSTER}.yaml"
+    if stack.exists() and box.node.host_key not in stack.read_text(encoding="utf-8"):
+        called.terminal.say(
+            f"The stack of an earlier sandbox {box.name}, which is gone, is removed."
+        )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    program.write_own_project(folder)
+    return folder
+
+
 def _configure(called: Settings, folder: Path, box: Sandbox) -> None:
     from provision.sandbox import tryout
 
@@ -99,9 +120,6 @@ def _configure(called: Settings, folder: Path, box: Sandbox) -> None:
         stdin=tryout.media_key(box) + "\n",
         quiet=True,
     )
-    # The sandbox may be a new one with a new host key, whatever the file says.
-    for key, value in (("nodes[0].hostKey", box.node.host_key), ("nodes[0].host", box.node.host)):
-        _run(folder, ["config", "set", key, value], quiet=True)
 
 
 def _show(called: Settings, arguments: list[str]) -> None:
