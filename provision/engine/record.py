@@ -210,7 +210,7 @@ def encode(record: Record, vault: values.Vault) -> dict[str, Any]:
         found["dependencies"] = sorted(record.dependencies)
     if record.property_dependencies:
         found["propertyDependencies"] = {
-            key: sorted(deps) for key, deps in record.property_dependencies.items()
+            key: sorted(deps) for key, deps in sorted(record.property_dependencies.items())
         }
     if record.replacement_trigger is not None:
         found["replacementTrigger"] = values.to_state(

@@ -136,14 +136,18 @@ class Vault:
     def open_text(self, place: str, ciphertext: str) -> str:
         """Return the text of `ciphertext` and remember the pair for `place`."""
         text = self._open().decrypt(ciphertext)
-        self._known[(place, text)] = ciphertext
+        self.remember(place, text, ciphertext)
         return text
+
+    def remember(self, place: str, text: str, ciphertext: str) -> None:
+        """Take `ciphertext` for `text`, should that be written at `place`."""
+        self._known[(place, text)] = ciphertext
 
 
 def to_state(value: Any, vault: Vault, place: str) -> Any:
     """Return `value` as a state file holds it.
 
-    `place` names where it stands (URN and property path). Raises
+    Keys are sorted. `place` names where it stands (URN and property path). Raises
     `errors.StackError` for an unknown: no state file may hold one.
     """
     if isinstance(value, Sealed):
@@ -152,7 +156,7 @@ def to_state(value: Any, vault: Vault, place: str) -> Any:
     if value is UNKNOWN:
         raise errors.StackError(f"{place} would be saved as unknown", operation="save")
     if isinstance(value, dict):
-        return {k: to_state(v, vault, f"{place}.{k}") for k, v in value.items()}
+        return {k: to_state(value[k], vault, f"{place}.{k}") for k in sorted(value)}
     if isinstance(value, list):
         return [to_state(v, vault, f"{place}[{i}]") for i, v in enumerate(value)]
     return value
@@ -163,10 +167,13 @@ def from_state(value: Any, vault: Vault, place: str) -> Any:
     if isinstance(value, dict):
         if value.get(SIGNATURE) == SEALED_SIGNATURE:
             if "ciphertext" in value:
-                text = vault.open_text(place, str(value["ciphertext"]))
+                ciphertext = str(value["ciphertext"])
+                found = json.loads(vault.open_text(place, ciphertext))
+                # Its keys may stand in another order than ours: it is the same secret.
+                vault.remember(place, _compact(found), ciphertext)
             else:
-                text = str(value.get("plaintext", "null"))
-            return Sealed(_from_plaintext(json.loads(text)))
+                found = json.loads(str(value.get("plaintext", "null")))
+            return Sealed(_from_plaintext(found))
         return {k: from_state(v, vault, f"{place}.{k}") for k, v in value.items()}
     if isinstance(value, list):
         return [from_state(v, vault, f"{place}[{i}]") for i, v in enumerate(value)]
@@ -198,7 +205,8 @@ def _from_plaintext(value: Any) -> Any:
 
 
 def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Sorted, as upstream has it: a map that came over the wire has no order of its own.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _leaves(value: Any) -> Iterator[Any]:

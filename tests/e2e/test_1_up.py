@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import pathlib
+import re
 
 import yaml
 
@@ -52,13 +53,21 @@ def test_one_deploy_key_of_ours_that_may_push(lab: labs.Lab, up: labs.Done) -> N
     assert keys[0]["read_only"] is False
 
 
+def ciphertexts(lab: labs.Lab) -> set[str]:
+    """Return the encrypted secrets of the state."""
+    (state,) = lab.folder.glob(".elysium/state/.pulumi/stacks/*/kyrion.json")
+    return set(re.findall(r'"ciphertext": "([^"]+)"', state.read_text()))
+
+
 def test_a_second_up_changes_nothing(lab: labs.Lab, up: labs.Done) -> None:
     units = ("k3s.service", "mnt-media\\\\x2dlibrary.automount")
     before = started(lab, *units)
     head, calls = lab.forge.head(), len(lab.forge.calls())
     secret = lab.kubectl("get", "secret", "-n", "flux-system", "flux-system")
+    sealed = ciphertexts(lab)
     done = lab.elysium("up", "--yes", "--json").ok()
     assert started(lab, *units) == before
+    assert sealed and ciphertexts(lab) == sealed
     ours = [
         commit for commit in lab.forge.git("log", "--format=%an %s", f"{head}..main").splitlines()
     ]

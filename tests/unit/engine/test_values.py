@@ -72,6 +72,19 @@ def test_ciphertexts_are_kept_by_place_and_text(crypt: Any) -> None:
     assert values.to_state({"a": values.Sealed("y")}, again, "p")["a"] != raw["a"]
 
 
+def test_the_order_of_keys_is_nothing_that_changed(crypt: Any) -> None:
+    """Maps that come over the wire have none; a file of earlier may have had any."""
+    text = '{"b":1,"a":{"d":2,"c":3}}'
+    known = {values.SIGNATURE: values.SEALED_SIGNATURE, "ciphertext": crypt.encrypt(text)}
+    vault = values.Vault(lambda: crypt)
+    assert values.from_state(known, vault, "p") == values.Sealed(json.loads(text))
+    again = values.Sealed({"a": {"c": 3, "d": 2}, "b": 1})
+    assert values.to_state(again, vault, "p") == known
+    fresh = values.to_state(again, vault, "q")
+    assert crypt.decrypt(fresh["ciphertext"]) == '{"a":{"c":3,"d":2},"b":1}'
+    assert list(values.to_state({"b": 1, "a": {"d": 2, "c": 3}}, vault, "p")) == ["a", "b"]
+
+
 def test_the_vault_is_not_opened_without_a_secret() -> None:
     def never() -> Any:
         raise AssertionError
