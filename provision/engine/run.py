@@ -71,6 +71,8 @@ class Run:
     claimed: set[str] = field(default_factory=set[str])
     left: list[New] = field(default_factory=list[New])
     """Resources of the program that are no targets, and left as they were."""
+    ahead: list[New] = field(default_factory=list[New])
+    """Those of `left` that need what the program had not registered when they were left."""
     renamed: dict[str, str] = field(default_factory=dict[str, str])
     """Old URN to new URN, of resources found by an alias."""
     deleted: set[str] = field(default_factory=set[str])

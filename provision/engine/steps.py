@@ -247,18 +247,35 @@ class Registrar:
         done = self._run.put(kept, asked, old, durable=False)
         with self._run.lock:
             self._run.left.append(done)
+            if kept.needs() - self._run.news.keys():
+                self._run.ahead.append(done)
         outputs = done.record.outputs if asked.custom else {}
         return Reply(urn=new.urn, id=done.record.id, outputs=outputs)
 
     def _forget(self, names: set[str]) -> None:
         """Let what was left as it was need nothing that the program registers only now.
 
-        What is registered now may need it, and a circle is no state.
+        Neither by way of something that stays without being registered. What
+        is registered now may need it, and a circle is no state.
         """
         with self._run.lock:
-            for each in self._run.left:
-                if each.record.needs() & names:
-                    self._run.edit(each, each.record.without(names))
+            for each in self._run.ahead:
+                gone = {urn for urn in each.record.needs() if self._leads_to(names, urn)}
+                if gone:
+                    self._run.edit(each, each.record.without(gone))
+
+    def _leads_to(self, names: set[str], urn: str) -> bool:
+        """Return whether `urn`, or what it needs in the state and is not registered, is a name."""
+        waiting, seen = [urn], {urn}
+        while waiting:
+            found = waiting.pop()
+            if found in names:
+                return True
+            old = self._run.olds.get(found)
+            if old is not None and not old.taken:
+                waiting += old.record.needs() - seen
+                seen |= old.record.needs()
+        return False
 
     def _only_configure(self, urn: str, asked: goal.Goal, old: run.Old | None) -> Reply:
         """Answer from the state; in a refresh or destroy only providers look at the program."""

@@ -119,6 +119,25 @@ def test_what_is_needed_has_another_name_now(bench: Any, later: bool) -> None:
     assert set(bench.world.things) == {"a-1", "c-1"}
 
 
+def test_what_is_left_needs_a_target_by_way_of_what_is_not_registered(bench: Any) -> None:
+    def old() -> None:
+        a = Thing("a", value="1")
+        e = Thing("e", value=a.echo)
+        Thing("d", value=e.echo)
+
+    def new() -> None:
+        d = Thing("d", value="1")
+        Thing("a", value=d.echo)
+
+    bench.up(old)
+    bench.up(new, targets=("**Thing::a",))
+    bench.require_valid()
+    assert set(bench.world.things) == {"a-1", "d-1", "e-1"}
+    bench.up(new)
+    assert set(bench.world.things) == {"a-1", "d-1"}
+    assert bench.up(new).counts.keys() == {"same"}
+
+
 def test_the_provider_of_what_is_left_stays_until_it_is_replaced_too(bench: Any) -> None:
     def program(place: str) -> Callable[[], None]:
         def run() -> None:
