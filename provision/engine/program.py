@@ -21,7 +21,7 @@ from pulumi.runtime import config as sdk_config
 from pulumi.runtime import settings as sdk_settings
 from pulumi.runtime import stack as sdk_stack
 
-from provision.engine import api, monitor, run, stuck, workers
+from provision.engine import api, monitor, run, stuck, waiting, workers
 
 _LOOK = 0.2
 """Seconds between two looks at whether the program waits for itself."""
@@ -82,17 +82,17 @@ class ProgramThread:
     def _execute(self) -> None:
         sdk_settings.ROOT.set(None)
         options = self._run.options
-        sdk_settings.configure(
-            sdk_settings.Settings(
-                project=self._run.project,
-                stack=self._run.stack,
-                monitor=self._monitor,
-                engine=monitor.Log(self._run),
-                dry_run=self._run.dry_run,
-                organization="organization",
-                root_directory=str(self._run.root),
-            )
+        settings = sdk_settings.Settings(
+            project=self._run.project,
+            stack=self._run.stack,
+            monitor=self._monitor,
+            engine=monitor.Log(self._run),
+            dry_run=self._run.dry_run,
+            organization="organization",
+            root_directory=str(self._run.root),
         )
+        settings.outputs = waiting.Outputs()  # pyright: ignore[reportAttributeAccessIssue]
+        sdk_settings.configure(settings)
         secret = {key: each.reveal() for key, each in options.secret_config.items()}
         sdk_config.set_all_config({**options.config, **secret}, list(secret))
         loop = asyncio.new_event_loop()

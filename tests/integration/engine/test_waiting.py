@@ -1,0 +1,46 @@
+"""A long program: what the SDK waits for at a time, and a failure among it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pulumi
+import pytest
+from engine_provider import Thing
+
+from provision import errors
+from provision.engine import waiting
+
+
+def test_only_some_outputs_are_waited_for_at_a_time(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    wait = asyncio.wait
+
+    async def counted(awaited: Any, **options: Any) -> Any:
+        seen.append(len(awaited))
+        return await wait(awaited, **options)
+
+    def program() -> None:
+        first = Thing("first", value="1")
+        for number in range(100):
+            Thing(f"t{number}", value=first.echo)
+
+    monkeypatch.setattr(asyncio, "wait", counted)
+    bench.up(program)
+    assert len(bench.world.things) == 101
+    assert max(seen) == waiting.AT_A_TIME + 1
+
+
+def test_a_failure_is_heard_of_among_many_that_never_come(bench: Any) -> None:
+    def program() -> None:
+        for _ in range(waiting.AT_A_TIME * 4):
+            never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            pulumi.Output.from_input(never)
+        made = Thing("a", value="1").echo
+        made.apply(lambda _: [][0])
+
+    with pytest.raises(errors.ElysiumError, match="list index out of range"):
+        bench.run("up", program)
