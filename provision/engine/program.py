@@ -82,6 +82,7 @@ class ProgramThread:
     def _execute(self) -> None:
         sdk_settings.ROOT.set(None)
         options = self._run.options
+        loop = asyncio.new_event_loop()
         settings = sdk_settings.Settings(
             project=self._run.project,
             stack=self._run.stack,
@@ -91,11 +92,10 @@ class ProgramThread:
             organization="organization",
             root_directory=str(self._run.root),
         )
-        settings.outputs = waiting.Outputs()  # pyright: ignore[reportAttributeAccessIssue]
+        settings.outputs = waiting.Outputs(loop)  # pyright: ignore[reportAttributeAccessIssue]
         sdk_settings.configure(settings)
         secret = {key: each.reveal() for key, each in options.secret_config.items()}
         sdk_config.set_all_config({**options.config, **secret}, list(secret))
-        loop = asyncio.new_event_loop()
         loop.set_default_executor(self._pool)
         # Failures of steps are known to the run; the SDK's tasks that end with
         # them are of no interest to anyone.

@@ -139,9 +139,7 @@ class Record:
 
     def needs(self) -> set[str]:
         """Return the URN of everything this resource depends on in any way."""
-        found = {self.parent, self.deleted_with, *self.dependencies}
-        for each in self.property_dependencies.values():
-            found.update(each)
+        found = self.severable() | {self.parent}
         if self.provider:
             found.add(urns.split_reference(self.provider)[0])
         found.discard("")
@@ -151,6 +149,14 @@ class Record:
         """Return whether both say when they were created, and this one was created before."""
         made, since = _moment(self.created), _moment(other.created)
         return made is not None and since is not None and made < since
+
+    def severable(self) -> set[str]:
+        """Return the URN of everything that `without` can let it depend on no more."""
+        found = {self.deleted_with, *self.dependencies}
+        for each in self.property_dependencies.values():
+            found.update(each)
+        found.discard("")
+        return found
 
     def without(self, gone: set[str]) -> Record:
         """Return a copy that depends on none of the URNs in `gone`."""

@@ -247,7 +247,7 @@ class Registrar:
         done = self._run.put(kept, asked, old, durable=False)
         with self._run.lock:
             self._run.left.append(done)
-            if kept.needs() - self._run.news.keys():
+            if kept.severable() - self._run.news.keys():
                 self._run.ahead.append(done)
         outputs = done.record.outputs if asked.custom else {}
         return Reply(urn=new.urn, id=done.record.id, outputs=outputs)
@@ -260,7 +260,7 @@ class Registrar:
         """
         with self._run.lock:
             for each in self._run.ahead:
-                gone = {urn for urn in each.record.needs() if self._leads_to(names, urn)}
+                gone = {urn for urn in each.record.severable() if self._leads_to(names, urn)}
                 if gone:
                     self._run.edit(each, each.record.without(gone))
 
@@ -273,8 +273,9 @@ class Registrar:
                 return True
             old = self._run.olds.get(found)
             if old is not None and not old.taken:
-                waiting += old.record.needs() - seen
-                seen |= old.record.needs()
+                further = old.record.needs() - seen
+                waiting += further
+                seen |= further
         return False
 
     def _only_configure(self, urn: str, asked: goal.Goal, old: run.Old | None) -> Reply:

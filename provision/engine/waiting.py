@@ -25,11 +25,12 @@ class Outputs(set[_Output]):
     is always shown beside them fails in its place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the loop of the program, which may not run yet."""
         super().__init__()
         self._shown: list[_Output] = []
         self._noted: set[_Output] = set()
-        self._failure: _Output | None = None
+        self._failure: _Output = loop.create_future()
 
     def add(self, output: _Output, /) -> None:
         """Wait for `output` too."""
@@ -42,8 +43,6 @@ class Outputs(set[_Output]):
 
     def __iter__(self) -> Iterator[_Output]:
         """Yield some, and what fails when another one does."""
-        if self._failure is None:
-            self._failure = asyncio.get_running_loop().create_future()
         self._shown = list(itertools.islice(super().__iter__(), AT_A_TIME))
         return iter([*self._shown, self._failure])
 
@@ -53,7 +52,7 @@ class Outputs(set[_Output]):
 
     def _note(self, output: _Output) -> None:
         self._noted.discard(output)
-        if self._failure is None or self._failure.done():
+        if self._failure.done():
             return
         if output.cancelled():
             self._failure.cancel()

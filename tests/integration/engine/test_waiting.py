@@ -34,13 +34,19 @@ def test_only_some_outputs_are_waited_for_at_a_time(
     assert max(seen) == waiting.AT_A_TIME + 1
 
 
-def test_a_failure_is_heard_of_among_many_that_never_come(bench: Any) -> None:
-    def program() -> None:
-        for _ in range(waiting.AT_A_TIME * 4):
+@pytest.mark.parametrize("early", [True, False])
+def test_a_failure_is_heard_of_among_many_that_never_come(bench: Any, early: bool) -> None:
+    """Also one that comes before the SDK begins to wait for outputs at all."""
+
+    async def program() -> None:
+        for _ in range(waiting.AT_A_TIME * 20):
             never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             pulumi.Output.from_input(never)
         made = Thing("a", value="1").echo
-        made.apply(lambda _: [][0])
+        failing = pulumi.Output.from_input("there") if early else made
+        failing.apply(lambda _: [][0])
+        for _ in range(20):  # turns of the loop
+            await asyncio.sleep(0)
 
     with pytest.raises(errors.ElysiumError, match="list index out of range"):
         bench.run("up", program)
