@@ -282,7 +282,7 @@ def said(
 ) -> dict[str, labs.Done]:
     """What `elysium` said in each case; several at a time."""
     base = tmp_path_factory.mktemp("refused")
-    files, writes = _files(lab), len(_writes(lab))
+    files, writes = labs.files_beside_the_cluster(lab), len(_writes(lab))
     folders = {case.name: base / str(number) for number, case in enumerate(CASES)}
     environs = {case.name: prepared(lab, case, folders[case.name]) for case in CASES}
 
@@ -292,15 +292,9 @@ def said(
 
     with futures.ThreadPoolExecutor(max_workers=3) as pool:
         found = dict(zip((c.name for c in CASES), pool.map(call, CASES), strict=True))
-    assert _files(lab) == files
+    assert labs.files_beside_the_cluster(lab) == files
     assert len(_writes(lab)) == writes
     return found
-
-
-def _files(lab: labs.Lab) -> dict[str, str]:
-    """The node's files, but for those that the running cluster itself writes."""
-    data = ("/var/lib/rancher/", "/var/lib/kubelet/")
-    return {path: is_ for path, is_ in labs.files(lab).items() if not path.startswith(data)}
 
 
 def _writes(lab: labs.Lab) -> list[Mapping[str, Any]]:

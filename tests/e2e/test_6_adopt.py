@@ -50,7 +50,7 @@ def seen(lab: labs.Lab) -> dict[str, object]:
         if line != "Update images"  # what image automation pushes meanwhile
     ]
     return {
-        "files": labs.files(lab),
+        "files": labs.files_beside_the_cluster(lab),
         "units": units,
         "secret": secret["metadata"]["resourceVersion"],
         "keys": [one | {"last_used": ""} for one in lab.forge.deploy_keys()],

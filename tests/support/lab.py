@@ -164,3 +164,21 @@ def files(lab: Lab) -> dict[str, str]:
         path, mode, size = line.rsplit(" ", 2)
         found[path] = f"{mode} {size}"
     return found
+
+
+CLUSTER_WRITES = (
+    "/var/lib/kubelet/",
+    "/var/lib/rancher/k3s/agent/",
+    "/var/lib/rancher/k3s/server/db/",
+    "/var/lib/rancher/k3s/storage/",
+)
+"""Folders to which kubelet, its Pods and the datastore write whenever they like."""
+
+
+def files_beside_the_cluster(lab: Lab) -> dict[str, str]:
+    """Return `files` without those that a running cluster writes by itself.
+
+    Two of these listings may be compared while k3s runs. Two of `files` may not:
+    a Pod may create or remove a temporary file between them.
+    """
+    return {path: is_ for path, is_ in files(lab).items() if not path.startswith(CLUSTER_WRITES)}
