@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 
 from provision import config
-from provision.provider import live
-from stacks import decisions, program
+from provision.provider import connections as provider_connections
+from stacks import program, repository_facts
 
 
 def _config() -> config.Config:
@@ -27,12 +27,12 @@ def _config() -> config.Config:
 def main() -> None:
     """Run the program of the selected stack."""
     cfg = _config()
-    connections = live.Live(cfg)
+    connections = provider_connections.Live(cfg)
     try:
-        decided = decisions.decide(
+        decided = repository_facts.decide(
             cfg,
             connections.bind(lambda _level, _text: None),
-            decisions.of_configuration(cfg),
+            repository_facts.of_configuration(cfg),
         )
     finally:
         connections.close()

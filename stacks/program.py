@@ -10,7 +10,7 @@ import pulumi_kubernetes
 
 from provision import config
 from provision.provider import settings
-from stacks import decisions, resources
+from stacks import repository_facts, resources
 from stacks.components import flux, gpu, node, secrets
 
 
@@ -29,7 +29,7 @@ class Rotations:
 
 def make_program(
     cfg: config.Config,
-    decided: decisions.Decisions,
+    decided: repository_facts.Decisions,
     *,
     rotations: Rotations = Rotations(),
 ) -> Callable[[], None]:

@@ -135,11 +135,3 @@ class Seed(_Elysium):
 
     pulumi_type = "elysium:secrets:Seed"
     outputs = ("cluster",)
-
-
-class Commit(_Elysium):
-    """Files on a branch of the repository."""
-
-    pulumi_type = "elysium:github:Commit"
-    outputs = ("revision", "pullRequest")
-    revision: pulumi.Output[str]

@@ -17,15 +17,15 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 
-from provision import operations
 from provision.operations.rotation import deploy_key
+from provision.operations.stack import open_stack
 from tests.support import lab as labs
 from tests.support import rotation_load
 
 
 def rotate(lab: labs.Lab) -> deploy_key.Rotated:
     """Rotate as ``elysium rotate deploy-key --yes`` does, in this process."""
-    with operations.open_stack(lab.folder, None, engine="embedded") as stack:
+    with open_stack(lab.folder, None, engine="embedded") as stack:
         before = deploy_key.look(stack)
         deploy_key.check(stack)
         wish = deploy_key.Wish(reason="soak")

@@ -9,13 +9,12 @@ out of it, where it is an archive. A pin is added once and never changed.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from provision import errors
+from provision.fileio import atomic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,15 +95,4 @@ def _write(path: Path, pins: dict[str, Pin]) -> None:
         key: {"sha256": pin.sha256} | ({"content": pin.content} if pin.content else {})
         for key, pin in sorted(pins.items())
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(listed, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    atomic.write(path, json.dumps(listed, indent=2) + "\n", mode=0o644)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import tarfile
@@ -15,6 +14,7 @@ from typing import IO
 
 from provision import errors
 from provision.artifacts import catalog, pins, source
+from provision.fileio import atomic
 from provision.progress import Progress, silent
 
 Artifact = catalog.Artifact
@@ -125,7 +125,7 @@ class ArtifactStore:
             if wanted and digest != wanted:
                 return temporary, digest  # for the message; removed below
             target = self._cache / digest / asset.filename
-            _settle(temporary, target)
+            atomic.move(temporary, target)
             return target, digest
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -142,7 +142,7 @@ class ArtifactStore:
             temporary = folder / "member"
             _extract(asset, archive, temporary)
             temporary.chmod(0o755)
-            _settle(temporary, target)
+            atomic.move(temporary, target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return target, _sha256(target)
@@ -174,14 +174,6 @@ def _extract(asset: catalog.Asset, archive: Path, target: Path) -> None:
 def _copy(file: IO[bytes], target: Path) -> None:
     with target.open("wb") as out:
         shutil.copyfileobj(file, out, _CHUNK)
-
-
-def _settle(temporary: Path, target: Path) -> None:
-    """Move a finished file to its place, on disk before it has its name."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary.replace(target)
 
 
 def _sha256(path: Path) -> str:

@@ -9,19 +9,20 @@ from provision.cli import bundlekeys
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from provision.recovery import bundle, reading
+    from provision.recovery.backup import catalog
+    from provision.recovery.bundle import archive
 
 
-def find(called: Settings, file: str | None) -> tuple[reading.Shelf | None, Path]:
+def find(called: Settings, file: str | None) -> tuple[catalog.Shelf | None, Path]:
     """Return the shelf, if there is a stack here, and the file's path.
 
     A backup can be opened anywhere: a path needs no stack around it.
     """
     from provision import errors
-    from provision.recovery import reading
+    from provision.recovery.backup import catalog
 
     try:
-        where = reading.shelf(called.directory, called.stack)
+        where = catalog.shelf(called.directory, called.stack)
     except errors.ConfigError:
         if file is None or not Path(file).is_file():
             raise
@@ -31,18 +32,18 @@ def find(called: Settings, file: str | None) -> tuple[reading.Shelf | None, Path
 
 def open_(
     called: Settings, file: str | None, **options: Any
-) -> tuple[reading.Shelf | None, Path, bundle.Bundle]:
+) -> tuple[catalog.Shelf | None, Path, archive.Bundle]:
     """Return the shelf, the file's path, and the bundle in it."""
-    from provision.recovery import reading
+    from provision.recovery.backup import catalog
 
     where, path = find(called, file)
-    return where, path, unlock(called, reading.load(path), **options)
+    return where, path, unlock(called, catalog.load(path), **options)
 
 
 def unlock(
     called: Settings, content: bytes, identities: tuple[Path, ...], passphrase_file: Path | None
-) -> bundle.Bundle:
+) -> archive.Bundle:
     """Return the bundle in an age file. Raises `errors.BundleError` and `errors.ConfigError`."""
-    from provision.recovery import bundle
+    from provision.recovery.bundle import archive
 
-    return bundle.read(content, bundlekeys.keys(called, content, identities, passphrase_file))
+    return archive.read(content, bundlekeys.keys(called, content, identities, passphrase_file))

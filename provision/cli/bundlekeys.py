@@ -13,7 +13,7 @@ from provision import errors
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from provision.recovery import envelope
+    from provision.recovery.bundle import encryption
 
 PASSPHRASE_VARIABLE = "ELYSIUM_BACKUP_PASSPHRASE"  # noqa: S105 - a name
 SHORTEST = 12
@@ -45,16 +45,16 @@ def opening_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def locks(
     called: Settings, recipients: tuple[str, ...], passphrase_file: Path | None
-) -> envelope.Locks:
+) -> encryption.Locks:
     """Return what a new backup is locked with: `recipients`, or else a passphrase.
 
     A passphrase that is asked for is asked for twice. Raises
     `errors.ConfigError` when there is nobody to ask, or it is too short.
     """
-    from provision.recovery import envelope
+    from provision.recovery.bundle import encryption
 
     if recipients and passphrase_file is None:
-        return envelope.Recipients(lines=recipients)
+        return encryption.Recipients(lines=recipients)
     given = _given(called, passphrase_file)
     if given is None:
         _someone_to_ask(
@@ -74,23 +74,23 @@ def locks(
 
 def keys(
     called: Settings, file: bytes, identities: tuple[Path, ...], passphrase_file: Path | None
-) -> envelope.Keys:
+) -> encryption.Keys:
     """Return what opens the backup `file`, asked for if need be.
 
     Raises `errors.ConfigError` when it is not given and cannot be asked for.
     """
-    from provision.recovery import envelope
+    from provision.recovery.bundle import encryption
 
-    if envelope.locked_with(file) == "recipients":
+    if encryption.locked_with(file) == "recipients":
         if not identities:
             raise errors.ConfigError(
                 "the backup is locked for recipients",
                 [],
                 hint="give a private key: --identity FILE",
             )
-        texts = tuple(envelope.read_key_file(path) for path in identities)
+        texts = tuple(encryption.read_key_file(path) for path in identities)
         called.terminal.keep_secret(texts)
-        return envelope.Identities(texts=texts)
+        return encryption.Identities(texts=texts)
     given = _given(called, passphrase_file)
     if given is None:
         _someone_to_ask(called, f"or set {PASSPHRASE_VARIABLE}")
@@ -114,11 +114,11 @@ def _given(called: Settings, passphrase_file: Path | None) -> str | None:
     return text
 
 
-def _passphrase(text: str) -> envelope.Passphrase:
-    from provision.recovery import envelope
+def _passphrase(text: str) -> encryption.Passphrase:
+    from provision.recovery.bundle import encryption
     from provision.secret import Secret
 
-    return envelope.Passphrase(secret=Secret(text))
+    return encryption.Passphrase(secret=Secret(text))
 
 
 def _someone_to_ask(called: Settings, otherwise: str) -> None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provision import config_file, errors
+from provision import errors
 from provision.config_file import document
+from provision.fileio import atomic
 
 _SECTIONS = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
 
@@ -99,8 +100,8 @@ def merge(path: Path, new: Mapping[str, Any], name: str, *, use: bool) -> Merged
             backup = None
             if before is not None:
                 backup = path.with_name(path.name + ".elysium-backup")
-                config_file.write_atomic(backup, before, mode=0o600)
-            config_file.write_atomic(path, document.render(doc), mode=0o600)
+                atomic.write(backup, before, mode=0o600)
+            atomic.write(path, document.render(doc), mode=0o600)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise errors.ConfigError(f"{path} cannot be changed", [], hint=reason) from error

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provision import config_file, errors
+from provision import errors
 from provision.cli import sealingkeys
-from provision.gitops import documents, rewriting
+from provision.fileio import atomic
+from provision.gitops import documents
+from provision.gitops.sealing import rewriting
 
 
 def read(path: Path) -> list[documents.Document]:
@@ -23,4 +25,4 @@ def read(path: Path) -> list[documents.Document]:
 def replace(path: Path, changed: Mapping[str, Mapping[str, Any]]) -> None:
     """Write `path` with each object of `changed` (by `documents.ref`) in place of its old self."""
     text = sealingkeys.read_text(path)
-    config_file.write_atomic(path, rewriting.replaced(text, changed))
+    atomic.write(path, rewriting.replaced(text, changed), mode=None)

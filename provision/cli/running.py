@@ -59,10 +59,10 @@ def update_kubeconfigs(called: Settings, cluster: str, kubeconfig: Any) -> None:
     root = config_file.find_project(called.directory).root
     if not isinstance(kubeconfig, Secret) or not (root / ".elysium").is_dir():
         return
-    from provision.cli import merged
+    from provision.cli import merged_kubeconfigs
 
     try:
-        changed = merged.update(root, cluster, kubeconfig.reveal())
+        changed = merged_kubeconfigs.update(root, cluster, kubeconfig.reveal())
     except errors.ElysiumError as error:
         called.terminal.warn(f"the merged kubeconfig was not updated: {error.summary}")
         return

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from provision import errors
 from provision.cli.settings import Settings
-from provision.gitops import sealing
+from provision.gitops.sealing import keys as sealing_keys
 
 CERTIFICATE = "etc/certs/pub-sealed-secrets.pem"
 """Where an Elysium repository keeps the public certificate."""
 
 
-def read(called: Settings, path: Path | None) -> list[sealing.SealingKey]:
+def read(called: Settings, path: Path | None) -> list[sealing_keys.SealingKey]:
     """Return the keys in `path`, else those of the stack, newest first.
 
     Their texts are never printed from here on. Contacts nothing. Raises
@@ -20,17 +20,17 @@ def read(called: Settings, path: Path | None) -> list[sealing.SealingKey]:
     """
     if path is None:
         return _of_the_stack(called)
-    keys = sealing.read_keys(read_text(path), where=path.name)
+    keys = sealing_keys.read_keys(read_text(path), where=path.name)
     called.terminal.keep_secret(key.private_pem for key in keys)
-    return sealing.newest_first(keys)
+    return sealing_keys.newest_first(keys)
 
 
-def _of_the_stack(called: Settings) -> list[sealing.SealingKey]:
-    from provision.cli import opened
+def _of_the_stack(called: Settings) -> list[sealing_keys.SealingKey]:
+    from provision.cli import stack_context
     from provision.operations import repository
 
     try:
-        with opened.stack(called) as stack:
+        with stack_context.stack(called) as stack:
             keys = repository.known_keys(stack)
             name = stack.ref.stack
     except errors.ConfigError as error:

@@ -10,7 +10,6 @@ models themselves (``provision.config``), contact with any host, printing.
 """
 
 from provision.config_file.edit import set_value
-from provision.config_file.files import write_atomic
 from provision.config_file.passphrase import (
     create_passphrase,
     find_passphrase,
@@ -46,7 +45,6 @@ __all__ = [
     "render_new",
     "set_value",
     "stack_crypter",
-    "write_atomic",
     "write_new",
     "write_own_project",
     "write_project",

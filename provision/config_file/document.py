@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provision import errors
-from provision.config_file import files
+from provision.fileio import atomic
 
 if TYPE_CHECKING:
     import ruamel.yaml
@@ -100,7 +100,7 @@ def write(document: Document) -> None:
     """Write `document` back to its file, whole or not at all."""
     text = render(document)
     try:
-        files.write_atomic(document.path, text)
+        atomic.write(document.path, text, mode=None)
     except OSError as error:
         raise errors.ConfigError(
             f"{document.path} cannot be written", [], hint=error.strerror or str(error)

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision import errors
-from provision.config_file import document, project, switch
+from provision.config_file import document, project
+from provision.fileio import transaction
 from provision.secret import Secret
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def settle(root: Path, stack: str) -> bool:
 
     Raises `errors.StackError` where that cannot be done.
     """
-    return switch.finish(switch_record(root, stack))
+    return transaction.finish(switch_record(root, stack))
 
 
 def passphrase_source(root: Path, stack: str, environ: Mapping[str, str]) -> Path | None:

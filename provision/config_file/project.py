@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision import errors
-from provision.config_file import document, files
+from provision.config_file import document
+from provision.fileio import atomic
 
 DEFAULT_BACKEND = "file://./.elysium/state"
 
@@ -141,7 +142,7 @@ def write_project(
     if path.exists():
         return path
     options = f"\n  options:\n    virtualenv: {_quoted(virtualenv)}" if virtualenv else ""
-    files.write_atomic(
+    atomic.write(
         path,
         f"""\
 # What is in this folder: one stack, Pulumi.<cluster>.yaml, for each cluster.
@@ -163,6 +164,7 @@ options:
 backend:
   url: {DEFAULT_BACKEND}
 """,
+        mode=None,
     )
     return path
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision import config, errors
-from provision.config_file import files
+from provision.fileio import atomic
 
 _PLAIN = re.compile(r"[A-Za-z/~][A-Za-z0-9_./~@+=-]*( [A-Za-z0-9_./~@+=-]+)*")
 _WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
@@ -49,7 +49,7 @@ def write_new(path: Path, new: NewStack) -> None:
             [],
             hint="change it with elysium config set, or with an editor",
         )
-    files.write_atomic(path, render_new(new))
+    atomic.write(path, render_new(new), mode=None)
 
 
 def ignore_state(root: Path) -> bool:
@@ -60,7 +60,7 @@ def ignore_state(root: Path) -> bool:
         return False
     if text and not text.endswith("\n"):
         text += "\n"
-    files.write_atomic(path, text + "# elysium's state and downloads\n.elysium/\n")
+    atomic.write(path, text + "# elysium's state and downloads\n.elysium/\n", mode=None)
     return True
 
 

@@ -16,7 +16,7 @@ import pydantic
 from pydantic.fields import FieldInfo
 
 from provision import config
-from provision.config_file import meanings
+from provision.config_file import descriptions
 from provision.secret import Secret
 
 ITEM = "[]"
@@ -144,7 +144,7 @@ def _walk(annotation: Any, path: tuple[str, ...], field: FieldInfo | None) -> ty
         type=words,
         required=required,
         default=default,
-        meaning=meanings.of(path, field.description if field is not None else None),
+        meaning=descriptions.of(path, field.description if field is not None else None),
         choices=choices,
         children=children,
     )

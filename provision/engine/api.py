@@ -149,7 +149,11 @@ def open_engine(
     read from ``Pulumi.<stack>.yaml``. `environment` is for providers that run in processes of
     their own.
     """
-    name = "provision.engine.upstream" if kind == "upstream" else "provision.engine.embedded"
+    name = (
+        "provision.engine.upstream.engine"
+        if kind == "upstream"
+        else "provision.engine.embedded.engine"
+    )
     module = importlib.import_module(name)
     engine: Engine = module.open_stack(
         ref, passphrase, providers, salt=salt, environment=environment or {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 
 from provision.github import deploy_keys
-from provision.provider import git_access
+from provision.provider.deploy_key import access as deploy_key_access
 from provision.provider.resource import Values
 
 _OLD = datetime.timedelta(days=365)
 
 
-def facts(decision: git_access.Decision, now: datetime.datetime) -> list[tuple[str, str]]:
+def facts(decision: deploy_key_access.Decision, now: datetime.datetime) -> list[tuple[str, str]]:
     """Return what there is to say of the key in force, by label; nothing where there is none."""
     key = decision.key
     if key is None:
@@ -33,7 +33,11 @@ def facts(decision: git_access.Decision, now: datetime.datetime) -> list[tuple[s
 
 
 def warnings(
-    decision: git_access.Decision, inputs: Values, now: datetime.datetime, *, automation: bool
+    decision: deploy_key_access.Decision,
+    inputs: Values,
+    now: datetime.datetime,
+    *,
+    automation: bool,
 ) -> list[str]:
     """Return what works now and will hurt later. `automation`: Flux is to push image updates."""
     key = decision.key

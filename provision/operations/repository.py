@@ -10,46 +10,46 @@ from provision import errors
 from provision.operations import state
 from provision.operations.stack import Stack
 from provision.provider import registry
-from stacks import decisions
+from stacks import repository_facts
 from stacks.components import node as node_component
 
 if TYPE_CHECKING:
-    from provision.gitops import sealing
+    from provision.gitops.sealing import keys as sealing_keys
 
 _SEALING = "elysium:secrets:SealingKey"
 _K3S = "elysium:node:K3sServer"
 
 
-def decide(stack: Stack) -> decisions.Decisions:
+def decide(stack: Stack) -> repository_facts.Decisions:
     """Return what the branch head means for the program, with the keys of state and configuration.
 
     Raises `errors.CodeHostError` when the repository cannot be read, and
     `errors.ConfigError` or `errors.GitOpsError` for definitions that cannot be.
     """
     context = stack.live.bind(lambda _level, _text: None)
-    return decisions.decide(stack.config, context, at_hand(stack))
+    return repository_facts.decide(stack.config, context, at_hand(stack))
 
 
-def at_hand(stack: Stack) -> decisions.AtHand:
+def at_hand(stack: Stack) -> repository_facts.AtHand:
     """Return the keys at hand. Nothing is opened until they are asked for."""
-    given = decisions.of_configuration(stack.config)
+    given = repository_facts.of_configuration(stack.config)
     named = (*given.names, *state.public_outputs(stack, _SEALING).get("fingerprints", ()))
-    return decisions.AtHand(names=tuple(named), keys=functools.partial(_keys, stack))
+    return repository_facts.AtHand(names=tuple(named), keys=functools.partial(_keys, stack))
 
 
-def known_keys(stack: Stack) -> list[sealing.SealingKey]:
+def known_keys(stack: Stack) -> list[sealing_keys.SealingKey]:
     """Return the sealing keys of the state and the configuration, newest first.
 
     Contacts nothing. Raises `errors.StackError` for a wrong passphrase or a broken state file.
     """
-    from provision.gitops import keyring
+    from provision.gitops.sealing import keyring
 
     remembered = keyring.load(state.sealing_keys(stack))
-    given = decisions.of_configuration(stack.config).keys() or ()
+    given = repository_facts.of_configuration(stack.config).keys() or ()
     return keyring.together(remembered, given)
 
 
-def _keys(stack: Stack) -> Sequence[sealing.SealingKey] | None:
+def _keys(stack: Stack) -> Sequence[sealing_keys.SealingKey] | None:
     known = known_keys(stack)
     if known or is_empty(stack):
         return known
@@ -58,7 +58,7 @@ def _keys(stack: Stack) -> Sequence[sealing.SealingKey] | None:
 
 def is_empty(stack: Stack) -> bool:
     """Return whether the node holds no cluster yet, so that one starts cold there."""
-    from provision.provider import k3s_files
+    from provision.provider.k3s import files as k3s_files
 
     inputs = node_component.k3s_inputs(stack.config)
     facts = stack.live.node(stack.config.server.name).facts(registry.node_facts(_K3S, inputs))
@@ -79,12 +79,12 @@ def check(stack: Stack) -> tuple[list[errors.Problem], list[errors.Problem]]:
     return (problems, []) if is_empty(stack) else ([], problems)
 
 
-def _certificate(stack: Stack, decided: decisions.Decisions) -> list[errors.Problem]:
+def _certificate(stack: Stack, decided: repository_facts.Decisions) -> list[errors.Problem]:
     """Return what is wrong with the certificate, as far as no cluster has to be asked for it."""
     cfg = stack.config
     if not cfg.sealing.enabled or state.has(stack, _SEALING) or not is_empty(stack):
         return []  # the resource itself compares it
-    from provision.provider import sealing_key
+    from provision.provider.sealing import key as sealing_key
 
     repo = stack.live.github()
     path = decided.sealing_certificate or cfg.sealing.certificate
@@ -94,7 +94,7 @@ def _certificate(stack: Stack, decided: decisions.Decisions) -> list[errors.Prob
     return [problem] if problem else []
 
 
-def _release(stack: Stack, decided: decisions.Decisions) -> list[errors.Problem]:
+def _release(stack: Stack, decided: repository_facts.Decisions) -> list[errors.Problem]:
     """Return why the pinned release's definitions cannot be had, if a new cluster needs them."""
     wanted = [
         need
@@ -103,8 +103,8 @@ def _release(stack: Stack, decided: decisions.Decisions) -> list[errors.Problem]
     ]
     if not wanted or not is_empty(stack):
         return []
-    from provision.gitops import definitions
-    from provision.provider import seed
+    from provision.gitops.coldstart import definitions
+    from provision.provider.sealing import seed
 
     context = stack.live.bind(lambda _level, _text: None)
     problems: list[errors.Problem] = []

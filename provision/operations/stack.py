@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision import config, config_file, errors
 from provision.engine import api
-from provision.provider import live
+from provision.provider import connections
 
 if TYPE_CHECKING:
     from provision.secret import Secret
@@ -28,7 +28,7 @@ class Stack:
     warnings: tuple[errors.Problem, ...] = ()
     kind: api.Kind
     passphrase: Secret
-    live: live.Live
+    live: connections.Live
 
     def __enter__(self) -> Stack:
         return self
@@ -45,9 +45,9 @@ class Stack:
         engine: api.Engine
 
         def elysium() -> Any:
-            from provision.provider import elysium
+            from provision.provider import pulumi_provider
 
-            return elysium.ElysiumProvider(self.live, engine.notify)
+            return pulumi_provider.ElysiumProvider(self.live, engine.notify)
 
         def kubernetes() -> Any:
             from provision.kube import provider
@@ -92,5 +92,5 @@ def open_stack(
         warnings=loaded.warnings,
         kind=engine,
         passphrase=config_file.find_passphrase(project.root, name, environ),
-        live=live.Live(loaded.config, pins=project.root / "pins.json"),
+        live=connections.Live(loaded.config, pins=project.root / "pins.json"),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision import crypter
-from provision.engine import record, values
+from provision.engine.state import record, values
 from provision.operations.stack import Stack
 
 

@@ -13,16 +13,15 @@ if TYPE_CHECKING:
     from provision.host.facts import FactRequest
 
 _TYPES = {
-    "elysium:node:K3sServer": ("k3s_server", "K3sServer"),
-    "elysium:node:IntelGpu": ("intel_gpu", "IntelGpu"),
-    "elysium:node:MediaMount": ("media_mount", "MediaMount"),
-    "elysium:node:GpuCapacity": ("gpu_capacity", "GpuCapacity"),
-    "elysium:flux:GitAccess": ("git_access", "GitAccess"),
-    "elysium:flux:Components": ("components", "Components"),
-    "elysium:flux:Sync": ("sync", "Sync"),
-    "elysium:github:Commit": ("commit", "Commit"),
-    "elysium:secrets:SealingKey": ("sealing_key", "SealingKey"),
-    "elysium:secrets:Seed": ("seed", "Seed"),
+    "elysium:node:K3sServer": ("k3s.server", "K3sServer"),
+    "elysium:node:IntelGpu": ("gpu.device", "IntelGpu"),
+    "elysium:node:MediaMount": ("media.mount", "MediaMount"),
+    "elysium:node:GpuCapacity": ("gpu.capacity", "GpuCapacity"),
+    "elysium:flux:GitAccess": ("deploy_key.access", "GitAccess"),
+    "elysium:flux:Components": ("flux.components", "Components"),
+    "elysium:flux:Sync": ("flux.sync", "Sync"),
+    "elysium:secrets:SealingKey": ("sealing.key", "SealingKey"),
+    "elysium:secrets:Seed": ("sealing.seed", "Seed"),
 }
 
 

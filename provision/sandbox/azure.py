@@ -21,6 +21,7 @@ import urllib.request
 from pathlib import Path
 
 from provision import errors, progress
+from provision.fileio import atomic
 from provision.sandbox import files, jobs, model, network, processes
 
 PINS = Path(__file__).parent / "azurite"
@@ -144,7 +145,7 @@ def start(
     folder.chmod(0o700)
     account_key = base64.b64encode(secrets.token_bytes(64)).decode()
     key_file = folder / "key"
-    files.write_atomically(key_file, account_key + "\n")
+    atomic.write(key_file, account_key + "\n")
     endpoint = f"http://{net.host_address}:{PORT}/{ACCOUNT}"
     say("Azurite: starting")
     process = group.spawn(

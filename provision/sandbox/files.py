@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -31,23 +30,6 @@ def cache_root() -> Path:
 def lock_file(name: str) -> Path:
     """Return the lock file of the sandbox `name`; names are unique on a machine."""
     return Path("/run/lock/elysium-sandbox") / name
-
-
-def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o600) -> None:
-    """Write `content` to `path` so that a reader sees the old or the new, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def read_secret(path: Path) -> Secret:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from provision import errors
+from provision.fileio import atomic
 from provision.sandbox import files
 from provision.secret import Secret
 
@@ -146,4 +147,4 @@ def load(path: Path) -> Sandbox:
 
 def save(sandbox: Sandbox, path: Path) -> None:
     """Write `sandbox` to `path`, whole or not at all, mode 0600."""
-    files.write_atomically(path, sandbox.model_dump_json(by_alias=True, indent=2) + "\n")
+    atomic.write(path, sandbox.model_dump_json(by_alias=True, indent=2) + "\n")

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from provision import errors, progress
-from provision.sandbox import files, gpu, jobs, model, mounts, network, processes, rootfs
+from provision.fileio import atomic
+from provision.sandbox import gpu, jobs, model, mounts, network, processes, rootfs
 
 OPT = "/opt/elysium-sandbox"
 _REBOOT = 133
@@ -223,12 +224,12 @@ def _make_unique(root: Path, folder: Path, net: network.Network, hostname: str) 
     login = folder / "id_ed25519"
     authorized = _key_pair(login) + " elysium-sandbox\n"
     password = secrets.token_urlsafe(12)
-    files.write_atomically(folder / "password", password + "\n")
-    files.write_atomically(folder / "known_hosts", f"{net.node_address} {host_key}\n")
+    atomic.write(folder / "password", password + "\n")
+    atomic.write(folder / "known_hosts", f"{net.node_address} {host_key}\n")
     for home, owner in _homes(root):
         keys = home / ".ssh"
         keys.mkdir(exist_ok=True)
-        files.write_atomically(keys / "authorized_keys", authorized)
+        atomic.write(keys / "authorized_keys", authorized)
         for path, mode in ((keys, 0o700), (keys / "authorized_keys", 0o600)):
             path.chmod(mode)
             os.chown(path, *owner)
@@ -251,7 +252,7 @@ def _make_unique(root: Path, folder: Path, net: network.Network, hostname: str) 
 def _addressed(root: Path, folder: Path, net: network.Network, kept: model.Node) -> model.Node:
     """Tell the tree of `kept` its address in `net`; return how to log in there."""
     _write_hosts(root, net, kept.hostname)
-    files.write_atomically(folder / "known_hosts", f"{net.node_address} {kept.host_key}\n")
+    atomic.write(folder / "known_hosts", f"{net.node_address} {kept.host_key}\n")
     return kept.model_copy(update={"host": net.node_address})
 
 
@@ -274,7 +275,7 @@ def _homes(root: Path) -> list[tuple[Path, tuple[int, int]]]:
 def _key_pair(path: Path) -> str:
     """Write a new Ed25519 key to `path` and its public part beside it; return that."""
     key = ed25519.Ed25519PrivateKey.generate()
-    files.write_atomically(
+    atomic.write(
         path,
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -287,5 +288,5 @@ def _key_pair(path: Path) -> str:
         .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
         .decode()
     )
-    files.write_atomically(path.with_name(path.name + ".pub"), public + "\n", mode=0o644)
+    atomic.write(path.with_name(path.name + ".pub"), public + "\n", mode=0o644)
     return public

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision import errors
-from provision.sandbox import files, jobs
+from provision.fileio import atomic
+from provision.sandbox import jobs
 
 PARENT = "elysium-sandbox"
 
@@ -56,7 +57,7 @@ def save(path: Path, found: Mapping[str, Process | None]) -> None:
         for part, process in found.items()
         if process is not None
     }
-    files.write_atomically(path, json.dumps(data, indent=2) + "\n")
+    atomic.write(path, json.dumps(data, indent=2) + "\n")
 
 
 def load(path: Path) -> dict[str, Process]:

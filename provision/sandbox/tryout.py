@@ -7,7 +7,7 @@ The demonstration and the end-to-end tests do the same with it, as a user would:
 from __future__ import annotations
 
 from provision import errors
-from provision.provider import scaffold
+from provision.provider.flux import scaffold
 from provision.sandbox import model
 from provision.sandbox.forge import client
 

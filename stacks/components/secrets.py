@@ -13,7 +13,7 @@ from provision import config
 from stacks import resources
 
 if TYPE_CHECKING:
-    from provision.gitops import needs
+    from provision.gitops.coldstart import needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ def seed_name(need: needs.Need) -> str:
 
 
 def _seed(need: needs.Need, release: str) -> dict[str, Any]:
-    from provision.gitops import definitions
+    from provision.gitops.coldstart import definitions
 
     name, manifest = need.name, need.sealed or need.object
     if need.kind == "CustomResourceDefinition":

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from provision.gitops import preparation, sealing
+from provision.gitops.coldstart import preparation
+from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.tree import Tree
 from tests.bench import figures
 from tests.support import coldstarts, elysiumrepo
@@ -64,7 +65,7 @@ nameReference:
 """
 
 
-def files(key: sealing.SealingKey, size: int) -> dict[str, str]:
+def files(key: sealing_keys.SealingKey, size: int) -> dict[str, str]:
     """Return the deadlocked repository with so many applications that it has `size` files.
 
     An application is a release of the generic chart with values of its own;
@@ -100,7 +101,7 @@ def files(key: sealing.SealingKey, size: int) -> dict[str, str]:
 
 def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
     """Measure every size in each round, in this process, which has imported all it needs."""
-    key = sealing.make_key()
+    key = sealing_keys.make_key()
     trees = {size: files(key, size) for size in SIZES}
     below = figures.Aim(comparison="<", limit=2, unit="s")
     # Ten times the files may cost ten times as much, and a tenth more for noise.
@@ -125,7 +126,7 @@ def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
         again.add(_remembered(trees[6000], key))
 
 
-def _once(found: dict[str, str], key: sealing.SealingKey) -> tuple[float, float]:
+def _once(found: dict[str, str], key: sealing_keys.SealingKey) -> tuple[float, float]:
     """Return how long the analysis takes, and the processor time of it and of each kustomize."""
     worked, began = _worked(), time.perf_counter()
     answer = preparation.prepare(Tree.of(found), "clusters/kyrion", keys=[key])
@@ -142,15 +143,15 @@ def _worked() -> float:
     )
 
 
-def _remembered(found: dict[str, str], key: sealing.SealingKey) -> float:
+def _remembered(found: dict[str, str], key: sealing_keys.SealingKey) -> float:
     """Return how long `up` needs for a commit that was analysed before."""
-    from stacks import remembered
+    from stacks import cache
 
     before = os.environ.get("XDG_CACHE_HOME")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder
         try:
-            memory = remembered.Memory.of("me/home", "c0")
+            memory = cache.Memory.of("me/home", "c0")
             memory.keep(preparation.prepare(Tree.of(found), "clusters/kyrion", keys=[key]))
             began = time.perf_counter()
             if memory.recall() is None:

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 
-from provision.provider import scaffold
+from provision.provider.flux import scaffold
 from provision.sandbox import lifecycle, renewal
 from tests.bench import figures, machine
 from tests.support import lab as labs

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 
 from provision.github import deploy_keys
-from provision.provider import git_key
+from provision.provider.deploy_key import keypair
 from tests.bench import figures, machine
 from tests.support import lab as labs
 from tests.support import rotation_load
@@ -62,8 +62,8 @@ def measure(table: figures.Table, rounds: int, lab: labs.Lab, say: Callable[[str
 
 def delete_then_create(lab: labs.Lab) -> None:
     """Replace the key as Flux' bootstrap does: remove, register, write the Secret."""
-    pair = git_key.make_pair("ed25519")
-    title = git_key.title(lab.cluster, 1, pair.fingerprint)
+    pair = keypair.make_pair("ed25519")
+    title = keypair.title(lab.cluster, 1, pair.fingerprint)
     for key in lab.forge.deploy_keys():
         lab.forge.delete_key(key["id"])
     lab.forge.register_key(deploy_keys.bare(pair.public), title=title, read_only=False)

@@ -12,7 +12,7 @@ import pytest
 from provision.sandbox import requirements
 
 HERE = Path(__file__).parent
-AS_ROOT = frozenset({"flux", "forge", "github", "media", "node", "sandbox"})
+AS_ROOT = frozenset({"github", "provider", "sandbox"})
 """The folders whose tests run daemons or boot nodes."""
 
 

@@ -8,7 +8,8 @@ import pathlib
 import pyrage
 import pytest
 
-from provision.recovery import bundle, collect, envelope, inventory, parts
+from provision.recovery.backup import collect
+from provision.recovery.bundle import archive, encryption, inventory, parts
 from provision.secret import Secret
 from tests.support import lab as labs
 
@@ -16,15 +17,15 @@ KEY = pyrage.x25519.Identity.generate()
 
 
 @pytest.fixture(scope="module")
-def made(lab: labs.Lab, up: labs.Done) -> bundle.Bundle:
+def made(lab: labs.Lab, up: labs.Done) -> archive.Bundle:
     args = ("--json", "backup", "--datastore", "--recipient", str(KEY.to_public()))
     *_, said = lab.elysium(*args).ok().json_lines()
     assert any("volumes of the workloads" in words for words in said["excluded"])
-    keys = envelope.Identities(texts=(Secret(str(KEY)),))
-    return bundle.read(pathlib.Path(said["path"]).read_bytes(), keys)
+    keys = encryption.Identities(texts=(Secret(str(KEY)),))
+    return archive.read(pathlib.Path(said["path"]).read_bytes(), keys)
 
 
-def test_it_holds_what_the_node_has(lab: labs.Lab, made: bundle.Bundle) -> None:
+def test_it_holds_what_the_node_has(lab: labs.Lab, made: archive.Bundle) -> None:
     for path in (
         "/var/lib/rancher/k3s/server/token",
         "/etc/rancher/k3s/config.yaml",
@@ -34,7 +35,7 @@ def test_it_holds_what_the_node_has(lab: labs.Lab, made: bundle.Bundle) -> None:
         assert made.read(parts.node_file(path)).decode() == lab.on_node(f"cat {path}")
 
 
-def test_it_holds_the_stack_and_the_deploy_key(lab: labs.Lab, made: bundle.Bundle) -> None:
+def test_it_holds_the_stack_and_the_deploy_key(lab: labs.Lab, made: archive.Bundle) -> None:
     assert made.read(parts.PASSPHRASE).decode() == lab.environ["PULUMI_CONFIG_PASSPHRASE"]
     configuration = (lab.folder / "Pulumi.kyrion.yaml").read_bytes()
     assert made.read(parts.stack_file("kyrion")) == configuration
@@ -46,7 +47,7 @@ def test_it_holds_the_stack_and_the_deploy_key(lab: labs.Lab, made: bundle.Bundl
     assert fingerprints == made.manifest.sealing_keys
 
 
-def test_the_datastore_has_every_object(lab: labs.Lab, made: bundle.Bundle) -> None:
+def test_the_datastore_has_every_object(lab: labs.Lab, made: archive.Bundle) -> None:
     import sqlite3
 
     opened = sqlite3.connect(":memory:")
@@ -58,7 +59,7 @@ def test_the_datastore_has_every_object(lab: labs.Lab, made: bundle.Bundle) -> N
     assert ".elysium-backup" not in left
 
 
-def test_the_inventory_tells_equal_secrets(lab: labs.Lab, made: bundle.Bundle) -> None:
+def test_the_inventory_tells_equal_secrets(lab: labs.Lab, made: archive.Bundle) -> None:
     found = inventory.load(made.read(parts.INVENTORY))
     # Ready or not is of the moment: one may be at a new commit just now.
     listed = {each.name: each.objects for each in found.kustomizations}
@@ -73,7 +74,7 @@ def test_the_inventory_tells_equal_secrets(lab: labs.Lab, made: bundle.Bundle) -
 
 
 def test_list_verify_and_status_know_it(
-    lab: labs.Lab, made: bundle.Bundle, tmp_path: pathlib.Path
+    lab: labs.Lab, made: archive.Bundle, tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "key").write_text(str(KEY))
     name = made.manifest.file_name
@@ -89,7 +90,7 @@ def test_list_verify_and_status_know_it(
 
 
 def test_the_timer_needs_recipients_and_is_one_for_systemd(
-    lab: labs.Lab, made: bundle.Bundle
+    lab: labs.Lab, made: archive.Bundle
 ) -> None:
     refused = lab.elysium("backup", "schedule")
     assert refused.status == 2
@@ -101,5 +102,5 @@ class _Nothing:
         return []
 
 
-def _keys(made: bundle.Bundle) -> str:
+def _keys(made: archive.Bundle) -> str:
     return made.contents.get(parts.SEALING_KEYS, b"").decode()

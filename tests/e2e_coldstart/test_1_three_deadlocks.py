@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.gitops import sealed, sealing
+from provision.gitops.sealing import keys as sealing_keys
+from provision.gitops.sealing import sealed
 from tests.support import coldstarts, elysiumrepo
 from tests.support import lab as labs
 
@@ -16,7 +17,7 @@ CERTIFICATE = "etc/certs/pub-sealed-secrets.pem"
 
 
 @pytest.fixture(scope="module")
-def forge(lab: labs.Lab, key: sealing.SealingKey):
+def forge(lab: labs.Lab, key: sealing_keys.SealingKey):
     return coldstarts.use(lab, "deadlocked", coldstarts.repository(key))
 
 
@@ -42,7 +43,7 @@ def test_with_other_keys_nothing_is_touched(lab: labs.Lab, forge) -> None:
             "set",
             "--secret",
             "sealing.keys",
-            stdin=sealing.make_key().private_pem.reveal(),
+            stdin=sealing_keys.make_key().private_pem.reveal(),
         ).ok()
         done = lab.elysium("up", "--yes")
     finally:
@@ -102,7 +103,7 @@ def test_from_an_empty_cluster_one_up_brings_it_to_ready(lab: labs.Lab, forge) -
 
 
 def test_the_controller_adopts_the_seed_and_its_changes_win(
-    lab: labs.Lab, forge, key: sealing.SealingKey
+    lab: labs.Lab, forge, key: sealing_keys.SealingKey
 ) -> None:
     def owned() -> bool:
         found = lab.kubectl("get", "secret", "cluster-secret-vars", "-n", "flux-system")
@@ -130,7 +131,7 @@ def test_values_sealed_for_the_certificate_in_the_repository_open_in_the_control
 ) -> None:
     certificate = tmp_path / "pub.pem"
     certificate.write_text(forge.read_file(CERTIFICATE))
-    by: dict[str, Callable[[dict, sealing.Scope], str]] = {
+    by: dict[str, Callable[[dict, sealing_keys.Scope], str]] = {
         "elysium": lambda plain, scope: elysiumrepo.as_json(
             sealed.seal(plain, certificate.read_text(), scope=scope)
         ),
@@ -138,7 +139,7 @@ def test_values_sealed_for_the_certificate_in_the_repository_open_in_the_control
     }
     names: dict[str, str] = {}
     for program, seal in by.items():
-        for scope in sealing.Scope:
+        for scope in sealing_keys.Scope:
             name = f"{program}-{scope.value}"
             names[name] = f"opened {name}"
             text = seal(elysiumrepo.secret(name, "default", value=names[name]), scope)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from provision.gitops import keyring, sealed, sealing
-from provision.provider import sealing_cluster
+from provision.gitops.sealing import keyring, sealed
+from provision.gitops.sealing import keys as sealing_keys
+from provision.provider.sealing import cluster as sealing_cluster
 from tests.support import coldstarts
 from tests.support import lab as labs
 
@@ -15,7 +16,7 @@ SEALED = ("clusters/kyrion/sealed-secrets.yaml", "infrastructure/controllers/tsi
 
 
 @pytest.fixture(scope="module")
-def forge(lab: labs.Lab, key: sealing.SealingKey):
+def forge(lab: labs.Lab, key: sealing_keys.SealingKey):
     """The repository of the first file, which brings the cluster up if that was not run."""
     made = lab.forge.with_repository("deadlocked")
     if not made.head():
@@ -24,13 +25,13 @@ def forge(lab: labs.Lab, key: sealing.SealingKey):
     return made
 
 
-def keys(lab: labs.Lab) -> list[sealing.SealingKey]:
+def keys(lab: labs.Lab) -> list[sealing_keys.SealingKey]:
     """The cluster's sealing keys, the newest first."""
-    found = lab.kubectl("get", "secrets", "-A", "-l", sealing.KEY_LABEL)
+    found = lab.kubectl("get", "secrets", "-A", "-l", sealing_keys.KEY_LABEL)
     return keyring.from_secrets(found["items"])[0]
 
 
-def values(forge, *keys: sealing.SealingKey) -> list[dict[str, bytes] | None]:
+def values(forge, *keys: sealing_keys.SealingKey) -> list[dict[str, bytes] | None]:
     """What `keys` open of each SealedSecret in Git."""
     return [sealed.values(yaml.safe_load(forge.read_file(path)), keys) for path in SEALED]
 
@@ -77,8 +78,8 @@ def test_the_old_key_opens_nothing_of_the_new_and_the_new_everything(lab: labs.L
 def finished(
     lab: labs.Lab,
     forge,
-    new: sealing.SealingKey,
-    old: list[sealing.SealingKey],
+    new: sealing_keys.SealingKey,
+    old: list[sealing_keys.SealingKey],
     head: str,
     wanted: list[dict[str, bytes] | None],
 ) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from provision.gitops import sealing
+from provision.gitops.sealing import keys as sealing_keys
 from tests.support import coldstarts
 from tests.support import lab as labs
 
@@ -20,7 +20,7 @@ def flux_files(forge) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def rootless(lab: labs.Lab, key: sealing.SealingKey):
+def rootless(lab: labs.Lab, key: sealing_keys.SealingKey):
     """A cluster folder without a kustomization.yaml."""
     coldstarts.emptied(lab)
     return coldstarts.use(lab, "rootless", coldstarts.repository(key, root=False))
@@ -43,7 +43,7 @@ def test_with_flux_manifests_in_git(lab: labs.Lab, rootless) -> None:
 
 
 @pytest.fixture(scope="module")
-def operated(lab: labs.Lab, key: sealing.SealingKey):
+def operated(lab: labs.Lab, key: sealing_keys.SealingKey):
     """A repository whose Flux is Flux Operator's: none of it is in Git."""
     coldstarts.emptied(lab)
     lab.elysium("config", "set", "flux.commit", "none").ok()

@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from provision.recovery.restore import journal
+from provision.recovery import journal
 from provision.sandbox import renewal
 from tests.support import coldstarts, killed, night
 from tests.support import lab as labs

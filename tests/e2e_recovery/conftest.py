@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.gitops import sealing
+from provision.gitops.sealing import keys as sealing_keys
 from tests.support import coldstarts, night
 from tests.support import lab as labs
 
@@ -17,7 +17,7 @@ from tests.support import lab as labs
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
     with labs.sandbox("recovery") as sandbox:
         made = labs.make(sandbox, tmp_path_factory.mktemp("stack"))
-        key = sealing.make_key()
+        key = sealing_keys.make_key()
         coldstarts.configure(made, key)
         coldstarts.use(made, "deadlocked", coldstarts.repository(key))
         made.elysium("up", "--yes").ok()

@@ -13,8 +13,11 @@ import pathlib
 
 import pytest
 
-from provision.recovery import backup, bundle, envelope, soundness
-from provision.recovery.restore import journal, run
+from provision.recovery import journal
+from provision.recovery.backup import backup
+from provision.recovery.bundle import archive, encryption
+from provision.recovery.bundle import validation as bundle_validation
+from provision.recovery.restore import steps as restore_steps
 from provision.sandbox import lifecycle, renewal
 from provision.secret import Secret
 from tests.support import coldstarts, killed, night
@@ -44,7 +47,7 @@ def test_a_restore_goes_on_after_every_step(
     words = ("restore", str(kept), *(("--datastore",) if mode == "datastore" else ()), "--yes")
     point, seen = tmp_path / "point", list[str]()
     host: tuple[str, ...] = ("--host", node.host, "--host-key", node.host_key)
-    for step in run.STEPS[mode]:
+    for step in restore_steps.STEPS[mode]:
         for moment, number in (("done", 1), ("noted", 2)):
             seen.append(killed.run(fresh, point, number, *words, *host, **night.PHRASE))
             assert seen[-1] == f"{step.name} {moment}"
@@ -54,7 +57,7 @@ def test_a_restore_goes_on_after_every_step(
                 host = ()  # from the first step on it is known here
     assert killed.run(fresh, point, 1, *words, **night.PHRASE) == "end noted"
     (only,) = journal.load(tmp_path, "kyrion").runs
-    assert list(only.steps) == [step.name for step in run.STEPS[mode]] and only.finished
+    assert list(only.steps) == [step.name for step in restore_steps.STEPS[mode]] and only.finished
     assert night.secrets(lab) == before
     assert coldstarts.ready(lab) == night.ALL
     assert len(lab.forge.with_repository("deadlocked").deploy_keys()) == 1
@@ -69,14 +72,14 @@ def test_a_restore_goes_on_after_every_step(
 def test_a_backup_is_made_by_the_next_run(stacks: list[labs.Lab], tmp_path: pathlib.Path) -> None:
     lab = stacks[-1]
     shelf = lab.folder / ".elysium" / "backups"
-    keys = envelope.Passphrase(secret=Secret(night.PHRASE["ELYSIUM_BACKUP_PASSPHRASE"]))
+    keys = encryption.Passphrase(secret=Secret(night.PHRASE["ELYSIUM_BACKUP_PASSPHRASE"]))
     words = ("backup", "--datastore")
     seen: list[str] = []
     while point := killed.run(lab, tmp_path / "point", len(seen) + 1, *words, **night.PHRASE):
         seen.append(point)
     assert seen == [step.name for step in backup.STEPS]
     for path in shelf.glob("*.age"):
-        soundness.check(bundle.read(path.read_bytes(), keys))
+        bundle_validation.check(archive.read(path.read_bytes(), keys))
     lab.elysium("backup", "verify", environ=night.PHRASE).ok()
     left = lab.on_node("ls -A /var/lib/rancher/k3s/server/db")
     assert ".elysium-backup" not in left
@@ -97,7 +100,7 @@ def test_a_drill_is_passed_by_the_next_run(
     finally:
         if lifecycle.status(name) is not None:
             lifecycle.down(name)
-    wanted = ["sandbox", *(step.name for step in run.STEPS[mode])]
+    wanted = ["sandbox", *(step.name for step in restore_steps.STEPS[mode])]
     assert [point for point in seen if point in wanted] == wanted
     assert ("turn" in seen) == (mode == "datastore")
     (report,) = tmp_path.glob("reports/*.json")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pyrage
 import pytest
 
-from provision.recovery import bundle, envelope, parts
+from provision.recovery.bundle import archive, encryption, parts
 from provision.sandbox import lifecycle, model, node, renewal
 from provision.secret import Secret
 from tests.support import coldstarts, night, systemd
@@ -108,8 +108,8 @@ def fetched(
 
 
 def test_k3s_was_stopped_for_the_copy_and_said_so(fetched: tuple[pathlib.Path, str]) -> None:
-    keys = envelope.Passphrase(secret=Secret(night.PHRASE["ELYSIUM_BACKUP_PASSPHRASE"]))
-    found = bundle.read(fetched[0].read_bytes(), keys)
+    keys = encryption.Passphrase(secret=Secret(night.PHRASE["ELYSIUM_BACKUP_PASSPHRASE"]))
+    found = archive.read(fetched[0].read_bytes(), keys)
     assert "while k3s was stopped" in found.manifest.datastore.how
     (secret,) = found.json(parts.SOPS_AGE)["items"]
     assert secret["metadata"]["name"] == "sops-age"
@@ -194,7 +194,7 @@ def test_the_timer_makes_one_under_a_real_systemd(
         log = machine.run("journalctl", "-u", UNIT, "--no-pager").stdout
         assert started.returncode == 0, log
         (path,) = (fresh.folder / ".elysium" / "backups").glob("*.age")
-        found = bundle.read(path.read_bytes(), envelope.Identities(texts=(Secret(str(AGE)),)))
+        found = archive.read(path.read_bytes(), encryption.Identities(texts=(Secret(str(AGE)),)))
         assert found.manifest.cluster == "kyrion"
         removed = machine.ok(elysium, "backup", "schedule", "--remove", **here)
         assert "is removed" in removed

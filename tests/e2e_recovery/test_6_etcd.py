@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.gitops import sealing
-from provision.recovery.restore import journal, run
+from provision.gitops.sealing import keys as sealing_keys
+from provision.recovery import journal
+from provision.recovery.restore import steps as restore_steps
 from provision.sandbox import renewal
 from tests.support import coldstarts, drills, night
 from tests.support import lab as labs
@@ -22,7 +23,7 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
     """A cluster that keeps its data in etcd, with SealedSecrets through Git."""
     with labs.sandbox("recovery-etcd") as sandbox:
         made = labs.make(sandbox, tmp_path_factory.mktemp("stack"))
-        key = sealing.make_key()
+        key = sealing_keys.make_key()
         coldstarts.configure(made, key)
         made.elysium("config", "set", "k3s.datastore", "etcd").ok()
         coldstarts.use(made, "deadlocked", coldstarts.repository(key))
@@ -85,7 +86,7 @@ def test_its_datastore_comes_back_on_a_machine_of_another_name(
     (ended,) = [each for each in done.json_lines() if each.get("event") == "restored"]
     assert ended["equal"] == len(before)
     assert [each["step"] for each in ended["steps"]] == [
-        step.name for step in run.STEPS["datastore"]
+        step.name for step in restore_steps.STEPS["datastore"]
     ]
     as_it_was(etcd, fresh, before)
 
@@ -114,7 +115,7 @@ def test_killed_while_k3s_restores_the_snapshot_it_goes_on(
     done = fresh.elysium(*words, "--yes", environ=night.PHRASE).ok()
     assert "goes on after" in done.stderr
     (only,) = journal.load(tmp_path, "kyrion").runs
-    assert list(only.steps) == [step.name for step in run.STEPS["datastore"]]
+    assert list(only.steps) == [step.name for step in restore_steps.STEPS["datastore"]]
     as_it_was(etcd, fresh, before)
 
 

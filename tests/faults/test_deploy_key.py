@@ -13,7 +13,9 @@ from collections.abc import Callable
 import pytest
 
 from provision import errors
-from provision.provider import flux_objects, git_key, git_rotation
+from provision.provider.deploy_key import keypair
+from provision.provider.deploy_key import rotation as deploy_key_rotation
+from provision.provider.flux import objects as flux_objects
 from tests.faults.conftest import Place
 from tests.support import rotations, steps
 
@@ -72,7 +74,9 @@ FAULTS = (
     ),
     Fault(name="never-acts", breaks="flux", begin=flux_is("silent")),
 )
-PLACES = [(step.name, moment) for step in git_rotation.STEPS for moment in ("before", "after")]
+PLACES = [
+    (step.name, moment) for step in deploy_key_rotation.STEPS for moment in ("before", "after")
+]
 
 
 def cases() -> list[object]:
@@ -88,7 +92,7 @@ def cases() -> list[object]:
 
 def first_hurt(step: str, moment: str, fault: Fault) -> str:
     """Return the step that fails, ``look`` for the look afterwards, empty for none."""
-    names = [one.name for one in git_rotation.STEPS]
+    names = [one.name for one in deploy_key_rotation.STEPS]
     reached = names[names.index(step) + (moment == "after") :]
     for name in reached:
         if fault.breaks in TOUCHES[name]:
@@ -98,7 +102,7 @@ def first_hurt(step: str, moment: str, fault: Fault) -> str:
 
 def in_force(place: Place) -> str:
     """Return the fingerprint that the Secret holds and the forge knows."""
-    pair = git_key.pair_of(git_key.secret_field(place.secret(), "identity"))
+    pair = keypair.pair_of(keypair.secret_field(place.secret(), "identity"))
     assert pair is not None, "the Secret holds no key"
     assert pair.fingerprint in registered(place), "the forge does not know the Secret's key"
     assert rotations.git_words(place.forge, place.secret()) == ""
@@ -107,14 +111,14 @@ def in_force(place: Place) -> str:
 
 def registered(place: Place) -> dict[str, str]:
     return {
-        str(git_key.deploy_keys.fingerprint(key["key"])): key["title"]
+        str(keypair.deploy_keys.fingerprint(key["key"])): key["title"]
         for key in place.forge.deploy_keys()
     }
 
 
 @pytest.mark.slice
 def test_the_table_has_every_step_of_the_code() -> None:
-    assert list(TOUCHES) == [step.name for step in git_rotation.STEPS]
+    assert list(TOUCHES) == [step.name for step in deploy_key_rotation.STEPS]
 
 
 @pytest.mark.parametrize(("step", "moment", "fault"), cases())
@@ -140,11 +144,13 @@ def test_one_key_is_in_force_and_nothing_is_left_over(
 
         with monkeypatch.context() as patch:
             patch.setattr(
-                git_rotation, "STEPS", steps.hooked(git_rotation.STEPS, step, moment, begin)
+                deploy_key_rotation,
+                "STEPS",
+                steps.hooked(deploy_key_rotation.STEPS, step, moment, begin),
             )
             patch.setattr(flux_objects, "_GRACE", 0.5)
             if hurt == "settle" and fault.breaks in ("cluster", "flux"):
-                patch.setattr(git_rotation, "_SETTLE_TIMEOUT", 2.0)
+                patch.setattr(deploy_key_rotation, "_SETTLE_TIMEOUT", 2.0)
             if hurt:
                 with pytest.raises(errors.ElysiumError) as caught:
                     place.job(rotation=rotation).run(worlds.append)
@@ -152,7 +158,7 @@ def test_one_key_is_in_force_and_nothing_is_left_over(
             else:
                 place.state = place.job(rotation=rotation).run(worlds.append)
                 said = ""
-        does = {one.name: one.does for one in git_rotation.STEPS}
+        does = {one.name: one.does for one in deploy_key_rotation.STEPS}
         assert ("at the step: " + does[hurt] if hurt in does else "") in said
 
     # -- what it left

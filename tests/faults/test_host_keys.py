@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provision import errors
-from provision.provider import git_key
+from provision.provider.deploy_key import keypair
 from tests.faults.conftest import Place
 from tests.support import gitserver, rotations
 
@@ -20,7 +20,7 @@ def settled(place: Place) -> Place:
 
 
 def pins(place: Place) -> frozenset[str]:
-    return git_key.pins(git_key.secret_field(place.secret(), "known_hosts"))
+    return keypair.pins(keypair.secret_field(place.secret(), "known_hosts"))
 
 
 def test_a_key_more_is_shown_then_pinned_and_the_deploy_key_stays(settled: Place) -> None:
@@ -34,7 +34,7 @@ def test_a_key_more_is_shown_then_pinned_and_the_deploy_key_stays(settled: Place
     after = job.run()
     assert after["fingerprint"] == settled.state["fingerprint"]
     assert before < pins(settled)
-    assert any(git_key.deploy_keys.bare(coming) in line for line in pins(settled) - before)
+    assert any(keypair.deploy_keys.bare(coming) in line for line in pins(settled) - before)
     assert rotations.git_words(settled.forge, settled.secret()) == ""
     # And when the server has dropped the old ones, they go.
     assert settled.job(host_keys=server).run()["fingerprint"] == after["fingerprint"]

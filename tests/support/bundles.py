@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from provision.recovery import bundle, manifest, parts
+from provision.recovery.bundle import archive, manifest, parts
 
 
 def described(**changes: Any) -> manifest.Manifest:
@@ -20,7 +20,7 @@ def described(**changes: Any) -> manifest.Manifest:
     return manifest.Manifest(**values | changes)
 
 
-def contents(**more: bytes) -> list[bundle.Part]:
+def contents(**more: bytes) -> list[archive.Part]:
     """The parts that every bundle has, and `more` by name."""
     texts: dict[str, bytes] = {
         parts.STATE: json.dumps({"version": 3, "deployment": {"resources": []}}).encode(),
@@ -31,4 +31,4 @@ def contents(**more: bytes) -> list[bundle.Part]:
         parts.INVENTORY: b'{"salt": "00"}',
         **more,
     }
-    return [bundle.Part(name=name, content=content) for name, content in texts.items()]
+    return [archive.Part(name=name, content=content) for name, content in texts.items()]

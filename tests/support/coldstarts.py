@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from provision.gitops import keyring, sealing
+from provision.gitops.sealing import keyring
+from provision.gitops.sealing import keys as sealing_keys
 from provision.sandbox import build, tryout
 from tests.support import elysiumrepo
 from tests.support import lab as labs
@@ -24,7 +25,7 @@ spec: {{interval: 1h, url: "https://charts.example.org"}}
 PATH = "clusters/kyrion"
 
 
-def configure(lab: labs.Lab, key: sealing.SealingKey) -> None:
+def configure(lab: labs.Lab, key: sealing_keys.SealingKey) -> None:
     """Write a stack without GPU and media, with `key` at hand."""
     arguments = [one for one in tryout.init_arguments(lab.sandbox, lab.cluster) if one != "--gpu"]
     lab.elysium(*arguments).ok()
@@ -39,7 +40,7 @@ def configure(lab: labs.Lab, key: sealing.SealingKey) -> None:
     lab.elysium("config", "set", "--secret", "sealing.keys", stdin=text).ok()
 
 
-def repository(key: sealing.SealingKey, *, root: bool = True) -> dict[str, str]:
+def repository(key: sealing_keys.SealingKey, *, root: bool = True) -> dict[str, str]:
     """Return the deadlocked repository, with chart sources and quick retries."""
     files = elysiumrepo.deadlocked(key, root=root)
     folder = "infrastructure/controllers"

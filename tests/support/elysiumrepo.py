@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import yaml
 
-from provision.gitops import sealed, sealing
+from provision.gitops.sealing import keys as sealing_keys
+from provision.gitops.sealing import sealed
 
 KUSTOMIZATION = """\
 apiVersion: kustomize.toolkit.fluxcd.io/v1
@@ -90,12 +91,12 @@ def secret(name: str, namespace: str, **data: str) -> dict:
     }
 
 
-def sealed_secret(key: sealing.SealingKey, name: str, namespace: str, **data: str) -> str:
+def sealed_secret(key: sealing_keys.SealingKey, name: str, namespace: str, **data: str) -> str:
     made = sealed.seal(secret(name, namespace, **data), key.certificate_pem)
     return yaml.safe_dump(made, sort_keys=False)
 
 
-def deadlocked(key: sealing.SealingKey, *, root: bool = True) -> dict[str, str]:
+def deadlocked(key: sealing_keys.SealingKey, *, root: bool = True) -> dict[str, str]:
     """Return path to content. `root`: whether the cluster folder has a kustomization.yaml."""
     cluster = "clusters/kyrion"
     files = {

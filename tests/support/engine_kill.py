@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
-from provision.engine import files
+from provision.fileio import atomic
 
 What = Literal["write", "call"]
 KILLED = 9
@@ -59,7 +59,7 @@ def _arm(world: Any, kill_at: int, what: What, dying: Callable[[], None]) -> Non
 
         world.note = note
         return
-    real_write, real_sync = files.write, os.fsync
+    real_write, real_sync = atomic.write, os.fsync
 
     def write(*args: Any, **named: Any) -> None:
         tick()
@@ -71,4 +71,4 @@ def _arm(world: Any, kill_at: int, what: What, dying: Callable[[], None]) -> Non
         real_sync(descriptor)
         tick()
 
-    files.write, os.fsync = write, sync
+    atomic.write, os.fsync = write, sync

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pathlib
 
-from provision.provider import components, flux_wait, resource, sync, sync_files
+from provision.provider import resource
+from provision.provider.flux import components, sync, sync_files
+from provision.provider.flux import wait as flux_wait
 from tests.support import fluxworld
 
 PATH = "clusters/kyrion"

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from provision.host import facts
-from provision.provider import k3s_files, k3s_plan, k3s_server
+from provision.provider.k3s import files as k3s_files
+from provision.provider.k3s import plan as k3s_plan
+from provision.provider.k3s import server as k3s_server
 
 PINNED = "p" * 64
 SYSTEM = facts.SystemFacts(

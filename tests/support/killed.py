@@ -19,9 +19,9 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from provision.cli import main
-from provision.recovery import backup
+from provision.recovery import journal
+from provision.recovery.backup import backup
 from provision.recovery.drill import rehearse
-from provision.recovery.restore import journal
 from tests.support import lab as labs
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision import crypter
-from provision.engine import checkpoint, values
-from provision.gitops import keyring, sealing
-from provision.recovery import bundle, inventory, manifest, parts
+from provision.engine.state import checkpoint, values
+from provision.gitops.sealing import keyring
+from provision.gitops.sealing import keys as sealing_keys
+from provision.recovery.bundle import archive, inventory, manifest, parts
 from provision.secret import Secret
 from tests.support import bundles
 
@@ -51,7 +52,7 @@ def vault() -> crypter.PassphraseCrypter:
     return crypter.PassphraseCrypter.new(PASSPHRASE)
 
 
-def state(key: sealing.SealingKey) -> dict[str, Any]:
+def state(key: sealing_keys.SealingKey) -> dict[str, Any]:
     """Return a deployment that remembers k3s and one sealing key."""
     document = checkpoint.empty("elysium", "kyrion", vault().salt)
     kept = vault().encrypt(json.dumps(keyring.dump([key], "flux-system")))
@@ -81,12 +82,12 @@ def state(key: sealing.SealingKey) -> dict[str, Any]:
 
 
 def made(
-    remembered: sealing.SealingKey,
-    *keys: sealing.SealingKey,
+    remembered: sealing_keys.SealingKey,
+    *keys: sealing_keys.SealingKey,
     changes: Mapping[str, Any] | None = None,
     replaced: Mapping[str, bytes] | None = None,
     without: tuple[str, ...] = (),
-) -> bundle.Bundle:
+) -> archive.Bundle:
     """Return a bundle whose state remembers one sealing key, and whose cluster had `keys`."""
     was = inventory.Inventory(
         salt="00",
@@ -107,12 +108,12 @@ def made(
         **(replaced or {}),
     }
     listed = [
-        bundle.Part(name=name, content=content)
+        archive.Part(name=name, content=content)
         for name, content in contents.items()
         if name not in without
     ]
     listed += [
-        bundle.Part(
+        archive.Part(
             name=parts.node_file(path),
             content=content,
             kind=_KINDS[path.rpartition("/")[2]],
@@ -128,7 +129,7 @@ def made(
             **(changes or {}),
         }
     )
-    return bundle.unpack(bundle.pack(described, listed)[1])
+    return archive.unpack(archive.pack(described, listed)[1])
 
 
 @dataclass(frozen=True, kw_only=True)

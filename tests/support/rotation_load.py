@@ -15,7 +15,7 @@ from typing import Any
 
 from provision import errors
 from provision.host import gitssh
-from provision.provider import git_key
+from provision.provider.deploy_key import keypair
 from provision.secret import Secret
 from tests.support import lab as labs
 
@@ -128,10 +128,10 @@ def running(lab: labs.Lab) -> Iterator[Load]:
             lab.on_node(f"k3s kubectl delete -n flux-system {kind} {listed} --ignore-not-found")
 
 
-def key_in_force(lab: labs.Lab) -> git_key.KeyPair:
+def key_in_force(lab: labs.Lab) -> keypair.KeyPair:
     """Return the key pair that the cluster's Secret holds."""
     secret = lab.kubectl("get", "secret", "-n", "flux-system", "flux-system")
-    pair = git_key.pair_of(git_key.secret_field(secret, "identity"))
+    pair = keypair.pair_of(keypair.secret_field(secret, "identity"))
     assert pair is not None, "the Secret holds no key"
     return pair
 

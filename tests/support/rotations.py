@@ -26,14 +26,17 @@ from typing import Any
 from provision import config, errors
 from provision.github import repository
 from provision.kube.client import KubeClient
-from provision.provider import git_access, git_key, git_rotation, resource
+from provision.provider import resource
+from provision.provider.deploy_key import access as deploy_key_access
+from provision.provider.deploy_key import keypair
+from provision.provider.deploy_key import rotation as deploy_key_rotation
 from provision.sandbox.forge import client
 from tests.support import steps
 
 NAMESPACE = "flux-system"
 SOURCE = ("source.toolkit.fluxcd.io/v1", "GitRepository")
 AUTOMATION = ("image.toolkit.fluxcd.io/v1", "ImageUpdateAutomation")
-ACCESS = git_access.GitAccess()
+ACCESS = deploy_key_access.GitAccess()
 
 
 @dataclasses.dataclass
@@ -246,8 +249,8 @@ def git_words(forge: client.Forge, secret: Any, *, push: bool = False) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         (folder / "key").touch(0o600)
-        (folder / "key").write_text(git_key.secret_field(secret, "identity"))
-        (folder / "hosts").write_text(git_key.secret_field(secret, "known_hosts"))
+        (folder / "key").write_text(keypair.secret_field(secret, "identity"))
+        (folder / "hosts").write_text(keypair.secret_field(secret, "known_hosts"))
         ssh = (
             "ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes"
             f" -o UserKnownHostsFile={folder}/hosts -i {folder}/key"
@@ -306,8 +309,11 @@ def objects(cluster: KubeClient, forge: client.Forge) -> Iterator[None]:
 def main() -> int:
     """Run the job of standard input."""
     job = Job(**json.load(sys.stdin))
-    git_rotation.STEPS = steps.hooked(
-        git_rotation.STEPS, job.step, job.moment, lambda: os.kill(os.getpid(), signal.SIGKILL)
+    deploy_key_rotation.STEPS = steps.hooked(
+        deploy_key_rotation.STEPS,
+        job.step,
+        job.moment,
+        lambda: os.kill(os.getpid(), signal.SIGKILL),
     )
     try:
         job.run()

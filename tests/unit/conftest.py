@@ -12,12 +12,12 @@ SLOW = {
     "cli/test_restore.py": "a bundle under a passphrase, whose key derivation is slow on purpose",
     "cli/test_restore_damaged.py": "a bundle for each kind of damage",
     "cli/test_terminal.py": "a process behind a pseudo-terminal for each test",
-    "gitops/test_build.py": "kustomize for every build",
-    "gitops/test_quick_ways.py": "looks at every text of a large repository",
-    "recovery/test_bundle.py": "the key derivation, and files cut short anywhere",
-    "recovery/test_datastore.py": "databases that are written while they are read",
-    "recovery/test_restore_compare.py": "looks again until it is the same",
-    "recovery/test_restore_report.py": "the key derivation",
+    "gitops/build/test_build.py": "kustomize for every build",
+    "gitops/build/test_quick_ways.py": "looks at every text of a large repository",
+    "recovery/bundle/test_archive.py": "the key derivation, and files cut short anywhere",
+    "recovery/bundle/test_datastore.py": "databases that are written while they are read",
+    "recovery/restore/test_compare.py": "looks again until it is the same",
+    "recovery/restore/test_report.py": "the key derivation",
 }
 """By file, why it takes more than a few seconds."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from provision.cli import lazy, opened, running
+from provision.cli import lazy, running, stack_context
 from provision.cli.settings import Settings
 
 
@@ -36,7 +36,7 @@ def adopt(called: Settings, dry_run: bool, yes: bool, diff: bool) -> None:
     from provision.cli.render import reporter
     from provision.operations import adoption
 
-    with opened.stack(called) as stack, reporter.of(called) as listening:
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
         found = adoption.look(stack, listening.step)
         listening.pause()
         called.terminal.keep_secret(found.secrets)
@@ -62,20 +62,21 @@ def adopt(called: Settings, dry_run: bool, yes: bool, diff: bool) -> None:
 
 def _take_over(called: Settings, *, yes: bool, diff: bool) -> None:
     """Show what would change, do it if that is wanted, and show that nothing is left."""
-    from provision import errors, operations
+    from provision import errors
     from provision.cli.render import reporter, summary
+    from provision.operations import deploy, preflight
 
-    with opened.stack(called) as stack, reporter.of(called) as listening:
-        for warning in operations.preflight(stack, listening.step):
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
+        for warning in preflight.preflight(stack, listening.step):
             called.terminal.warn(warning)
-        planned = operations.preview(stack, on_event=listening.on_event)
+        planned = deploy.preview(stack, on_event=listening.on_event)
         listening.pause()
         running.show_plan(called.terminal.err, listening.seen, called, diffs=diff)
         if planned.changed and not yes and not called.terminal.confirm("Take it over?"):
             called.terminal.say("the settings are written, and nothing else was changed")
             return
-        done = operations.up(stack, on_event=listening.on_event)
-        again = operations.preview(stack, on_event=listening.on_event)
+        done = deploy.up(stack, on_event=listening.on_event)
+        again = deploy.preview(stack, on_event=listening.on_event)
     if called.json:
         called.terminal.event(summary.as_json(done))
     else:

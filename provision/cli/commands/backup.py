@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from provision.cli import bundlefiles, bundlekeys, lazy, opened
+from provision.cli import bundlefiles, bundlekeys, lazy, stack_context
 from provision.cli.settings import Settings
 
 
@@ -75,10 +75,10 @@ def backup(
     called: Settings = context.obj
     from provision import errors
     from provision.cli.render import backups, reporter
-    from provision.recovery import backup as backing
-    from provision.recovery import collect
+    from provision.recovery.backup import backup as backing
+    from provision.recovery.backup import collect
 
-    with opened.stack(called) as stack, reporter.of(called) as listening:
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
         cfg = stack.config.backup
         wanted = cfg.datastore if datastore is None else datastore
         if stop_k3s and (not wanted or stack.config.k3s.datastore != "sqlite"):
@@ -115,9 +115,9 @@ def backup(
 def list_(called: Settings) -> None:
     """List the backups of the cluster, newest last."""
     from provision.cli.render import backups
-    from provision.recovery import reading
+    from provision.recovery.backup import catalog
 
-    rows = reading.shelf(called.directory, called.stack).rows()
+    rows = catalog.shelf(called.directory, called.stack).rows()
     if called.json:
         for name, entry, here in rows:
             body = _entry(entry) if entry is not None else {"file": name}
@@ -171,11 +171,12 @@ def verify(called: Settings, file: str | None, no_open: bool, **options: Any) ->
     the sealing keys and the inventory. Exits with 3 when something is wrong.
     """
     from provision import errors
-    from provision.recovery import reading, soundness
+    from provision.recovery.backup import catalog
+    from provision.recovery.bundle import validation as bundle_validation
 
     where, path = bundlefiles.find(called, file)
-    content = reading.load(path)
-    recorded = reading.compare(content, where.known.find(path.name) if where else None)
+    content = catalog.load(path)
+    recorded = catalog.compare(content, where.known.find(path.name) if where else None)
     if no_open:
         if not recorded:
             raise errors.ConfigError(
@@ -186,9 +187,9 @@ def verify(called: Settings, file: str | None, no_open: bool, **options: Any) ->
         called.terminal.result(f"{path}: as it was written; it was not opened")
         return
     found = bundlefiles.unlock(called, content, **options)
-    soundness.check(found)
+    bundle_validation.check(found)
     if where is not None:
-        reading.mark_verified(where, content, found, path)
+        catalog.mark_verified(where, content, found, path)
     if called.json:
         called.terminal.data({"file": str(path), "ok": True, "created": found.manifest.created})
     else:
@@ -220,7 +221,7 @@ def extract(
 
     Files are readable by you alone. Remove them when you are done.
     """
-    from provision.recovery import reading
+    from provision.recovery.backup import catalog
 
     if str(to) == "-" and len(parts) != 1:
         raise click.UsageError("--to - prints one part: name it")
@@ -229,7 +230,7 @@ def extract(
         sys.stdout.buffer.write(found.read(parts[0]))
         sys.stdout.buffer.flush()
         return
-    for path in reading.extract(found, parts, to):
+    for path in catalog.extract(found, parts, to):
         called.terminal.result(str(path))
     called.terminal.warn(f"what is in {to} is not encrypted: remove it when you are done")
 
@@ -260,9 +261,9 @@ def schedule(called: Settings, at: str, system: bool | None, remove: bool) -> No
 
     Needs backup.recipients: nobody is there to type a passphrase.
     """
-    from provision.recovery import schedule as timers
+    from provision.recovery.backup import schedule as timers
 
-    with opened.stack(called) as stack:
+    with stack_context.stack(called) as stack:
         job = timers.job(stack, at=at, system=system)
         if remove:
             removed = timers.remove(job)

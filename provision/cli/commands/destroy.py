@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from provision.cli import lazy, opened, running
+from provision.cli import lazy, running, stack_context
 from provision.cli.settings import Settings
 
 
@@ -29,13 +29,13 @@ def destroy(called: Settings, keep_data: bool, yes: bool, **options: Any) -> Non
     was on the node before, and the repository's commits, stay.
     """
     running.needs_an_answer(called, yes, "for the cluster's name")
-    from provision import operations
     from provision.cli.render import plan, reporter
+    from provision.operations import destroy
 
     terminal = called.terminal
-    with opened.stack(called) as stack, reporter.of(called) as listening:
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
         listening.step("looking for what would be lost")
-        lost = operations.losses(stack, keep_data=keep_data)
+        lost = destroy.losses(stack, keep_data=keep_data)
         listening.pause()
         if called.json:
             terminal.event({"event": "losses", "losses": lost})
@@ -45,11 +45,11 @@ def destroy(called: Settings, keep_data: bool, yes: bool, **options: Any) -> Non
         cluster = stack.config.cluster
         if not yes and terminal.ask(f"Type the cluster's name ({cluster}) to go on") != cluster:
             raise click.UsageError(f"that is not {cluster}; nothing was changed")
-        operations.destroy(
+        destroy.destroy(
             stack,
             keep_data=keep_data,
             on_event=listening.on_event,
-            options=opened.run_options(**options),
+            options=stack_context.run_options(**options),
         )
     if not called.json and listening.seen.summary is not None:
         terminal.out.print(plan.counts(listening.seen.summary.counts, planned=False))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from provision.cli import bundlefiles, bundlekeys, lazy, opened
+from provision.cli import bundlefiles, bundlekeys, lazy, stack_context
 from provision.cli.settings import Settings
 
 
@@ -69,16 +69,17 @@ def drill(
     """
     from provision import errors
     from provision.cli.render import drills, reporter
-    from provision.recovery import reading, soundness
+    from provision.recovery.backup import catalog
+    from provision.recovery.bundle import validation as bundle_validation
     from provision.recovery.drill import rehearse, report
 
     if at is not None or remove:
         _schedule(called, file, at or "", folder, webhook, name, **keys)
         return
     where, path = bundlefiles.find(called, file)
-    content = reading.load(path)
+    content = catalog.load(path)
     found = bundlefiles.unlock(called, content, **keys)
-    soundness.check(found)
+    bundle_validation.check(found)
     if datastore and not found.manifest.datastore.part:
         raise errors.ConfigError(
             "the backup has no copy of the datastore",
@@ -93,7 +94,7 @@ def drill(
         sandbox=name,
         keep=keep,
     )
-    with opened.ending_well(called), reporter.of(called) as listening:
+    with stack_context.ending_well(called), reporter.of(called) as listening:
         done = rehearse.rehearse(wanted, on_event=listening.on_event, progress=listening.step)
     root = where.root if where is not None else called.directory.absolute()
     written = report.write(done, folder or root / ".elysium" / "drills")
@@ -120,7 +121,7 @@ def _schedule(
 ) -> None:
     """Have a timer rehearse with the newest backup; without `at`, take it away."""
     from provision import errors
-    from provision.recovery import schedule as timers
+    from provision.recovery.backup import schedule as timers
 
     if file is not None:
         raise click.UsageError("a timer takes the newest backup: leave BUNDLE out")
@@ -138,7 +139,7 @@ def _schedule(
             words += [option, str(path.absolute())]
     if webhook:
         words += ["--webhook", webhook]
-    with opened.stack(called) as stack:
+    with stack_context.stack(called) as stack:
         job = timers.job(stack, at=at, system=True, kind="drill", words=tuple(words))
         if not at:
             removed = timers.remove(job)

@@ -12,7 +12,7 @@ from provision.cli import lazy
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from provision.gitops.needs import Analysis, Need
+    from provision.gitops.coldstart.needs import Analysis, Need
     from provision.gitops.tree import Tree
 
 
@@ -65,7 +65,8 @@ def cold_start(
     when something is missing that cannot be made, or the repository does not
     build.
     """
-    from provision.gitops import coldstart, tree
+    from provision.gitops import tree
+    from provision.gitops.coldstart import analysis as coldstart_analysis
 
     read = tree.Tree.from_directory(directory)
     chosen = tree.normal_path(path) if path is not None else _only_cluster(read)
@@ -74,7 +75,7 @@ def cold_start(
         from provision.cli import sealingkeys
 
         opened = sealingkeys.read(called, keys)
-    analysis = coldstart.analyse(read, chosen, keys=opened)
+    analysis = coldstart_analysis.analyse(read, chosen, keys=opened)
     if called.json or format_ == "json":
         called.terminal.result(json.dumps(analysis.to_json(), ensure_ascii=False))
         if analysis.problems or analysis.missing:

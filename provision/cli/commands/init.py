@@ -47,17 +47,17 @@ def init(called: Settings, yes: bool, **given: Any) -> None:
     there is none, and a line in .gitignore for the state.
     """
     from provision import config_file
-    from provision.cli import newcluster
+    from provision.cli import init_prompts
 
     if not yes and not called.terminal.can_ask:
         raise click.UsageError(
             "there is no terminal to ask on: give --cluster, --host, --github and --yes"
         )
     root = _root(called)
-    answers = newcluster.Answers(called.terminal, ask=not yes, environ=os.environ)
-    new = newcluster.collect(answers, root, **given)
+    answers = init_prompts.Answers(called.terminal, ask=not yes, environ=os.environ)
+    new = init_prompts.collect(answers, root, **given)
     stack_path = root / f"Pulumi.{new.cluster}.yaml"
-    encrypted, kept_in = newcluster.with_secrets(root, new, answers.media_key, os.environ)
+    encrypted, kept_in = init_prompts.with_secrets(root, new, answers.media_key, os.environ)
     project = config_file.write_own_project(root)
     config_file.write_new(stack_path, encrypted)
     written = [str(p.relative_to(root)) for p in (project, stack_path) if p is not None]

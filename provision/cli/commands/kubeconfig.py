@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from provision.cli import lazy, opened
+from provision.cli import lazy, stack_context
 from provision.cli.settings import Settings
 
 
@@ -31,11 +31,12 @@ def kubeconfig(called: Settings, merge: bool, context: str | None, use: bool) ->
     """
     if use and not merge:
         raise click.UsageError("--use goes with --merge")
-    from provision import config_file, operations
-    from provision.cli import kubeconfigs, merged
+    from provision import config_file
+    from provision.cli import kubeconfigs, merged_kubeconfigs
+    from provision.operations import status
 
-    with opened.stack(called) as stack:
-        text = operations.kubeconfig(stack)
+    with stack_context.stack(called) as stack:
+        text = status.kubeconfig(stack)
         cluster = stack.config.cluster
     name = context or cluster
     named = kubeconfigs.renamed(text, name)
@@ -44,7 +45,9 @@ def kubeconfig(called: Settings, merge: bool, context: str | None, use: bool) ->
         return
     path = kubeconfigs.target(os.environ, Path.home())
     result = kubeconfigs.merge(path, named, name, use=use)
-    merged.remember(config_file.find_project(called.directory).root, cluster, path, name)
+    merged_kubeconfigs.remember(
+        config_file.find_project(called.directory).root, cluster, path, name
+    )
     if called.json:
         called.terminal.data(
             {"file": str(path), "context": name, "changed": result.changed}

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli import lazy, newnode, opened
+from provision.cli import lazy, node_prompts, stack_context
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from provision.operations import Stack
-    from provision.operations.replacement import Inventory, NewNode
+    from provision.operations.node_replace import Inventory, NewNode
+    from provision.operations.stack import Stack
 
 
 @click.group(
@@ -32,7 +32,7 @@ def node() -> None:
     elysium node replace --host node.lan --host-key SHA256:… --yes
     """,
 )
-@newnode.options
+@node_prompts.options
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking; needs --host-key.")
 @click.pass_obj
 def replace(called: Settings, confirm: str | None, yes: bool, **given: Any) -> None:
@@ -45,27 +45,27 @@ def replace(called: Settings, confirm: str | None, yes: bool, **given: Any) -> N
     answers, its name has to be typed first.
     """
     from provision.cli.render import reporter
-    from provision.operations import replacement
+    from provision.operations import node_replace
 
-    new = newnode.given(called, **given)
+    new = node_prompts.given(called, **given)
     if not yes and not called.terminal.can_ask:
         raise click.UsageError("there is no terminal to ask on: give --yes to go on without asking")
-    with opened.stack(called) as stack, reporter.of(called) as listening:
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
         listening.step("asking whether the old cluster still answers")
-        alive = replacement.living(stack)
-        found = replacement.inventory(stack)
+        alive = node_replace.living(stack)
+        found = node_replace.inventory(stack)
         listening.pause()
-        newnode.refuse_living(called, stack.config.cluster, alive, confirm)
-        new = newnode.pinned(called, stack.config.server, new)
+        node_prompts.refuse_living(called, stack.config.cluster, alive, confirm)
+        new = node_prompts.pinned(called, stack.config.server, new)
         listening.step("logging in to the new machine")
-        replacement.prove(stack, new)
+        node_replace.prove(stack, new)
         listening.pause()
         _show(called, stack, new, found)
         if not yes and not called.terminal.confirm("Pin the machine and drop these?"):
             called.terminal.say("nothing was changed")
             return
-        changed = replacement.pin(stack, new)
-        dropped = replacement.forget(stack)
+        changed = node_replace.pin(stack, new)
+        dropped = node_replace.forget(stack)
     if called.json:
         called.terminal.data(
             {

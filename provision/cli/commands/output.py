@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from provision.cli import lazy, opened
+from provision.cli import lazy, stack_context
 from provision.cli.settings import Settings
 from provision.secret import MASK, Secret
 
@@ -28,10 +28,11 @@ def output(called: Settings, name: str | None, show_secrets: bool) -> None:
 
     All of it, or the value of NAME alone, fit for a script.
     """
-    from provision import errors, operations
+    from provision import errors
+    from provision.operations import status
 
-    with opened.stack(called) as stack:
-        values = operations.outputs(stack, show_secrets=show_secrets)
+    with stack_context.stack(called) as stack:
+        values = status.outputs(stack, show_secrets=show_secrets)
     if name is not None and name not in values:
         raise errors.ConfigError(
             f"the stack has no output {name!r}",

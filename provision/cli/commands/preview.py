@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from provision.cli import lazy, opened, running
+from provision.cli import lazy, running, stack_context
 from provision.cli.settings import Settings
 
 
@@ -35,14 +35,15 @@ def preview(
     differs from the configuration: files on the node as diffs, commits, keys,
     objects. Signs: + create, ~ change, - delete, +- replace.
     """
-    from provision import errors, operations
+    from provision import errors
     from provision.cli.render import reporter
+    from provision.operations import deploy, preflight
 
-    with opened.stack(called) as stack, reporter.of(called) as listening:
-        for warning in operations.preflight(stack, listening.step):
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
+        for warning in preflight.preflight(stack, listening.step):
             called.terminal.warn(warning)
-        result = operations.preview(
-            stack, on_event=listening.on_event, options=opened.run_options(**options)
+        result = deploy.preview(
+            stack, on_event=listening.on_event, options=stack_context.run_options(**options)
         )
     if not called.json:
         console = called.terminal.out

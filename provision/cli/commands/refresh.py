@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from provision.cli import lazy, opened, running
+from provision.cli import lazy, running, stack_context
 from provision.cli.settings import Settings
 
 
@@ -32,15 +32,13 @@ def refresh(called: Settings, yes: bool, diff: bool, **options: Any) -> None:
     truth without up, as before moving to another engine.
     """
     running.needs_an_answer(called, yes, "whether to write it")
-    from provision import operations
     from provision.cli.render import plan, reporter
+    from provision.operations import deploy
 
-    wanted = opened.run_options(**options)
-    with opened.stack(called) as stack, reporter.of(called) as listening:
+    wanted = stack_context.run_options(**options)
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
         if not yes:
-            found = operations.refresh(
-                stack, on_event=listening.on_event, options=wanted, dry_run=True
-            )
+            found = deploy.refresh(stack, on_event=listening.on_event, options=wanted, dry_run=True)
             listening.pause()
             running.show_plan(called.terminal.err, listening.seen, called, diffs=diff)
             if not found.changed:
@@ -48,6 +46,6 @@ def refresh(called: Settings, yes: bool, diff: bool, **options: Any) -> None:
             if not called.terminal.confirm("Write this into the state?"):
                 called.terminal.say("nothing was changed")
                 return
-        operations.refresh(stack, on_event=listening.on_event, options=wanted)
+        deploy.refresh(stack, on_event=listening.on_event, options=wanted)
     if not called.json and listening.seen.summary is not None:
         called.terminal.out.print(plan.counts(listening.seen.summary.counts, planned=False))

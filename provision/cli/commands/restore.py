@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli import bundlefiles, bundlekeys, lazy, newnode, opened, running
+from provision.cli import bundlefiles, bundlekeys, lazy, node_prompts, running, stack_context
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from provision.operations.replacement import NewNode
-    from provision.recovery.restore import journal, workspace
+    from provision.operations.node_replace import NewNode
+    from provision.recovery import journal
+    from provision.recovery.restore import workspace
 
 
 @click.command(
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 )
 @click.argument("file", metavar="[BUNDLE]", required=False)
 @bundlekeys.opening_options
-@newnode.options
+@node_prompts.options
 @click.option(
     "--datastore",
     is_flag=True,
@@ -66,28 +67,30 @@ def restore(
     where it was. Volumes of workloads are not in a backup.
     """
     from provision.cli.render import reporter, restores
-    from provision.recovery import reading, soundness
-    from provision.recovery.restore import report, run
+    from provision.recovery.backup import catalog
+    from provision.recovery.bundle import validation as bundle_validation
+    from provision.recovery.restore import report
+    from provision.recovery.restore import steps as restore_steps
 
     if not dry_run:
         running.needs_an_answer(called, yes, "whether to begin")
     _, path = bundlefiles.find(called, file)
-    content = reading.load(path)
+    content = catalog.load(path)
     found = bundlefiles.unlock(called, content, identities, passphrase_file)
-    soundness.check(found)
+    bundle_validation.check(found)
     mode: journal.Mode = "datastore" if datastore else "rebuild"
     target = _target(called)
     before = _before(target, found.manifest.cluster, content, mode, anew=anew)
     new = _new(called, found.manifest.node.host, before, dry_run=dry_run, **given)
     settings = {"github.tokenFile": str(Path(token_file).absolute())} if token_file else {}
     with (
-        opened.ending_well(called),
+        stack_context.ending_well(called),
         _pinned(called, found, new, settings, dry_run=dry_run) as space,
         reporter.of(called) as listening,
     ):
         called.terminal.keep_secret([space.passphrase])
         _token(called, space)
-        begun = run.begin(space, content, path.name, mode)
+        begun = restore_steps.begin(space, content, path.name, mode)
         if before is not None and before.same(begun):
             begun = before
         listening.step("asking whether the old cluster still answers")
@@ -112,14 +115,14 @@ def restore(
         if not yes and not called.terminal.confirm("Begin?"):
             called.terminal.say("nothing was changed")
             return
-        work = run.Work(
+        work = restore_steps.Work(
             space=space,
             target=target,
             listen=listening.on_event,
             progress=listening.step,
             lost=told.secrets,
         )
-        done = run.carry_out(work, begun)
+        done = restore_steps.carry_out(work, begun)
     running.update_kubeconfigs(called, found.manifest.cluster, done.kubeconfig)
     if called.json:
         called.terminal.event(restores.ended(done))
@@ -143,7 +146,7 @@ def _before(
     """Return the restore of this backup that did not come to its end."""
     import hashlib
 
-    from provision.recovery.restore import journal
+    from provision.recovery import journal
 
     if anew:
         journal.set_aside(target, cluster)
@@ -169,32 +172,32 @@ def _new(
     **given: Any,
 ) -> NewNode:
     """Return the new machine: as given, as an earlier run had it, or as asked for."""
-    from provision.operations import replacement
+    from provision.operations import node_replace
 
     host = host or (before.host if before is not None else None)
     if before is not None and before.steps and host == before.host:
         pinned = _pinned_before(called, before)
         return dataclasses.replace(pinned, **{k: v for k, v in given.items() if v is not None})
     if dry_run and host is None:
-        return replacement.NewNode()
+        return node_replace.NewNode()
     if host is None:
         if not called.terminal.can_ask:
             raise click.UsageError(f"which machine? --host (the one that was backed up was {old})")
         called.terminal.say(f"The node that was backed up was {old}.")
         host = called.terminal.ask("The new machine's name or address")
-    return newnode.given(called, host=host, **given)
+    return node_prompts.given(called, host=host, **given)
 
 
 def _pinned_before(called: Settings, before: journal.Run) -> NewNode:
     """Return the machine that an earlier run wrote into the configuration here."""
     from provision import config_file
-    from provision.operations import replacement
+    from provision.operations import node_replace
 
     project = config_file.find_project(called.directory)
     cluster = before.cluster
     crypter = config_file.stack_crypter(project, cluster, os.environ)
     node = config_file.read(project.stack_file(cluster), crypter).config.server
-    return replacement.NewNode(
+    return node_replace.NewNode(
         host=node.host,
         host_key=str(node.host_key),
         user=node.user,
@@ -212,7 +215,7 @@ def _pinned(
 
     if not dry_run and new.host_key is None:
         with workspace.opened(found, new, ask=False) as unpinned:
-            new = newnode.pinned(called, unpinned.stack.config.server, new)
+            new = node_prompts.pinned(called, unpinned.stack.config.server, new)
     with workspace.opened(found, new, settings=settings, ask=not dry_run) as space:
         yield space
 
@@ -243,14 +246,15 @@ def _refuse_living(
     called: Settings, space: workspace.Workspace, target: Path, confirm: str | None
 ) -> None:
     """Go on over a cluster that answers only where its name was typed."""
-    from provision import errors, operations
-    from provision.operations import replacement
+    from provision import errors
+    from provision.operations import node_replace
+    from provision.operations.stack import open_stack
 
     alive = space.alive
     if not alive:
         with (
             contextlib.suppress(errors.ElysiumError),
-            contextlib.closing(operations.open_stack(target, space.cluster)) as stack,
+            contextlib.closing(open_stack(target, space.cluster)) as stack,
         ):
-            alive = replacement.living(stack)
-    newnode.refuse_living(called, space.cluster, alive, confirm)
+            alive = node_replace.living(stack)
+    node_prompts.refuse_living(called, space.cluster, alive, confirm)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli import durations, lazy, opened, running
+from provision.cli import durations, lazy, running, stack_context
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def deploy_key(
         read_write=None if read_only is None else not read_only,
         reason=" ".join(reason.split()),
     )
-    with opened.stack(called) as stack, reporter.of(called) as listening:
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
         listening.step("looking at the deploy key")
         found = rotation.look(stack)
         listening.pause()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from provision.cli import lazy, opened, running
+from provision.cli import lazy, running, stack_context
 from provision.cli.settings import Settings
 
 
@@ -32,7 +32,7 @@ def k3s_token(called: Settings, yes: bool) -> None:
     from provision.operations.rotation import k3s_token as rotation
     from provision.secret import Secret
 
-    with opened.stack(called) as stack, reporter.of(called) as listening:
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
         listening.step("looking at the token of k3s")
         found = rotation.look(stack)
         called.terminal.keep_secret([Secret(found.old)])

@@ -6,7 +6,7 @@ import datetime
 
 import click
 
-from provision.cli import durations, lazy, opened, running
+from provision.cli import durations, lazy, running, stack_context
 from provision.cli.settings import Settings
 
 
@@ -38,13 +38,13 @@ def kubeconfig(called: Settings, within: datetime.timedelta | None, yes: bool) -
     kubeconfigs are good, and the next rotate finishes it.
     """
     running.needs_an_answer(called, yes, "whether to do it")
-    from provision import operations
     from provision.cli.render import reporter
+    from provision.operations import preflight
     from provision.operations.rotation import kubeconfig as rotation
     from provision.secret import Secret
 
-    with opened.stack(called) as stack, reporter.of(called) as listening:
-        for warning in operations.preflight(stack, listening.step):
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
+        for warning in preflight.preflight(stack, listening.step):
             called.terminal.warn(warning)
         listening.step("looking at the kubeconfig")
         found = rotation.look(stack)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from provision.cli import lazy, opened, running
+from provision.cli import lazy, running, stack_context
 from provision.cli.settings import Settings
 from provision.secret import Secret
 
@@ -54,7 +54,7 @@ def passphrase(called: Settings, file: Path | None, generate: bool, yes: bool) -
     from provision.operations.rotation import passphrase as rotation
 
     began = time.monotonic()
-    with opened.stack(called) as stack:
+    with stack_context.stack(called) as stack:
         new = _new(called, file, generate=generate)
         called.terminal.keep_secret([new])
         typed = file is None and not generate  # twice, which is answer enough

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli import durations, lazy, opened, running
+from provision.cli import durations, lazy, running, stack_context
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def sealing_key(called: Settings, older: datetime.timedelta | None, yes: bool) -
     from provision.cli.render import reporter
     from provision.operations.rotation import sealing_key as rotation
 
-    with opened.stack(called) as stack, reporter.of(called) as listening:
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
         called.terminal.keep_secret(rotation.private_keys(stack))
         listening.step("looking at the sealing keys and what is sealed for them")
         found = rotation.look(stack)

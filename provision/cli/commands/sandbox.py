@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli import lazy, opened
+from provision.cli import lazy, stack_context
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def up(
     from provision.cli.render import reporter
     from provision.sandbox import lifecycle
 
-    with opened.ending_well(called), reporter.of(called) as listening:
+    with stack_context.ending_well(called), reporter.of(called) as listening:
         options = lifecycle.Options(gpu=gpu, real_k3s=real_k3s, releases=releases)
         made = lifecycle.up(name, options, listening.step, fresh=fresh)
     if called.json:
@@ -108,7 +108,7 @@ def down(called: Settings, name: str, all_: bool) -> None:
     from provision.cli.render import reporter
     from provision.sandbox import lifecycle
 
-    with opened.ending_well(called), reporter.of(called) as listening:
+    with stack_context.ending_well(called), reporter.of(called) as listening:
         for each in lifecycle.names() if all_ else (name,):
             there = lifecycle.down(each, listening.step)
             listening.pause()
@@ -163,7 +163,7 @@ def replace_node(called: Settings, name: str, hostname: str) -> None:
     from provision.cli.render import reporter
     from provision.sandbox import renewal
 
-    with opened.ending_well(called), reporter.of(called) as listening:
+    with stack_context.ending_well(called), reporter.of(called) as listening:
         made = renewal.replace_node(name, listening.step, hostname=hostname)
     if called.json:
         called.terminal.result(made.model_dump_json(by_alias=True))
@@ -206,7 +206,7 @@ def build(called: Settings) -> None:
     from provision.cli.render import reporter
     from provision.sandbox import lifecycle
 
-    with opened.ending_well(called), reporter.of(called) as listening:
+    with stack_context.ending_well(called), reporter.of(called) as listening:
         seconds = lifecycle.prepare(listening.step)
     if called.json:
         called.terminal.data(seconds)

@@ -15,7 +15,7 @@ from provision.cli import lazy
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from provision.gitops.sealed import Verdict
+    from provision.gitops.sealing.sealed import Verdict
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _keys = click.option(
@@ -97,7 +97,9 @@ def seal(
     """
     from provision import errors
     from provision.cli import manifests, sealingkeys
-    from provision.gitops import documents, sealed, sealing
+    from provision.gitops import documents
+    from provision.gitops.sealing import keys as sealing_keys
+    from provision.gitops.sealing import sealed
 
     if manifest is None and not (literals or files):
         raise click.UsageError("give MANIFEST, --from-literal or --from-file")
@@ -114,7 +116,7 @@ def seal(
             "type": type_,
             "data": dict(_values(called, literals, files)),
         }
-    made = sealed.seal(plain, certificate, scope=sealing.Scope(scope) if scope else None)
+    made = sealed.seal(plain, certificate, scope=sealing_keys.Scope(scope) if scope else None)
     if merge_into is None:
         called.terminal.result(documents.dump(made).rstrip("\n"))
         return
@@ -141,7 +143,8 @@ def unseal(called: Settings, file: Path, keys: Path | None) -> None:
     """
     from provision import errors
     from provision.cli import manifests, sealingkeys
-    from provision.gitops import documents, sealed
+    from provision.gitops import documents
+    from provision.gitops.sealing import sealed
 
     opened = sealingkeys.read(called, keys)
     found = [doc for doc in manifests.read(file) if sealed.is_sealed(doc.obj)]
@@ -164,7 +167,8 @@ def reseal(called: Settings, paths: tuple[Path, ...], keys: Path | None, cert: P
     """
     from provision import errors
     from provision.cli import manifests, sealingkeys
-    from provision.gitops import documents, sealed
+    from provision.gitops import documents
+    from provision.gitops.sealing import sealed
 
     opened = sealingkeys.read(called, keys)
     certificate = sealingkeys.read_text(cert) if cert else opened[0].certificate_pem
@@ -203,7 +207,8 @@ def verify(called: Settings, directory: Path, keys: Path | None) -> None:
     """
     from provision import errors
     from provision.cli import sealingkeys
-    from provision.gitops import documents, sealed, tree
+    from provision.gitops import documents, tree
+    from provision.gitops.sealing import sealed
 
     opened = sealingkeys.read(called, keys)
     read = tree.Tree.from_directory(directory)

@@ -47,6 +47,6 @@ def stack() -> None:
 
 def state_of(called: Settings) -> api.StackRef:
     """Return the state that the options name. Needs no passphrase."""
-    from provision import operations
+    from provision.operations import rename
 
-    return operations.find_state(called.directory, called.stack)
+    return rename.find_state(called.directory, called.stack)

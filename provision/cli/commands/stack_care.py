@@ -16,7 +16,7 @@ from provision.cli.commands.stack import state_of
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from provision.engine import repair as mending
+    from provision.engine.state import repair as mending
 
 
 @click.command(
@@ -41,7 +41,7 @@ def import_(called: Settings, file: str, yes: bool) -> None:
         raise click.UsageError("stdin holds the state, so nobody can be asked there: give --yes")
     running.needs_an_answer(called, yes, "whether to replace the state")
     from provision import errors
-    from provision.engine import stacks
+    from provision.engine.state import stacks
 
     ref = state_of(called)
     try:
@@ -76,7 +76,7 @@ def unlock(called: Settings, yes: bool) -> None:
     The next run does so by itself for a run that died on this computer. For
     one that was cut off elsewhere, make sure that it no longer runs.
     """
-    from provision.engine import stacks
+    from provision.engine.state import stacks
 
     ref = state_of(called)
     held = stacks.holders(ref)
@@ -115,7 +115,7 @@ def repair(called: Settings, check: bool, yes: bool) -> None:
     its place. The state as it was stays beside it.
     """
     from provision import errors
-    from provision.engine import stacks
+    from provision.engine.state import stacks
 
     ref = state_of(called)
     found = stacks.mend(ref, write=False)
@@ -170,9 +170,9 @@ def rename(called: Settings, name: str) -> None:
     passphrase's file. The cluster itself is left alone; the next up gives the
     deploy key and the kubeconfig the new name.
     """
-    from provision import operations
+    from provision.operations import rename
 
-    done = operations.rename(called.directory, called.stack, name)
+    done = rename.rename(called.directory, called.stack, name)
     if called.json:
         called.terminal.data({"stack": name, "done": list(done)})
         return
@@ -197,7 +197,7 @@ def rm(called: Settings, force: bool, yes: bool) -> None:
     are forgotten and go on running. Pulumi.<cluster>.yaml stays.
     """
     running.needs_an_answer(called, yes, "for the stack's name")
-    from provision.engine import stacks
+    from provision.engine.state import stacks
 
     ref = state_of(called)
     terminal = called.terminal

@@ -14,9 +14,10 @@ import click
 from provision.cli import lazy
 from provision.cli.commands.stack import state_of
 from provision.cli.settings import Settings
+from provision.fileio import atomic
 
 if TYPE_CHECKING:
-    from provision.engine.stacks import StackInfo
+    from provision.engine.state.stacks import StackInfo
 
 
 @click.command(
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def ls(called: Settings) -> None:
     """List the stacks: configured, brought up, locked, broken."""
     from provision import config_file
-    from provision.engine import stacks
+    from provision.engine.state import stacks
 
     project = config_file.find_project(called.directory)
     found = stacks.ls(project.backend, project.root)
@@ -81,7 +82,7 @@ def export(called: Settings, target: str | None, show_secrets: bool) -> None:
     text cannot be imported again.
     """
     from provision import config_file
-    from provision.engine import stacks
+    from provision.engine.state import stacks
 
     ref = state_of(called)
     passphrase = None
@@ -91,7 +92,7 @@ def export(called: Settings, target: str | None, show_secrets: bool) -> None:
     if target is None:
         called.terminal.reveal(text)
         return
-    config_file.write_atomic(Path(target), text + "\n", mode=0o600)
+    atomic.write(Path(target), text + "\n")
     if called.json:
         called.terminal.data({"file": target})
     else:
@@ -110,7 +111,7 @@ def export(called: Settings, target: str | None, show_secrets: bool) -> None:
 def history(called: Settings, limit: int | None) -> None:
     """List the runs of the stack, the newest first."""
     from provision.cli.render import plan
-    from provision.engine import stacks
+    from provision.engine.state import stacks
 
     found = stacks.history(state_of(called))[:limit]
     if called.json:
@@ -150,8 +151,7 @@ def graph(called: Settings, form: Any, target: str | None) -> None:
     In the tree a resource stands below its parent; what it depends on is named
     behind <-. With --json: a list of resources with urn, parent and needs.
     """
-    from provision import config_file
-    from provision.engine import stacks
+    from provision.engine.state import stacks
 
     ref = state_of(called)
     if called.json:
@@ -161,7 +161,7 @@ def graph(called: Settings, form: Any, target: str | None) -> None:
     if target is None:
         called.terminal.result(text.rstrip("\n"))
         return
-    config_file.write_atomic(Path(target), text)
+    atomic.write(Path(target), text, mode=None)
     called.terminal.say(f"the graph of {ref.stack} is in {target}")
 
 

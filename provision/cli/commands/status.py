@@ -6,7 +6,7 @@ import dataclasses
 
 import click
 
-from provision.cli import lazy, opened
+from provision.cli import lazy, stack_context
 from provision.cli.settings import Settings
 
 
@@ -25,14 +25,14 @@ def status(called: Settings) -> None:
     its Kustomizations; and at the newest backup's age. Changes nothing.
     Exits with 0 when all of it is well, else with 5.
     """
-    from provision import operations
     from provision.cli.render import reporter, sections
-    from provision.recovery import health
+    from provision.operations import status
+    from provision.recovery.backup import health
 
-    with opened.stack(called) as stack, reporter.of(called) as listening:
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
         if not called.json:
             listening.step("looking at node, GitHub and cluster")
-        found = operations.status(stack)
+        found = status.status(stack)
         if found.sections:
             sections_ = (*found.sections, health.section(stack))
             found = dataclasses.replace(found, sections=sections_)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from provision.cli import lazy, opened, running
+from provision.cli import lazy, running, stack_context
 from provision.cli.settings import Settings
 
 
@@ -32,21 +32,21 @@ def up(called: Settings, yes: bool, diff: bool, **options: Any) -> None:
     any time, and again after it was interrupted.
     """
     running.needs_an_answer(called, yes, "whether to carry out the plan")
-    from provision import operations
     from provision.cli.render import reporter, summary
+    from provision.operations import deploy, preflight
 
-    wanted = opened.run_options(**options)
-    with opened.stack(called) as stack, reporter.of(called) as listening:
-        for warning in operations.preflight(stack, listening.step):
+    wanted = stack_context.run_options(**options)
+    with stack_context.stack(called) as stack, reporter.of(called) as listening:
+        for warning in preflight.preflight(stack, listening.step):
             called.terminal.warn(warning)
         if not yes:
-            planned = operations.preview(stack, on_event=listening.on_event, options=wanted)
+            planned = deploy.preview(stack, on_event=listening.on_event, options=wanted)
             listening.pause()
             running.show_plan(called.terminal.err, listening.seen, called, diffs=diff)
             if planned.changed and not called.terminal.confirm("Do this?"):
                 called.terminal.say("nothing was changed")
                 return
-        done = operations.up(stack, on_event=listening.on_event, options=wanted)
+        done = deploy.up(stack, on_event=listening.on_event, options=wanted)
     running.update_kubeconfigs(called, stack.config.cluster, done.result.outputs.get("kubeconfig"))
     if called.json:
         called.terminal.event(summary.as_json(done))

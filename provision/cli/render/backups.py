@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rich import console, table, text
 
 if TYPE_CHECKING:
-    from provision.recovery.backup import Made
-    from provision.recovery.bundle import Manifest
-    from provision.recovery.records import Entry
+    from provision.recovery.backup.backup import Made
+    from provision.recovery.backup.records import Entry
+    from provision.recovery.bundle.archive import Manifest
 
 Row = tuple[str, "Entry | None", bool]
 
@@ -34,7 +34,7 @@ def made(done: Made) -> console.Group:
 
 def listed(rows: list[Row], now: datetime.datetime) -> table.Table:
     """Return the backups there are, newest last."""
-    from provision.recovery import health, retention
+    from provision.recovery.backup import health, retention
 
     grid = table.Table(box=None, padding=(0, 2, 0, 0))
     for name in ("backup", "age", "size", "verified", "opens with", "datastore", "in"):

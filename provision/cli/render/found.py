@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich import console, table, text
 
 from provision.cli.render import sections
-from provision.operations.inspection import Section
+from provision.operations.status import Section
 
 if TYPE_CHECKING:
     from provision.operations.adoption import Found, Part

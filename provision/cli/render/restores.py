@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich import console, table, text
 
 if TYPE_CHECKING:
-    from provision.recovery.restore.locked import Locked
+    from provision.recovery.restore.decryptability import Locked
     from provision.recovery.restore.report import Report
-    from provision.recovery.restore.run import Result
+    from provision.recovery.restore.steps import Result
 
 _MODES = {
     "rebuild": "rebuild from Git: a new cluster, as the repository describes it now, with the "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich import console, table, text
 
 if TYPE_CHECKING:
-    from provision.operations import Section, Status
+    from provision.operations.status import Section, Status
 
 _HEALTH = {
     "ok": ("✓", "green", "ok"),

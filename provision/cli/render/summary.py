@@ -11,7 +11,7 @@ from provision.secret import MASK, Secret
 
 if TYPE_CHECKING:
     from provision import config
-    from provision.operations import UpResult
+    from provision.operations.deploy import UpResult
 
 _ROWS = (
     ("node", "nodeName"),

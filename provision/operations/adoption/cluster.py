@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 from provision import config, errors
 from provision.operations.adoption.model import Part, Setting
 from provision.operations.stack import Stack
-from provision.provider import flux_install, flux_objects, git_key, sealing_cluster
+from provision.provider.deploy_key import keypair
+from provision.provider.flux import install as flux_install
+from provision.provider.flux import objects as flux_objects
+from provision.provider.sealing import cluster as sealing_cluster
 from stacks.components import flux as flux_component
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ def flux(stack: Stack, kubeconfig: str) -> Part:
     pair = None
     if secret:
         held = kube.get("v1", "Secret", secret, namespace) or {}
-        pair = git_key.pair_of(git_key.secret_field(held, "identity"))
+        pair = keypair.pair_of(keypair.secret_field(held, "identity"))
     key = None if problems else _registered(stack, pair)
     if key is not None:
         settings.append(Setting(key="flux.readWrite", value=not key.read_only))
@@ -152,7 +155,7 @@ def _components(deployments: frozenset[str]) -> Iterator[Setting]:
         yield Setting(key=f"flux.{key}", value=found)
 
 
-def _registered(stack: Stack, pair: git_key.KeyPair | None) -> DeployKey | None:
+def _registered(stack: Stack, pair: keypair.KeyPair | None) -> DeployKey | None:
     if pair is None:
         return None
     keys = stack.live.github().deploy_keys()

@@ -10,15 +10,13 @@ from provision import errors
 from provision.host import facts as host_facts
 from provision.operations.adoption.model import Part, Setting
 from provision.operations.stack import Stack
-from provision.provider import (
-    k3s_files,
-    k3s_found,
-    k3s_plan,
-    k3s_server,
-    k3s_service,
-    media_files,
-    media_found,
-)
+from provision.provider.k3s import existing as k3s_existing
+from provision.provider.k3s import files as k3s_files
+from provision.provider.k3s import plan as k3s_plan
+from provision.provider.k3s import server as k3s_server
+from provision.provider.k3s import service as k3s_service
+from provision.provider.media import existing as media_existing
+from provision.provider.media import files as media_files
 from stacks.components import node as node_component
 
 _OWN = {"tls-san": "tlsSan", "disable": "disable"}
@@ -49,7 +47,7 @@ def k3s(stack: Stack) -> tuple[Part, str]:
             hint="elysium up sets up k3s",
         )
     server = k3s_plan.K3sFacts(node=found, pinned="")
-    by_hand = k3s_found.read(found)
+    by_hand = k3s_existing.read(found)
     if by_hand is None:
         part = Part(title="k3s", facts=(("version", server.installed), ("set up by", "elysium")))
         return part, _kubeconfig(stack, found, inputs)
@@ -99,7 +97,7 @@ def k3s(stack: Stack) -> tuple[Part, str]:
 def media(stack: Stack) -> Iterator[Part]:
     """Yield the media library, if there is one."""
     node = stack.live.node(stack.config.server.name).facts(_survey())
-    found = list(media_found.surveyed(node))
+    found = list(media_existing.surveyed(node))
     cfg = stack.config.media
     if cfg is not None and len(found) > 1:
         found = [one for one in found if one[0] == cfg.mount_point] or found
@@ -128,23 +126,23 @@ def media(stack: Stack) -> Iterator[Part]:
 
 
 def _survey() -> host_facts.FactRequest:
-    return host_facts.FactRequest(snippets=frozenset({media_found.survey()}))
+    return host_facts.FactRequest(snippets=frozenset({media_existing.survey()}))
 
 
-def _options(found: k3s_found.Found, node: host_facts.NodeFacts, name: str) -> dict[str, Any]:
+def _options(found: k3s_existing.Found, node: host_facts.NodeFacts, name: str) -> dict[str, Any]:
     """Return what belongs among ``k3s.options``."""
     options = {
         key: value
         for key, value in sorted(found.options.items())
         if key not in _SILENT and key not in k3s_files.SECRET_OPTIONS
     }
-    (called,) = k3s_found.canonical(found.options, node)["node-name"]
+    (called,) = k3s_existing.canonical(found.options, node)["node-name"]
     if called != name:
         options["node-name"] = called
     return options
 
 
-def _refused(found: k3s_found.Found, node: str) -> Iterator[errors.Problem]:
+def _refused(found: k3s_existing.Found, node: str) -> Iterator[errors.Problem]:
     for name in k3s_files.SECRET_OPTIONS:
         if name in found.options and name not in _SILENT:
             yield errors.Problem(message=f"k3s runs with {name}", where=node, hint=_DROP_IN)
@@ -165,7 +163,7 @@ def _refused(found: k3s_found.Found, node: str) -> Iterator[errors.Problem]:
 
 
 def _datastore(
-    node: host_facts.NodeFacts, inputs: Mapping[str, Any], found: k3s_found.Found
+    node: host_facts.NodeFacts, inputs: Mapping[str, Any], found: k3s_existing.Found
 ) -> str:
     etcd = node.file(k3s_files.places(inputs).databases[1]) is not None
     return "etcd" if etcd or found.options.get("cluster-init") else "sqlite"
@@ -189,7 +187,7 @@ def _kubeconfig(stack: Stack, found: host_facts.NodeFacts, inputs: Mapping[str, 
     )
 
 
-def _media_settings(at: str, found: media_found.Found) -> Iterator[Setting]:
+def _media_settings(at: str, found: media_existing.Found) -> Iterator[Setting]:
     # The type first: without it, no other key of the remote is one.
     for key in sorted(found.remote, key=lambda key: (key != "type", key)):
         yield Setting(

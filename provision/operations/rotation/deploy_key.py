@@ -1,7 +1,7 @@
 """The deploy key: an update of one resource, which brings a new key into force.
 
 The steps, and taking them back, are the resource's own
-(``provision.provider.git_rotation``). Here is what stands around them: the
+(``provision.provider.deploy_key.rotation``). Here is what stands around them: the
 wish, the locks, the configuration that must say the same afterwards.
 """
 
@@ -16,12 +16,13 @@ from typing import Any
 from provision import config, config_file, errors
 from provision.change import Change
 from provision.engine import api
-from provision.operations import checks, repository, state
+from provision.fileio import atomic
+from provision.operations import preflight, repository, state
 from provision.operations.stack import Listener, Stack
-from provision.provider import git_access
+from provision.provider.deploy_key import access as deploy_key_access
 from stacks import program
 
-_ACCESS = git_access.GitAccess()
+_ACCESS = deploy_key_access.GitAccess()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def look(stack: Stack) -> InForce:
     record = _record(stack)
     context = stack.live.bind(_unheard)
     facts = _ACCESS.observe(context, record.inputs, record.outputs).facts
-    found = git_access.decide(facts, record.inputs, record.outputs)
+    found = deploy_key_access.decide(facts, record.inputs, record.outputs)
     planned = _ACCESS.plan(facts, record.inputs, record.outputs)
     left = tuple(change.summary for change in planned if _removes(change))
     repairs = tuple(change.summary for change in planned if not _removes(change))
@@ -107,7 +108,7 @@ def check(stack: Stack) -> None:
 
     Raises `errors.PreflightError` naming each right that is missing.
     """
-    problems = checks.github(stack, new_key=True)
+    problems = preflight.github(stack, new_key=True)
     if problems:
         raise errors.PreflightError(
             "the deploy key cannot be rotated",
@@ -205,7 +206,7 @@ def _targets(stack: Stack) -> tuple[str, ...]:
 
 def _record(stack: Stack) -> state.Record:
     for record in state.resources(stack):
-        if record.type == git_access.GitAccess.type:
+        if record.type == deploy_key_access.GitAccess.type:
             return record
     raise errors.StackError(
         f"the stack {stack.config.cluster} has no deploy key yet",
@@ -274,4 +275,4 @@ class _ConfigFile:
         """Take it back, unless somebody has edited it since."""
         with contextlib.suppress(OSError):
             if self.path.read_bytes() == self.after:
-                config_file.write_atomic(self.path, self.before.decode())
+                atomic.write(self.path, self.before.decode(), mode=None)

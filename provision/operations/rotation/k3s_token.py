@@ -14,10 +14,12 @@ from typing import Any
 
 from provision import errors
 from provision.engine import api
-from provision.operations import checks, repository, state
+from provision.operations import preflight, repository, state
 from provision.operations.stack import Listener, Stack
 from provision.progress import Progress, silent
-from provision.provider import k3s_files, k3s_server, k3s_token
+from provision.provider.k3s import files as k3s_files
+from provision.provider.k3s import server as k3s_server
+from provision.provider.k3s import token as k3s_token
 from stacks import program
 
 _KIND = k3s_server.K3sServer()
@@ -52,7 +54,7 @@ def look(stack: Stack) -> Outlook:
     `errors.PreflightError` where something else says what the token is.
     """
     record = _record(stack)
-    checks.prefetch(stack)
+    preflight.prefetch(stack)
     context = stack.live.bind(_unheard)
     facts = _KIND.observe(context, record.inputs, record.outputs).facts
     at = k3s_files.places(record.inputs)

@@ -1,7 +1,7 @@
 """The kubeconfig: other client certificates, from another authority, and the old ones refused.
 
 A client certificate cannot be revoked, so its authority is replaced, in two
-runs of the whole program (``provision.provider.k3s_clients``). After the first
+runs of the whole program (``provision.provider.k3s.client_ca``). After the first
 k3s takes certificates of both, and everything that holds the kubeconfig is
 given the new one; that is a state in which a stack can stay, and in which
 every run that is cut off leaves it. Only when nothing in the state holds the
@@ -22,10 +22,12 @@ from provision import errors
 from provision.engine import api
 from provision.kube import client
 from provision.kube import kubeconfig as kubeconfigs
-from provision.operations import checks, repository, state
+from provision.operations import preflight, repository, state
 from provision.operations.stack import Listener, Stack
 from provision.progress import Progress, silent
-from provision.provider import k3s_authority, k3s_clients, k3s_server
+from provision.provider.k3s import certificates as k3s_certificates
+from provision.provider.k3s import client_ca
+from provision.provider.k3s import server as k3s_server
 from provision.secret import Secret
 from stacks import program
 
@@ -67,11 +69,11 @@ def look(stack: Stack) -> Outlook:
     `errors.PreflightError` where its authority is somebody else's.
     """
     record = _record(stack)
-    checks.prefetch(stack)
+    preflight.prefetch(stack)
     context = stack.live.bind(_unheard)
     facts = _KIND.observe(context, record.inputs, record.outputs).facts
     authority = k3s_server.client_authority(facts, record.inputs)
-    problem = k3s_clients.problem(authority)
+    problem = client_ca.problem(authority)
     if problem:
         raise errors.PreflightError(
             "the kubeconfig cannot be rotated",
@@ -87,8 +89,8 @@ def look(stack: Stack) -> Outlook:
     old = str(record.outputs["kubeconfig"])
     return Outlook(
         fingerprint=fingerprint(old),
-        expires=k3s_authority.expires(old),
-        unfinished=k3s_clients.under_way(authority),
+        expires=k3s_certificates.expires(old),
+        unfinished=client_ca.under_way(authority),
         old=old,
     )
 
@@ -142,12 +144,12 @@ def rotate(
     progress("trying the new kubeconfig")
     _require_switched(stack, new)
     switched(Secret(new))
-    stack.engine().up(_program(stack, k3s_clients.FINISH), options=_options(), on_event=on_event)
+    stack.engine().up(_program(stack, client_ca.FINISH), options=_options(), on_event=on_event)
     progress("trying the new kubeconfig and the old one")
     _require_refused(new, before)
     return Rotated(
         fingerprint=fingerprint(new),
-        expires=k3s_authority.expires(new),
+        expires=k3s_certificates.expires(new),
         seconds=time.monotonic() - began,
     )
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision import config_file, crypter, errors
-from provision.config_file import document, passphrase, switch
-from provision.engine import api, rekey
+from provision.config_file import document, passphrase
+from provision.engine import api
+from provision.engine.state import rekey
+from provision.fileio import transaction
 from provision.progress import Progress, silent
 from provision.secret import Secret
 
@@ -73,9 +75,9 @@ def rotate(
                 left.append(each.path)
         if source is not None:
             text = new.reveal() + "\n"
-            wanted.append(switch.NewFile(path=source, content=text.encode(), mode=0o600))
+            wanted.append(transaction.NewFile(path=source, content=text.encode(), mode=0o600))
         progress("switching to the new passphrase")
-        switch.switch(passphrase.switch_record(root, name), wanted)
+        transaction.switch(passphrase.switch_record(root, name), wanted)
         _require_switched(config_path, made.salt, old, new)
     return Changed(files=len(wanted), kept_in=source, left=tuple(left))
 
@@ -124,10 +126,10 @@ def _config_text(path: Path) -> str:
     return parsed.text
 
 
-def _again(keyer: rekey.Rekeyer, path: Path, text: str) -> switch.NewFile:
+def _again(keyer: rekey.Rekeyer, path: Path, text: str) -> transaction.NewFile:
     after = keyer.text(text, path.name)
     keyer.require_same(text, after, path.name)
-    return switch.NewFile(path=path, content=after.encode())
+    return transaction.NewFile(path=path, content=after.encode())
 
 
 def _require_switched(config_path: Path, salt: str, old: Secret, new: Secret) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from provision.github import commits, failures
-from provision.gitops import resealing, sealed, sealing
+from provision.gitops.sealing import keys as sealing_keys
+from provision.gitops.sealing import resealing, sealed
 from provision.kube import wait
-from provision.provider import flux_objects
 from provision.provider.context import Context
+from provision.provider.flux import objects as flux_objects
 
 _ROUNDS = 5
 
@@ -41,7 +42,7 @@ class Published:
     )
 
 
-def proposal_branch(key: sealing.SealingKey) -> str:
+def proposal_branch(key: sealing_keys.SealingKey) -> str:
     """Return the branch of the pull request that brings `key` into use."""
     return "elysium/sealing-key-" + "".join(filter(str.isalnum, key.fingerprint))[6:16].lower()
 
@@ -49,15 +50,15 @@ def proposal_branch(key: sealing.SealingKey) -> str:
 def survey(
     ctx: Context,
     place: Place,
-    keys: list[sealing.SealingKey],
-    newest: sealing.SealingKey | None,
+    keys: list[sealing_keys.SealingKey],
+    newest: sealing_keys.SealingKey | None,
 ) -> resealing.Survey:
     """Return the SealedSecrets of the branch head; see `resealing.survey`."""
     repo = ctx.github()
     return resealing.survey(repo.read_tree(repo.head(place.branch)), keys, newest)
 
 
-def publish(ctx: Context, place: Place, keys: list[sealing.SealingKey]) -> Published:
+def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> Published:
     """Commit the certificate of the first of `keys`, and everything that opens sealed for it.
 
     All in one commit, or one pull request. What somebody else changes

@@ -19,13 +19,16 @@ from dataclasses import dataclass
 from provision import errors
 from provision.engine import api
 from provision.github import preflight
-from provision.gitops import keyring, sealing
-from provision.operations import checks, repository, state
+from provision.gitops.sealing import keyring
+from provision.gitops.sealing import keys as sealing_keys
+from provision.operations import preflight as operations_preflight
+from provision.operations import repository, state
 from provision.operations.rotation import sealing_git
 from provision.operations.stack import Listener, Stack
 from provision.progress import Progress, silent
-from provision.provider import sealing_cluster, sealing_key
 from provision.provider.context import Context
+from provision.provider.sealing import cluster as sealing_cluster
+from provision.provider.sealing import key as sealing_key
 from provision.secret import Secret
 from stacks import program
 
@@ -99,7 +102,7 @@ def look(stack: Stack) -> Outlook:
     return Outlook(
         keys=tuple(key.fingerprint for key in keys),
         unfinished=unfinished,
-        made=sealing.made(keys[0]),
+        made=sealing_keys.made(keys[0]),
         certificate=place.certificate,
         reseal=tuple(f"{one.where}: {one.ref}" for one in found.stale),
         others=tuple(problem for one in found.closed for problem in one.problems),
@@ -112,7 +115,7 @@ def check(stack: Stack) -> None:
 
     Raises `errors.PreflightError` naming each thing.
     """
-    problems = checks.github(stack)
+    problems = operations_preflight.github(stack)
     if not problems and stack.config.flux.commit == "push":
         problems = preflight.branch(stack.live.github())
     if problems:
@@ -176,7 +179,7 @@ def rotate(
 
 
 def prove(
-    ctx: Context, kubeconfig: str, key: sealing.SealingKey, namespace: str, before: Outlook
+    ctx: Context, kubeconfig: str, key: sealing_keys.SealingKey, namespace: str, before: Outlook
 ) -> bool:
     """Have the controller open what is sealed for `key`; False where none runs yet."""
     kube = ctx.kube(kubeconfig)
@@ -208,7 +211,7 @@ def _unfinished(facts: sealing_key.Facts) -> str:
     newest = facts.known[0] if facts.known else None
     if newest is None or not facts.certificate or not keyring.made_here(newest):
         return ""
-    in_git = sealing.certificate_fingerprint(facts.certificate)
+    in_git = sealing_keys.certificate_fingerprint(facts.certificate)
     return newest.fingerprint if newest.fingerprint != in_git else ""
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pydantic
 
-from provision.recovery import manifest
-from provision.recovery.restore import journal
+from provision.recovery import journal
+from provision.recovery.bundle import manifest
 
 
 class Step(manifest.Model):

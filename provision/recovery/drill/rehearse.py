@@ -15,11 +15,14 @@ from typing import Any, Final
 
 from provision import errors
 from provision.engine import api
-from provision.operations import replacement
+from provision.operations import node_replace
 from provision.progress import Progress, silent
-from provision.recovery import bundle, inventory, parts, records, retention, scratch
-from provision.recovery.drill import outcome, pointing, stage
-from provision.recovery.restore import compare, journal, report, run, workspace
+from provision.recovery import journal
+from provision.recovery.backup import records, retention
+from provision.recovery.bundle import archive, inventory, parts
+from provision.recovery.drill import outcome, repoint, sandbox_config
+from provision.recovery.restore import compare, report, scratch, workspace
+from provision.recovery.restore import steps as restore_steps
 from provision.sandbox import lifecycle, model, tryout
 
 _CHANGED: Final = ("flux-system/flux-system",)
@@ -29,7 +32,7 @@ _CHANGED: Final = ("flux-system/flux-system",)
 class Wanted:
     """What is rehearsed: the bundle, its file's name, the mode, and in which sandbox."""
 
-    bundle: bundle.Bundle
+    bundle: archive.Bundle
     file: str
     mode: journal.Mode = "rebuild"
     sandbox: str = "drill"
@@ -98,7 +101,7 @@ def rehearse(
     finally:
         if not wanted.keep:
             lifecycle.down(wanted.sandbox, progress)
-    ours = {step.name for step in run.STEPS[wanted.mode]}
+    ours = {step.name for step in restore_steps.STEPS[wanted.mode]}
     return outcome.Outcome(
         **found,
         steps=tuple(clock.steps),
@@ -115,7 +118,7 @@ def _restored(
     on_event: api.OnEvent,
     problems: list[str],
 ) -> dict[str, Any]:
-    nowhere = replacement.NewNode()
+    nowhere = node_replace.NewNode()
     with (
         clock.step("repository", "read the repository at its head"),
         workspace.opened(wanted.bundle, nowhere, ask=False) as real,
@@ -126,14 +129,14 @@ def _restored(
         files = repo.read_tree(head)
 
     def rewrite(text: str, encrypt: Any) -> str:
-        return stage.configuration(text, encrypt, box)
+        return sandbox_config.configuration(text, encrypt, box)
 
     with (
         workspace.opened(wanted.bundle, nowhere, rewrite=rewrite, ask=False) as space,
         scratch.folder("drill") as target,
     ):
         ours = space.stack.config.github.git_url
-        rewritten = stage.repository(files, cfg.github.git_url, ours)
+        rewritten = sandbox_config.repository(files, cfg.github.git_url, ours)
         with clock.step("forge", "put the repository on the sandbox's forge"):
             tryout.forge_of(box).seed_repository(rewritten)
         with clock.step("report", "check what would be lost"):
@@ -144,14 +147,14 @@ def _restored(
         found: dict[str, Any] = {
             "commit": head,
             "losses": (*told.losses, *(f"the Secret {each}" for each in told.secrets)),
-            "notes": tuple(_notes(told, stage.sources(rewritten, ours), head, space)),
+            "notes": tuple(_notes(told, sandbox_config.sources(rewritten, ours), head, space)),
             "sealed_secrets": tuple(
                 outcome.Sealed(name=each.name, opens=not each.why) for each in told.sealed
             ),
         }
         if told.hard:
             return found
-        work = run.Work(
+        work = restore_steps.Work(
             space=space,
             target=target,
             listen=on_event,
@@ -175,7 +178,11 @@ def _restored(
 
 
 def _steps(
-    wanted: Wanted, work: run.Work, clock: _Clock, problems: list[str], real: tuple[str, ...]
+    wanted: Wanted,
+    work: restore_steps.Work,
+    clock: _Clock,
+    problems: list[str],
+    real: tuple[str, ...],
 ) -> compare.Comparison | None:
     """Take the restore's steps; compare at the end with what the cluster was.
 
@@ -183,12 +190,12 @@ def _steps(
     turned away from them before anything of it runs.
     """
     try:
-        for step in run.STEPS[wanted.mode]:
-            if step.do is run.k3s and wanted.mode == "datastore":
+        for step in restore_steps.STEPS[wanted.mode]:
+            if step.do is restore_steps.k3s and wanted.mode == "datastore":
                 with clock.step("turn", "turn the datastore towards the sandbox"):
-                    pointing.turn(work, real)
+                    repoint.turn(work, real)
             with clock.step(step.name, step.does):
-                if step.do is run.comparison:
+                if step.do is restore_steps.comparison:
                     return _compared(wanted, work)
                 step.do(work)
     except errors.ElysiumError as error:
@@ -198,17 +205,17 @@ def _steps(
     return None
 
 
-def _compared(wanted: Wanted, work: run.Work) -> compare.Comparison:
-    from provision import operations
+def _compared(wanted: Wanted, work: restore_steps.Work) -> compare.Comparison:
+    from provision.operations import status
 
     was = inventory.load(wanted.bundle.read(parts.INVENTORY))
-    kube = work.stack.live.kube(operations.kubeconfig(work.stack))
+    kube = work.stack.live.kube(status.kubeconfig(work.stack))
 
     def look() -> compare.Comparison:
         now = inventory.take(kube, salt=was.salt, media_mount=was.media_mount)
         return compare.differences(was, now, lost=work.lost, changed=_CHANGED)
 
-    return compare.until_equal(look, timeout=run.LONGEST, progress=work.progress)
+    return compare.until_equal(look, timeout=restore_steps.LONGEST, progress=work.progress)
 
 
 def _notes(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from provision import errors
-from provision.engine import files
+from provision.fileio import atomic
 from provision.recovery.drill import outcome, page
 
 _TIMEOUT: Final = 30
@@ -21,8 +21,8 @@ def write(found: outcome.Outcome, folder: Path) -> tuple[Path, Path]:
     """
     data, shown = folder / f"{found.name}.json", folder / f"{found.name}.html"
     try:
-        files.write(data, found.dump() + b"\n")
-        files.write(shown, page.render(found).encode())
+        atomic.write(data, found.dump() + b"\n")
+        atomic.write(shown, page.render(found).encode())
     except OSError as error:
         raise errors.ConfigError(
             f"the report cannot be written into {folder}: {error.strerror}", []

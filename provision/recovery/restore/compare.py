@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from provision.progress import Progress, silent
-from provision.recovery import inventory
+from provision.recovery.bundle import inventory
 
 _PAUSE = 2.0
 

@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Final
 
 from provision import config_file, errors
-from provision.engine import stacks
-from provision.gitops import discovery, keyring, sealed, sealing, tree
-from provision.operations import Stack, checks, naming, state
+from provision.engine.state import stacks
+from provision.gitops import tree
+from provision.gitops.build import discovery
+from provision.gitops.sealing import keyring, sealed
+from provision.gitops.sealing import keys as sealing_keys
+from provision.operations import preflight, rename, state
+from provision.operations.stack import Stack
 from provision.progress import Progress, silent
-from provision.recovery import inventory, manifest, parts, soundness
-from provision.recovery.restore import fitness, journal, locked, workspace
-from stacks import decisions
+from provision.recovery import journal
+from provision.recovery.bundle import inventory, manifest, parts
+from provision.recovery.bundle import validation as bundle_validation
+from provision.recovery.restore import decryptability, preconditions, workspace
+from stacks import repository_facts
 
 _ACCESS: Final = "elysium:flux:GitAccess"
 
@@ -35,8 +41,8 @@ class Report:
     """The steps that an earlier run did."""
     hard: tuple[errors.Problem, ...] = ()
     soft: tuple[errors.Problem, ...] = ()
-    sealed: tuple[locked.Locked, ...] = ()
-    sops: tuple[locked.Locked, ...] = ()
+    sealed: tuple[decryptability.Locked, ...] = ()
+    sops: tuple[decryptability.Locked, ...] = ()
     secrets: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -65,29 +71,29 @@ def look(
     not looked at. Raises `errors.ElysiumError` when it cannot be found out.
     """
     stack, found = space.stack, space.bundle
-    hard = [*fitness.here(space, target), *fitness.of_bundle(found, stack.config, mode)]
+    hard = [*preconditions.here(space, target), *preconditions.of_bundle(found, stack.config, mode)]
     soft: list[errors.Problem] = []
     if host:
         progress("checking node and GitHub")
         hard += _essentials(stack, new_key=not state.has(stack, _ACCESS), progress=progress)
         if not hard and not done:
-            soft += fitness.of_node(stack)
+            soft += preconditions.of_node(stack)
     progress("reading the repository")
     context = stack.live.bind(lambda _level, _text: None)
     keys = _at_hand(space)
     names = tuple(key.fingerprint for key in keys)
-    at_hand = decisions.AtHand(names=names, keys=lambda: keys)
-    decided = decisions.decide(stack.config, context, at_hand)
+    at_hand = repository_facts.AtHand(names=names, keys=lambda: keys)
+    decided = repository_facts.decide(stack.config, context, at_hand)
     repo = stack.live.github(progress)
     head = repo.head(stack.config.github.branch)
-    files = decisions.as_it_will_be(stack.config, repo.read_tree(head))
+    files = repository_facts.as_it_will_be(stack.config, repo.read_tree(head))
     units = discovery.discover(tree.Tree.of(files), stack.config.flux_path, keys=keys).units
-    listed = tuple(locked.sealed_secrets(units, keys))
-    sops = tuple(locked.sops_files(units, found))
+    listed = tuple(decryptability.sealed_secrets(units, keys))
+    sops = tuple(decryptability.sops_files(units, found))
     was = inventory.load(found.read(parts.INVENTORY))
     coming = _coming(units, space)
     if mode == "rebuild":
-        soft += (*locked.as_problems(sops), *locked.absent_sops_keys(units, coming))
+        soft += (*decryptability.as_problems(sops), *decryptability.absent_sops_keys(units, coming))
     return Report(
         mode=mode,
         manifest=found.manifest,
@@ -105,18 +111,18 @@ def look(
     )
 
 
-def _at_hand(space: workspace.Workspace) -> list[sealing.SealingKey]:
+def _at_hand(space: workspace.Workspace) -> list[sealing_keys.SealingKey]:
     """Return the keys that the new cluster will have: the state's, the bundle's, the given ones."""
-    given = decisions.of_configuration(space.stack.config).keys() or ()
+    given = repository_facts.of_configuration(space.stack.config).keys() or ()
     kept = keyring.load(state.sealing_keys(space.stack))
     return keyring.together(kept, workspace.keys_of(space.bundle), given)
 
 
 def _essentials(stack: Stack, *, new_key: bool, progress: Progress) -> list[errors.Problem]:
     """Return what is wrong with the node and with GitHub."""
-    checks.prefetch(stack)
+    preflight.prefetch(stack)
     problems: list[errors.Problem] = []
-    for check in (checks.node, lambda each: checks.github(each, progress, new_key=new_key)):
+    for check in (preflight.node, lambda each: preflight.github(each, progress, new_key=new_key)):
         try:
             problems += check(stack)
         except errors.ElysiumError as error:
@@ -133,13 +139,15 @@ def _essentials(stack: Stack, *, new_key: bool, progress: Progress) -> list[erro
 def _coming(units: Iterable[discovery.Unit], space: workspace.Workspace) -> set[str]:
     """Return the Secrets that Git or the backup brings."""
     coming = {
-        locked.name_of(doc.obj)
+        decryptability.name_of(doc.obj)
         for unit in units
         for doc in unit.objects
         if sealed.is_sealed(doc.obj) or doc.obj.get("kind") == "Secret"
     }
     for part in (parts.SEALING_KEYS, parts.SOPS_AGE):
-        coming |= {locked.name_of(each) for each in soundness.items(space.bundle, part)}
+        coming |= {
+            decryptability.name_of(each) for each in bundle_validation.items(space.bundle, part)
+        }
     return coming | {"flux-system/flux-system"}
 
 
@@ -189,7 +197,7 @@ def _changes(space: workspace.Workspace, target: Path) -> Iterable[str]:
     path = there.stack_file(cluster)
     if path.exists() and path.read_bytes() != space.configuration:
         yield f"{path.name} becomes the backup's; the one here is kept, as .before-restore"
-    ref = naming.ref_of(there, cluster)
+    ref = rename.ref_of(there, cluster)
     if stacks.exists(ref):
         yield f"the state here becomes the backup's; it is kept in {there.backend}, as .bak"
 

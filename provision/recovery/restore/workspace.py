@@ -17,11 +17,16 @@ from typing import Any, Final
 import yaml
 
 from provision import config_file, crypter, errors
-from provision.engine import api, stacks, values
-from provision.gitops import keyring, sealing
-from provision.operations import Stack, replacement
-from provision.provider import live
-from provision.recovery import bundle, parts, scratch, soundness
+from provision.engine import api
+from provision.engine.state import stacks, values
+from provision.gitops.sealing import keyring
+from provision.gitops.sealing import keys as sealing_keys
+from provision.operations import node_replace
+from provision.operations.stack import Stack
+from provision.provider import connections
+from provision.recovery.bundle import archive, parts
+from provision.recovery.bundle import validation as bundle_validation
+from provision.recovery.restore import scratch
 from provision.secret import Secret
 
 _SEALING: Final = "elysium:secrets:SealingKey"
@@ -42,10 +47,10 @@ class Workspace:
     `inventory` is what the state remembered before what was lost was dropped.
     """
 
-    bundle: bundle.Bundle
+    bundle: archive.Bundle
     stack: Stack
     project: str
-    inventory: replacement.Inventory
+    inventory: node_replace.Inventory
     alive: str
     """How the cluster that was backed up still answers, in a sentence; empty if it does not."""
 
@@ -71,8 +76,8 @@ class Workspace:
 
 @contextlib.contextmanager
 def opened(
-    found: bundle.Bundle,
-    new: replacement.NewNode,
+    found: archive.Bundle,
+    new: node_replace.NewNode,
     *,
     settings: Mapping[str, str] | None = None,
     rewrite: Rewrite | None = None,
@@ -89,9 +94,9 @@ def opened(
     with scratch.folder("restore") as folder:
         stack, project_name = _stack(found, folder, new, settings or {}, rewrite)
         with contextlib.closing(stack):
-            alive = replacement.living(stack) if ask else ""
-            inventory = replacement.inventory(stack)
-            replacement.forget(stack)
+            alive = node_replace.living(stack) if ask else ""
+            inventory = node_replace.inventory(stack)
+            node_replace.forget(stack)
             yield Workspace(
                 bundle=found,
                 stack=stack,
@@ -102,9 +107,9 @@ def opened(
 
 
 def _stack(
-    found: bundle.Bundle,
+    found: archive.Bundle,
     folder: Path,
-    new: replacement.NewNode,
+    new: node_replace.NewNode,
     settings: Mapping[str, str],
     rewrite: Rewrite | None,
 ) -> tuple[Stack, str]:
@@ -143,7 +148,7 @@ def _stack(
     config = loaded.config
     if not config.flux.crds:
         (folder / "crds").mkdir()
-        for number, each in enumerate(soundness.items(found, parts.CRDS)):
+        for number, each in enumerate(bundle_validation.items(found, parts.CRDS)):
             (folder / "crds" / f"{number}.json").write_text(json.dumps(each), encoding="utf-8")
         flux = config.flux.model_copy(update={"crds": str(folder / "crds")})
         config = config.model_copy(update={"flux": flux})
@@ -154,12 +159,12 @@ def _stack(
         warnings=loaded.warnings,
         kind="embedded",
         passphrase=passphrase,
-        live=live.Live(loaded.config, pins=folder / "pins.json"),
+        live=connections.Live(loaded.config, pins=folder / "pins.json"),
     )
     return stack, project_name
 
 
-def _project(found: bundle.Bundle, folder: Path) -> str:
+def _project(found: archive.Bundle, folder: Path) -> str:
     """Write a ``Pulumi.yaml`` like the bundle's, with this machine's paths; return its name."""
     try:
         raw = yaml.safe_load(found.read(parts.PROJECT))
@@ -182,7 +187,7 @@ def _project(found: bundle.Bundle, folder: Path) -> str:
     return name
 
 
-def _exported(found: bundle.Bundle, passphrase: Secret) -> dict[str, Any]:
+def _exported(found: archive.Bundle, passphrase: Secret) -> dict[str, Any]:
     """Return the bundle's state with every sealing key that the bundle has."""
     raw: Any = found.json(parts.STATE)
     if not isinstance(raw, Mapping) or not isinstance(raw.get("deployment"), Mapping):
@@ -203,7 +208,7 @@ def _exported(found: bundle.Bundle, passphrase: Secret) -> dict[str, Any]:
 
 
 def _with_keys(
-    outputs: dict[str, Any], found: bundle.Bundle, vault: crypter.PassphraseCrypter
+    outputs: dict[str, Any], found: archive.Bundle, vault: crypter.PassphraseCrypter
 ) -> dict[str, Any]:
     kept = outputs.get("keys")
     text = ""
@@ -222,9 +227,9 @@ def _with_keys(
     }
 
 
-def keys_of(found: bundle.Bundle) -> list[sealing.SealingKey]:
+def keys_of(found: archive.Bundle) -> list[sealing_keys.SealingKey]:
     """Return the sealing keys of a bundle. Raises `errors.BundlePartError`."""
-    return keyring.from_secrets(soundness.items(found, parts.SEALING_KEYS))[0]
+    return keyring.from_secrets(bundle_validation.items(found, parts.SEALING_KEYS))[0]
 
 
 def _unusable(part: str, error: errors.ElysiumError) -> errors.BundlePartError:

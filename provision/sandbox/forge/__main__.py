@@ -14,7 +14,8 @@ import threading
 from pathlib import Path
 
 from provision import errors
-from provision.sandbox.forge import app, journal, listener
+from provision.fileio import atomic
+from provision.sandbox.forge import app, listener
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -91,7 +92,7 @@ def _run(options: app.Options) -> int:
     ready = options.root / "forge.json"
     ready.unlink(missing_ok=True)
     if not (options.root / "admin").exists():
-        journal.write_atomically(options.root / "admin", secrets.token_hex(16).encode())
+        atomic.write(options.root / "admin", secrets.token_hex(16).encode())
     forge = app.Forge(options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: forge.stop())
@@ -101,7 +102,7 @@ def _run(options: app.Options) -> int:
             forge.ssh.start()
             threading.Thread(target=server.serve_forever, daemon=True).start()
             data = json.dumps(_describe(forge, server.server_address[1]), indent=1).encode()
-            journal.write_atomically(ready, data)
+            atomic.write(ready, data)
             forge.run_until_stopped()
             server.shutdown()
     except (errors.ElysiumError, OSError) as error:

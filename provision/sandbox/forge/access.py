@@ -19,6 +19,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from provision.fileio import atomic
 from provision.sandbox.forge import journal, routing
 from provision.sandbox.forge.store import Repository
 
@@ -104,7 +105,7 @@ class Tokens:
 
     def _save(self) -> None:
         data = [dataclasses.asdict(token) for token in self._tokens.values()]
-        journal.write_atomically(self._path, json.dumps(data, indent=1).encode())
+        atomic.write(self._path, json.dumps(data, indent=1).encode())
 
     def create(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from provision.fileio import atomic
 from provision.sandbox.forge import (
     access,
     apps,
@@ -65,7 +66,7 @@ class Forge:
         token = self.root / "token"
         if not token.exists():
             text, _ = self.tokens.create("classic", self.options.owner)
-            journal.write_atomically(token, text.encode() + b"\n")
+            atomic.write(token, text.encode() + b"\n")
         self.write_authorized_keys()
 
     def add_repository(self, owner: str, name: str, *, private: bool = True) -> store.Repository:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provision.fileio import atomic
 from provision.sandbox.forge import journal, routing
 from provision.sandbox.forge.store import Repository
 
@@ -172,7 +173,7 @@ class Apps:
 
     def _save(self) -> None:
         data = [dataclasses.asdict(app) for app in self._apps]
-        journal.write_atomically(self._path, json.dumps(data, indent=1).encode())
+        atomic.write(self._path, json.dumps(data, indent=1).encode())
 
     def authenticate(self, authorization: str) -> App:
         """Return the app that an ``Authorization`` header proves. Raises 401, or 404 for none."""

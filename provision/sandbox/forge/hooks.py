@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.sandbox.forge import journal, protection
+from provision.fileio import atomic
+from provision.sandbox.forge import protection
 from provision.sandbox.forge.store import Repository
 
 _ASKED = """#!/bin/sh
@@ -60,4 +61,4 @@ def write_protection(path: Path, repository: Repository) -> None:
             file.unlink()
     for file, text in wanted.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        journal.write_atomically(file, text.encode())
+        atomic.write(file, text.encode())

@@ -41,21 +41,6 @@ class Journal:
         return [json.loads(line) for line in lines[since:]]
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace `path` by a file of `data`, so that readers see all of it or the old one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def seconds() -> int:
     """Return the time in whole seconds since 1970."""
     return int(datetime.datetime.now(datetime.UTC).timestamp())

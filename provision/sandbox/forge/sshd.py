@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from provision import errors
+from provision.fileio import atomic
 from provision.sandbox.forge import journal, sshkeys
 from provision.sandbox.forge.store import Repository
 
@@ -120,13 +121,13 @@ class Sshd:
         if any(maker.wait(timeout=60) for maker in makers):
             raise errors.ElysiumError("ssh-keygen could not make the forge's host keys.")
         for name, text in _ACCOUNTS.items():
-            journal.write_atomically(folder / "etc" / name, text.encode(), 0o644)
+            atomic.write(folder / "etc" / name, text, mode=0o644)
         script = Path(__file__).with_name("gitshell.py").read_bytes()
-        journal.write_atomically(folder / "gitshell.py", script, 0o755)
+        atomic.write(folder / "gitshell.py", script, mode=0o755)
         keys = "\n".join(f"HostKey {_INSIDE}/ssh/ssh_host_{a}_key" for a in _ALGORITHMS)
         address = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         config = _CONFIG.format(address=address, host_keys=keys, inside=_INSIDE)
-        journal.write_atomically(folder / "sshd_config", config.encode())
+        atomic.write(folder / "sshd_config", config.encode())
 
     def host_keys(self) -> list[str]:
         """Return the public host keys as ``algorithm base64``, best first."""
@@ -151,7 +152,7 @@ class Sshd:
                 quoted = command.replace('"', '\\"')
                 lines.append(f'restrict,command="{quoted}" {key.key}\n')
         data = "" if self.refuse_keys else "".join(lines)
-        journal.write_atomically(self._root / "ssh" / "authorized_keys", data.encode())
+        atomic.write(self._root / "ssh" / "authorized_keys", data.encode())
 
     def last_used(self, key_id: int) -> str | None:
         """Return when a key last opened a session, as GitHub's API writes it, or None."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provision.sandbox.forge import journal
+from provision.fileio import atomic
 
 
 def timestamp() -> str:
@@ -135,7 +135,7 @@ class Store:
             "next_id": self._next_id,
             "repositories": [dataclasses.asdict(r) for r in self._repositories.values()],
         }
-        journal.write_atomically(self._path, json.dumps(data, indent=1).encode())
+        atomic.write(self._path, json.dumps(data, indent=1).encode())
 
     def new_id(self) -> int:
         """Return an id never given before. Call it inside `changing`."""

@@ -18,17 +18,8 @@ import engine_programs
 import engine_provider
 
 from provision import crypter, errors
-from provision.engine import (
-    api,
-    backend,
-    checkpoint,
-    events,
-    integrity,
-    journal,
-    record,
-    urns,
-    values,
-)
+from provision.engine import api, events
+from provision.engine.state import backend, checkpoint, integrity, journal, record, urns, values
 from provision.secret import Secret
 
 Kind = Literal["embedded", "upstream"]

@@ -23,7 +23,8 @@ import engine_kill
 import harness
 import pytest
 
-from provision.engine import checkpoint, files, integrity, journal, lock, urns
+from provision.engine.state import checkpoint, integrity, journal, lock, urns
+from provision.fileio import atomic
 
 _UNREAD = re.compile(r"/(history|backups)/|\.bak$|\.tmp$|\.lock$")
 """Files of which no later run depends."""
@@ -42,7 +43,7 @@ class Moments:
     @contextlib.contextmanager
     def watched(self) -> Generator[None]:
         """Take copies while the block runs."""
-        write, sync = files.write, os.fsync
+        write, sync = atomic.write, os.fsync
         note = self._runner.world.note
 
         def watched_write(*args: Any, **named: Any) -> None:
@@ -64,7 +65,7 @@ class Moments:
             note(method, name)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(files, "write", watched_write)
+            patch.setattr(atomic, "write", watched_write)
             patch.setattr(os, "fsync", watched_sync)
             patch.setattr(self._runner.world, "note", watched_note)
             yield

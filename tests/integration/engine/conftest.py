@@ -18,7 +18,8 @@ if str(_SUPPORT) not in sys.path:
 import engine_provider as support  # noqa: E402 - found where it lies
 
 from provision import crypter  # noqa: E402
-from provision.engine import api, events, integrity  # noqa: E402
+from provision.engine import api, events  # noqa: E402
+from provision.engine.state import integrity  # noqa: E402
 from provision.secret import Secret  # noqa: E402
 
 PASSPHRASE = Secret("test passphrase")

@@ -13,7 +13,8 @@ from engine_provider import Memory, Thing
 from pulumi.provider.experimental import provider as protocol
 
 from provision import errors
-from provision.engine import api, lock
+from provision.engine import api
+from provision.engine.state import lock
 from provision.secret import Secret
 
 

@@ -14,7 +14,7 @@ import pytest
 from engine_provider import Group, Thing
 
 from provision import errors
-from provision.engine import checkpoint, integrity, journal
+from provision.engine.state import checkpoint, integrity, journal
 
 
 def first() -> None:

@@ -12,7 +12,8 @@ import pytest
 from engine_provider import Thing
 
 from provision import errors
-from provision.engine import events, lock
+from provision.engine import events
+from provision.engine.state import lock
 
 
 def two() -> None:

@@ -11,7 +11,8 @@ import pytest
 from engine_provider import Memory, Thing
 
 from provision import errors
-from provision.engine import api, checkpoint, events, journal, lock
+from provision.engine import api, events
+from provision.engine.state import checkpoint, journal, lock
 
 
 def program() -> None:

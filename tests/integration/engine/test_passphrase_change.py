@@ -19,8 +19,10 @@ import pytest
 from engine_provider import Thing
 
 from provision import config_file, crypter, errors
-from provision.config_file import passphrase, switch
-from provision.engine import api, rekey
+from provision.config_file import passphrase
+from provision.engine import api
+from provision.engine.state import rekey
+from provision.fileio import transaction
 from provision.operations.rotation import passphrase as rotation
 from provision.secret import Secret
 
@@ -182,7 +184,7 @@ class _Lines:
 
     def __init__(self, at: int = 0) -> None:
         self._at = at
-        self._names = {switch.__file__, rotation.__file__, config_file.files.__file__}
+        self._names = {transaction.__file__, rotation.__file__, config_file.files.__file__}
         self.seen: list[str] = []
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> Any:
@@ -266,19 +268,19 @@ def test_killed_before_any_line_the_stack_opens_with_one_known_passphrase(
 def test_after_a_kill_the_rotation_can_be_done_again(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = switch._stage
+    real = transaction._stage
     count = 0
 
-    def stage(wanted: switch.NewFile) -> None:
+    def stage(wanted: transaction.NewFile) -> None:
         nonlocal count
         count += 1
         if count == 3:
             os._exit(9)
         real(wanted)
 
-    monkeypatch.setattr(switch, "_stage", stage)
+    monkeypatch.setattr(transaction, "_stage", stage)
     assert _child(lab, _Lines(), tmp_path / "lines") == 9
-    monkeypatch.setattr(switch, "_stage", real)
+    monkeypatch.setattr(transaction, "_stage", real)
     lab.rotate()
     assert set(lab.opens(OLD).values()) == {False}
     assert lab.secrets() == EXPECTED
@@ -287,7 +289,7 @@ def test_after_a_kill_the_rotation_can_be_done_again(
 def test_what_another_wrote_after_the_decision_is_not_lost(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(switch, "_put", lambda *_: os._exit(9))
+    monkeypatch.setattr(transaction, "_put", lambda *_: os._exit(9))
     assert _child(lab, _Lines(), tmp_path / "lines") == 9
     monkeypatch.undo()
     path = lab.root / "state/.pulumi/stacks/proj/dev.json"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from provision import errors
-from provision.engine import integrity
+from provision.engine.state import integrity
 
 Things = dict[str, dict[str, Any]]
 

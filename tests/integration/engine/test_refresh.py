@@ -60,7 +60,8 @@ def test_refresh_takes_drift_into_the_state(bench: Any) -> None:
 
 
 def test_a_refresh_can_be_shown_first(bench: Any) -> None:
-    from provision.engine import api, lock
+    from provision.engine import api
+    from provision.engine.state import lock
 
     bench.up(program)
     before = bench.path.read_bytes()

@@ -7,7 +7,8 @@ from typing import Any
 import pulumi
 from engine_provider import MemProvider, Thing
 
-from provision.engine import events, values
+from provision.engine import events
+from provision.engine.state import values
 from provision.secret import Secret
 
 CANARY = "canary-5d41402abc4b2a76"

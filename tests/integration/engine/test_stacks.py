@@ -12,7 +12,8 @@ import pytest
 from engine_provider import Group, Thing
 
 from provision import errors
-from provision.engine import api, checkpoint, lock, stacks
+from provision.engine import api
+from provision.engine.state import checkpoint, lock, stacks
 
 
 def program() -> None:

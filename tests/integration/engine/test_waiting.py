@@ -10,7 +10,7 @@ import pytest
 from engine_provider import Thing
 
 from provision import errors
-from provision.engine import waiting
+from provision.engine.embedded import outputs
 
 
 def test_only_some_outputs_are_waited_for_at_a_time(
@@ -31,7 +31,7 @@ def test_only_some_outputs_are_waited_for_at_a_time(
     monkeypatch.setattr(asyncio, "wait", counted)
     bench.up(program)
     assert len(bench.world.things) == 101
-    assert max(seen) == waiting.AT_A_TIME + 1
+    assert max(seen) == outputs.AT_A_TIME + 1
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -39,7 +39,7 @@ def test_a_failure_is_heard_of_among_many_that_never_come(bench: Any, early: boo
     """Also one that comes before the SDK begins to wait for outputs at all."""
 
     async def program() -> None:
-        for _ in range(waiting.AT_A_TIME * 20):
+        for _ in range(outputs.AT_A_TIME * 20):
             never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             pulumi.Output.from_input(never)
         made = Thing("a", value="1").echo

@@ -18,7 +18,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from provision import config
 from provision.engine import api, events
 from provision.secret import Secret
-from stacks import decisions, program
+from stacks import program, repository_facts
 
 CANARY = "canary-azure-key-3f9c"
 
@@ -104,7 +104,7 @@ def run(tmp_path: pathlib.Path) -> Any:
 def _up(engine: api.Engine, cfg: config.Config, **decided: bool) -> list[events.Event]:
     seen: list[events.Event] = []
     engine.up(
-        program.make_program(cfg, decisions.Decisions(**decided)),
+        program.make_program(cfg, repository_facts.Decisions(**decided)),
         options=api.Options(),
         on_event=seen.append,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -225,10 +227,10 @@ class FakeOperations:
         return self._play("preview", self.preview_events, on_event, options=options)
 
     def up(self, stack: FakeStack, *, on_event: Any, options: api.Options) -> Any:
-        from provision.operations import running
+        from provision.operations import deploy
 
         result = self._play("up", self.up_events, on_event, options=options)
-        return running.UpResult(result=result, steps=(("kyrion", 12.3),))
+        return deploy.UpResult(result=result, steps=(("kyrion", 12.3),))
 
     def refresh(
         self, stack: FakeStack, *, on_event: Any, options: api.Options, dry_run: bool = False
@@ -280,8 +282,29 @@ class FakeOperations:
 
 @pytest.fixture
 def operations(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeOperations:
-    import provision.operations
-
     fake = FakeOperations(folder)
-    monkeypatch.setattr(provision, "operations", fake)
+    install(fake, monkeypatch.setattr)
     return fake
+
+
+REPLACED = {
+    "stack": ("open_stack",),
+    "preflight": ("preflight",),
+    "deploy": ("preview", "up", "refresh"),
+    "destroy": ("destroy", "losses"),
+    "status": ("status", "outputs", "kubeconfig"),
+}
+"""By module of `provision.operations`, the functions that `FakeOperations` stands in for."""
+
+
+def install(fake: FakeOperations, set_attribute: Callable[[Any, str, Any], None]) -> None:
+    """Put `fake` in the place of the operations."""
+    for name, replaced in REPLACED.items():
+        module = importlib.import_module(f"provision.operations.{name}")
+        for function in replaced:
+            set_attribute(module, function, functools.partial(_call, fake, function))
+
+
+def _call(fake: FakeOperations, function: str, *args: Any, **given: Any) -> Any:
+    """Look the function up when it is called: a test may replace it."""
+    return getattr(fake, function)(*args, **given)

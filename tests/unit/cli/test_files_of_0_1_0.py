@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from provision import operations
-from provision.cli import merged
+from provision.cli import merged_kubeconfigs
+from provision.operations.stack import open_stack
 from provision.provider import registry
-from provision.recovery import records
-from provision.recovery.restore import journal
-from stacks import remembered
+from provision.recovery import journal
+from provision.recovery.backup import records
+from stacks import cache
 from tests.unit.cli.conftest import Call
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "written-by-0.1.0"
@@ -58,7 +58,7 @@ def contents(root: Path) -> dict[Path, bytes]:
 
 def test_the_configuration_is_valid_and_its_secret_opens(call: Call, homelab: Path) -> None:
     assert call("config", "validate").code == 0
-    stack = operations.open_stack(homelab, "kyrion")
+    stack = open_stack(homelab, "kyrion")
     media = stack.config.media
     assert media is not None and media.remote is not None
     assert len(media.remote["key"].reveal()) > 60
@@ -105,7 +105,7 @@ def test_the_records_are_read(homelab: Path) -> None:
     assert (entry.file, entry.locked) == (BACKUP, "recipients")
     last = journal.load(homelab, "kyrion").last
     assert last is not None and last.steps[-1] == "compare" and last.finished
-    assert [each.context for each in merged._known(homelab, "kyrion")] == ["kyrion"]
+    assert [each.context for each in merged_kubeconfigs._known(homelab, "kyrion")] == ["kyrion"]
 
 
 def test_the_cached_analysis_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_the_cached_analysis_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(provision, "__version__", "0.1.0")
     monkeypatch.setenv("XDG_CACHE_HOME", str(FIXTURES / "cache"))
-    found = remembered.Memory.of(*QUESTION).recall()
+    found = cache.Memory.of(*QUESTION).recall()
     assert found is not None
     assert [seed.kind for seed in found.seeds] == [
         "CustomResourceDefinition",
@@ -137,6 +137,6 @@ def test_a_killed_passphrase_change_is_finished(homelab: Path) -> None:
     record = homelab / ".elysium/kyrion.passphrase-change"
     record.write_text(json.dumps({"state": "committed", "files": [entry]}, indent=2) + "\n")
     (homelab / ".Pulumi.kyrion.yaml.switching").write_bytes(old + b"# new\n")
-    operations.open_stack(homelab, "kyrion").close()
+    open_stack(homelab, "kyrion").close()
     assert path.read_bytes() == old + b"# new\n"
     assert not record.exists()

@@ -57,10 +57,10 @@ def load(path: Path) -> dict:
 
 
 def status(*healths: str) -> object:
-    from provision.operations import inspection
+    from provision.operations import status as operations_status
 
     sections = tuple(
-        inspection.Section(
+        operations_status.Section(
             title=f"part {i}",
             health=health,  # type: ignore[arg-type]
             facts=(("version", "v1"), ("unit", "k3s.service")),
@@ -68,7 +68,9 @@ def status(*healths: str) -> object:
         )
         for i, health in enumerate(healths)
     )
-    return inspection.Status(cluster="kyrion", last_up="2026-08-01T10:00:00Z", sections=sections)
+    return operations_status.Status(
+        cluster="kyrion", last_up="2026-08-01T10:00:00Z", sections=sections
+    )
 
 
 def test_status_of_a_healthy_cluster(call, operations):

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from provision import errors
-from provision.engine import checkpoint
+from provision.engine.state import checkpoint
 from provision.host import hostkey, transport
-from provision.operations import replacement
+from provision.operations import node_replace
 
 BLOB = b"\x00\x00\x00\x0bssh-ed25519" + b"\x00\x00\x00\x20" + bytes(32)
 SHOWN = hostkey.HostKey(type="ssh-ed25519", blob=BLOB)
@@ -89,7 +89,7 @@ def machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(transport, "Transport", Through)
     monkeypatch.setattr(transport, "scan_host_key", lambda host, port, jump: SHOWN)
-    monkeypatch.setattr(replacement, "living", lambda stack: "")
+    monkeypatch.setattr(node_replace, "living", lambda stack: "")
     return logins
 
 
@@ -150,7 +150,7 @@ def test_another_machine_is_refused_before_any_change(call: Any, folder: Path, s
 def test_a_living_cluster_needs_its_name(
     call: Any, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replacement, "living", lambda stack: "the cluster kyrion still answers")
+    monkeypatch.setattr(node_replace, "living", lambda stack: "the cluster kyrion still answers")
     before = state.read_text()
     key = ("--host-key", SHOWN.fingerprint)
     refused = call("node", "replace", "--yes", *key)
@@ -164,6 +164,6 @@ def test_a_living_cluster_needs_its_name(
 
 
 def test_what_is_new_is_written_with_the_pin_first() -> None:
-    new = replacement.NewNode(host="h", host_key="k", port=2222)
+    new = node_replace.NewNode(host="h", host_key="k", port=2222)
     assert list(new.values()) == ["hostKey", "host", "port"]
     assert dataclasses.asdict(new)["user"] is None

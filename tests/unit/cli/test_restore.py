@@ -10,16 +10,19 @@ import pyrage
 import pytest
 
 from provision import errors
-from provision.gitops import sealing
-from provision.operations import replacement
-from provision.provider import live
-from provision.recovery import bundle, envelope
-from provision.recovery.restore import fitness, journal, report, run
-from stacks import remembered
+from provision.gitops.sealing import keys as sealing_keys
+from provision.operations import node_replace
+from provision.provider import connections
+from provision.recovery import journal
+from provision.recovery.bundle import archive as bundle_archive
+from provision.recovery.bundle import encryption
+from provision.recovery.restore import preconditions, report
+from provision.recovery.restore import steps as restore_steps
+from stacks import cache
 from tests.support import elysiumrepo, restores
 
 LOCK = pyrage.x25519.Identity.generate()
-KEY = sealing.make_key()
+KEY = sealing_keys.make_key()
 PIN = "SHA256:" + "A" * 43
 
 
@@ -30,13 +33,13 @@ def wanted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
         path.unlink()
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)
     monkeypatch.setenv("GITHUB_TOKEN", "token")
-    monkeypatch.setattr(remembered, "folder", lambda: tmp_path / "remembered")
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "remembered")
     repository = restores.Repository(files=elysiumrepo.deadlocked(KEY))
-    monkeypatch.setattr(live.Live, "github", lambda *_: repository)
-    monkeypatch.setattr(replacement, "living", lambda _stack: "")
+    monkeypatch.setattr(connections.Live, "github", lambda *_: repository)
+    monkeypatch.setattr(node_replace, "living", lambda _stack: "")
     found = restores.made(KEY, KEY)
     listed = [
-        bundle.Part(
+        bundle_archive.Part(
             name=info.name,
             content=found.read(info.name),
             kind=info.kind,
@@ -44,9 +47,9 @@ def wanted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
         )
         for info in found.manifest.parts
     ]
-    archive = bundle.pack(found.manifest, listed)[1]
-    lock = envelope.Recipients(lines=(str(LOCK.to_public()),))
-    (tmp_path / "kyrion.age").write_bytes(envelope.encrypt(archive, lock))
+    archive = bundle_archive.pack(found.manifest, listed)[1]
+    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
+    (tmp_path / "kyrion.age").write_bytes(encryption.encrypt(archive, lock))
     (tmp_path / "key.txt").write_text(str(LOCK))
     return ["restore", str(tmp_path / "kyrion.age"), "-i", str(tmp_path / "key.txt")]
 
@@ -103,9 +106,9 @@ def test_killed_before_its_first_step_it_begins_again_with_the_same_node(
         begun.append(found)
         raise errors.ElysiumError("far enough")
 
-    monkeypatch.setattr(run, "carry_out", carry_out)
+    monkeypatch.setattr(restore_steps, "carry_out", carry_out)
     monkeypatch.setattr(report, "_essentials", lambda *_, **__: [])
-    monkeypatch.setattr(fitness, "of_node", lambda _stack: [])
+    monkeypatch.setattr(preconditions, "of_node", lambda _stack: [])
     call(*wanted, "--yes", "--host", "10.0.0.9", "--host-key", PIN)
     journal.save(folder, "kyrion", journal.Journal(runs=(begun[0],)))
     again = call(*wanted, "--yes", "--host-key", PIN)

@@ -14,30 +14,31 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provision.gitops import sealing
-from provision.operations import replacement
-from provision.provider import live
-from provision.recovery import bundle, envelope, parts
+from provision.gitops.sealing import keys as sealing_keys
+from provision.operations import node_replace
+from provision.provider import connections
+from provision.recovery.bundle import archive as bundle_archive
+from provision.recovery.bundle import encryption, parts
 from provision.secret import Secret
-from stacks import remembered
+from stacks import cache
 from tests.support import elysiumrepo, restores
 
 LOCK = pyrage.x25519.Identity.generate()
-KEY = sealing.make_key()
-NEWER = sealing.make_key(after=KEY)
+KEY = sealing_keys.make_key()
+NEWER = sealing_keys.make_key(after=KEY)
 PIN = "SHA256:" + "A" * 43
 PHRASE = "correct horse battery"
 
 
-def packed(found: bundle.Bundle) -> bytes:
+def packed(found: bundle_archive.Bundle) -> bytes:
     """The archive of a bundle."""
     listed = [
-        bundle.Part(
+        bundle_archive.Part(
             name=info.name, content=found.read(info.name), kind=info.kind, source=info.source
         )
         for info in found.manifest.parts
     ]
-    return bundle.pack(found.manifest, listed)[1]
+    return bundle_archive.pack(found.manifest, listed)[1]
 
 
 @functools.cache
@@ -47,13 +48,13 @@ def archive() -> bytes:
 
 @functools.cache
 def file() -> bytes:
-    lock = envelope.Recipients(lines=(str(LOCK.to_public()),))
-    return envelope.encrypt(archive(), lock)
+    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
+    return encryption.encrypt(archive(), lock)
 
 
 @functools.cache
 def with_passphrase() -> bytes:
-    return envelope.encrypt(archive(), envelope.Passphrase(secret=Secret(PHRASE)))
+    return encryption.encrypt(archive(), encryption.Passphrase(secret=Secret(PHRASE)))
 
 
 @dataclasses.dataclass
@@ -84,12 +85,12 @@ def night(call: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         path.unlink()
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_canary")
     monkeypatch.setenv("ELYSIUM_BACKUP_PASSPHRASE", PHRASE)
-    monkeypatch.setattr(remembered, "folder", lambda: tmp_path / "remembered")
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "remembered")
     touched: list[str] = []
     repository = restores.Repository(files=elysiumrepo.deadlocked(KEY))
-    monkeypatch.setattr(live.Live, "github", lambda *_: repository)
-    monkeypatch.setattr(live.Live, "node", lambda *_: touched.append("the node"))
-    monkeypatch.setattr(replacement, "living", lambda _stack: "")
+    monkeypatch.setattr(connections.Live, "github", lambda *_: repository)
+    monkeypatch.setattr(connections.Live, "node", lambda *_: touched.append("the node"))
+    monkeypatch.setattr(node_replace, "living", lambda _stack: "")
     (tmp_path / "key.txt").write_text(str(LOCK))
     return Night(
         call=call, folder=folder, path=tmp_path / "kyrion.age", touched=touched, patch=monkeypatch
@@ -132,8 +133,8 @@ def test_one_byte_that_changed_before_it_was_encrypted(night: Night, at: int, fl
     """Of gzip's head a byte may be another one, and the parts still the same."""
     damaged = bytearray(archive())
     damaged[10 + at % (len(damaged) - 10)] ^= flip
-    lock = envelope.Recipients(lines=(str(LOCK.to_public()),))
-    refused(night, envelope.encrypt(bytes(damaged), lock))
+    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
+    refused(night, encryption.encrypt(bytes(damaged), lock))
 
 
 @pytest.mark.parametrize("at", [45, 400])
@@ -151,16 +152,18 @@ def test_a_wrong_passphrase(night: Night, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_wrong_key(night: Night) -> None:
     other = str(pyrage.x25519.Identity.generate().to_public())
-    refused(night, envelope.encrypt(archive(), envelope.Recipients(lines=(other,))), "--identity")
+    refused(
+        night, encryption.encrypt(archive(), encryption.Recipients(lines=(other,))), "--identity"
+    )
 
 
 def test_a_newer_schema(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("provision.recovery.manifest.SCHEMA", 2)
+        patch.setattr("provision.recovery.bundle.manifest.SCHEMA", 2)
         newer = restores.made(KEY, KEY, changes={"elysium": "9.9", "schema_version": 2})
         body = packed(newer)
-    lock = envelope.Recipients(lines=(str(LOCK.to_public()),))
-    refused(night, envelope.encrypt(body, lock), "newer elysium (9.9)", "install")
+    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
+    refused(night, encryption.encrypt(body, lock), "newer elysium (9.9)", "install")
 
 
 EVERY_PART = [info.name for info in restores.made(KEY, KEY).manifest.parts]
@@ -181,8 +184,8 @@ def test_each_part_missing_is_named(night: Night, name: str) -> None:
         for member in tar:
             if member.name != name:
                 less.addfile(member, tar.extractfile(member))
-    lock = envelope.Recipients(lines=(str(LOCK.to_public()),))
-    refused(night, envelope.encrypt(out.getvalue(), lock), f"lacks its part {name}")
+    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
+    refused(night, encryption.encrypt(out.getvalue(), lock), f"lacks its part {name}")
 
 
 BROKEN = (b"\xff\xfe", b"[]", b'{"items": [{"metadata": 3}]}')
@@ -203,10 +206,10 @@ CHECKED = (
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_a_part_that_was_written_wrong_is_named(night: Night, name: str) -> None:
-    lock = envelope.Recipients(lines=(str(LOCK.to_public()),))
+    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
     for content in BROKEN:
         wrong = restores.made(KEY, KEY, replaced={name: content})
-        done = night.restore(envelope.encrypt(packed(wrong), lock))
+        done = night.restore(encryption.encrypt(packed(wrong), lock))
         assert done.code in (2, 3, 7), (content, done.err)
         assert "Traceback" not in done.err and "unexpected" not in done.err
         named = " ".join(done.err.split())
@@ -214,12 +217,14 @@ def test_a_part_that_was_written_wrong_is_named(night: Night, name: str) -> None
         assert night.untouched()
 
 
-def dry_run(night: Night, found: bundle.Bundle, files: Mapping[str, str], **more: Any) -> Any:
+def dry_run(
+    night: Night, found: bundle_archive.Bundle, files: Mapping[str, str], **more: Any
+) -> Any:
     """Return what a dry run tells as JSON; its status may be 3."""
-    lock = envelope.Recipients(lines=(str(LOCK.to_public()),))
+    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
     repository = restores.Repository(files=files, **more)
-    night.patch.setattr(live.Live, "github", lambda *_: repository)
-    night.path.write_bytes(envelope.encrypt(packed(found), lock))
+    night.patch.setattr(connections.Live, "github", lambda *_: repository)
+    night.path.write_bytes(encryption.encrypt(packed(found), lock))
     key = str(night.path.with_name("key.txt"))
     done = night.call("--json", "restore", str(night.path), "-i", key, "--dry-run")
     lines = [json.loads(line) for line in done.out.splitlines() if line.startswith("{")]
@@ -281,8 +286,8 @@ def test_a_sealing_key_that_nobody_could_read_is_no_reason_to_lose_the_others(
         replaced={parts.SEALING_KEYS: json.dumps({"items": [broken]}).encode()},
         changes={"sealing_keys": (KEY.fingerprint,)},
     )
-    lock = envelope.Recipients(lines=(str(LOCK.to_public()),))
-    refused(night, envelope.encrypt(packed(claimed), lock), KEY.fingerprint)
+    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
+    refused(night, encryption.encrypt(packed(claimed), lock), KEY.fingerprint)
 
 
 def sops(name: str, recipient: str) -> str:

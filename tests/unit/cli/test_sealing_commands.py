@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.gitops import documents, sealed, sealing
+from provision.gitops import documents
+from provision.gitops.sealing import keys as sealing_keys
+from provision.gitops.sealing import sealed
 from tests.support import elysiumrepo
 
 MANIFEST = """\
@@ -40,21 +42,24 @@ data:
 
 
 @pytest.fixture(scope="module")
-def both() -> list[sealing.SealingKey]:
+def both() -> list[sealing_keys.SealingKey]:
     """Two keys, short ones, the first the newer."""
-    original = sealing.KEY_BITS
-    sealing.KEY_BITS = 2048
+    original = sealing_keys.KEY_BITS
+    sealing_keys.KEY_BITS = 2048
     try:
         import datetime
 
         now = datetime.datetime.now(datetime.UTC)
-        return [sealing.make_key(now=now), sealing.make_key(now=now - datetime.timedelta(days=30))]
+        return [
+            sealing_keys.make_key(now=now),
+            sealing_keys.make_key(now=now - datetime.timedelta(days=30)),
+        ]
     finally:
-        sealing.KEY_BITS = original
+        sealing_keys.KEY_BITS = original
 
 
 @pytest.fixture
-def checkout(folder: Path, both: list[sealing.SealingKey]) -> Path:
+def checkout(folder: Path, both: list[sealing_keys.SealingKey]) -> Path:
     """The Elysium repository with its three deadlocks, its certificate, and the keys beside it."""
     root = folder / "repo"
     files = elysiumrepo.deadlocked(both[0])
@@ -68,9 +73,10 @@ def checkout(folder: Path, both: list[sealing.SealingKey]) -> Path:
     return root
 
 
-def keys_of(*keys: sealing.SealingKey) -> str:
+def keys_of(*keys: sealing_keys.SealingKey) -> str:
     secrets = [
-        sealing.key_secret(k, namespace="kube-system", name=f"k{i}") for i, k in enumerate(keys)
+        sealing_keys.key_secret(k, namespace="kube-system", name=f"k{i}")
+        for i, k in enumerate(keys)
     ]
     return yaml.safe_dump_all(secrets)
 
@@ -160,8 +166,8 @@ def test_seal_from_files_stdin_and_the_command_line(call, checkout, folder, monk
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     made = yaml.safe_load(outcome.out)
-    assert sealed.scope_of(made) is sealing.Scope.NAMESPACE_WIDE
-    secret = sealed.unseal(made, sealing.read_keys((folder / "keys.yaml").read_text()))
+    assert sealed.scope_of(made) is sealing_keys.Scope.NAMESPACE_WIDE
+    secret = sealed.unseal(made, sealing_keys.read_keys((folder / "keys.yaml").read_text()))
     values = {key: base64.b64decode(text) for key, text in secret["data"].items()}
     assert values == {
         "tls.crt": b"\xff\x00crt",

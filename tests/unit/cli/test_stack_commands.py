@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from provision import config_file, crypter
-from provision.engine import backend, checkpoint, lock
+from provision.engine.state import backend, checkpoint, lock
 
 ROOT = "urn:pulumi:kyrion::elysium::pulumi:pulumi:Stack::elysium-kyrion"
 PROVIDER = "urn:pulumi:kyrion::elysium::pulumi:providers:kubernetes::kubernetes"
@@ -260,7 +260,7 @@ def test_rename_takes_file_passphrase_and_state_along(
 def test_rename_that_was_cut_off_goes_on(
     call: Any, place: backend.FileBackend, folder: Path, monkeypatch: pytest.MonkeyPatch, cut: str
 ) -> None:
-    from provision.engine import stacks
+    from provision.engine.state import stacks
 
     real = stacks.rename
 

@@ -23,11 +23,9 @@ spec = importlib.util.spec_from_file_location("support", {conftest!r})
 support = importlib.util.module_from_spec(spec)
 sys.modules["support"] = support
 spec.loader.exec_module(support)
-import provision, provision.operations
 from provision.cli import main
 
 fake = support.FakeOperations(pathlib.Path())
-provision.operations = fake
 if {block!r}:
     def up(stack, *, on_event, options):
         for event in support.work()[:-3]:
@@ -36,6 +34,7 @@ if {block!r}:
             threading.Thread(target=time.sleep, args=(120,)).start()
         time.sleep(120)
     fake.up = up
+support.install(fake, setattr)
 sys.argv[1:] = {arguments!r}
 sys.exit(main.main())
 """

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from provision.gitops import sealing
+from provision.gitops.sealing import keys as sealing_keys
 from tests.support import elysiumrepo
 
 
@@ -17,16 +17,16 @@ def repo() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def sealing_key(session_keys) -> sealing.SealingKey:
+def sealing_key(session_keys) -> sealing_keys.SealingKey:
     return session_keys[0]
 
 
 @pytest.fixture(scope="session")
-def session_keys() -> list[sealing.SealingKey]:
+def session_keys() -> list[sealing_keys.SealingKey]:
     """Two keys, short ones: what is tested does not depend on their length."""
-    original = sealing.KEY_BITS
-    sealing.KEY_BITS = 2048
+    original = sealing_keys.KEY_BITS
+    sealing_keys.KEY_BITS = 2048
     try:
-        return [sealing.make_key(), sealing.make_key()]
+        return [sealing_keys.make_key(), sealing_keys.make_key()]
     finally:
-        sealing.KEY_BITS = original
+        sealing_keys.KEY_BITS = original

@@ -9,13 +9,14 @@ import pytest
 
 from provision.github import deploy_keys
 from provision.operations import key_status
-from provision.provider import git_access, git_key
+from provision.provider.deploy_key import access as deploy_key_access
+from provision.provider.deploy_key import keypair
 
 NOW = datetime.datetime(2026, 8, 1, 12, tzinfo=datetime.UTC)
-PAIR = git_key.make_pair("ed25519")
+PAIR = keypair.make_pair("ed25519")
 KEY = deploy_keys.DeployKey(
     id=7,
-    title=git_key.title("kyrion", 3, PAIR.fingerprint),
+    title=keypair.title("kyrion", 3, PAIR.fingerprint),
     key=PAIR.public,
     fingerprint=PAIR.fingerprint,
     read_only=False,
@@ -23,7 +24,7 @@ KEY = deploy_keys.DeployKey(
     last_used=NOW - datetime.timedelta(hours=1),
     added_by="homelab[bot]",
 )
-DECISION = git_access.Decision(
+DECISION = deploy_key_access.Decision(
     pair=PAIR, key=KEY, new="", write="", extra=(), unproven=False, generation=3
 )
 

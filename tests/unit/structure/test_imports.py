@@ -25,6 +25,7 @@ LAYERS = {
     "artifacts": 6,
     "config_file": 7,
     "config": 8,
+    "fileio": 8,
 }
 VOCABULARY = {"errors", "secret", "change", "progress", "crypter", "provision"}
 OWNERS = {

@@ -1,0 +1,296 @@
+"""Flux Kustomizations: read from objects, ordered, and their objects substituted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from provision import errors
+from provision.gitops import documents
+from provision.gitops.build import substitute, workspace
+from provision.gitops.tree import normal_path
+
+GROUP: Final = "kustomize.toolkit.fluxcd.io"
+NAMESPACE: Final = "flux-system"
+SUBSTITUTE: Final = f"{GROUP}/substitute"
+
+Key = tuple[str, str]
+"""Namespace and name of a Kustomization."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A ConfigMap or Secret that values are taken from; `kind` is either."""
+
+    kind: str
+    name: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kustomization:
+    """A Flux Kustomization, with the place it was written at.
+
+    `source` is kind, namespace and name of its source.
+    """
+
+    name: str
+    namespace: str
+    overlay: workspace.Overlay
+    source: tuple[str, str, str] = ("GitRepository", NAMESPACE, NAMESPACE)
+    depends_on: tuple[Key, ...] = ()
+    wait: bool = False
+    suspended: bool = False
+    always_substitute: bool = False
+    has_post_build: bool = False
+    substitute: Mapping[str, str] = field(default_factory=dict[str, str])
+    substitute_from: tuple[Reference, ...] = ()
+    remote_cluster: bool = False
+    file: str = ""
+    line: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Return namespace and name."""
+        return self.namespace, self.name
+
+    @property
+    def path(self) -> str:
+        """Return the folder it applies, normalised."""
+        return self.overlay.path
+
+    @property
+    def where(self) -> str:
+        """Return ``file:line`` of its object, or the folder of an assumed root."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    def __str__(self) -> str:
+        return self.name if self.namespace == NAMESPACE else f"{self.namespace}/{self.name}"
+
+
+def is_kustomization(obj: Mapping[str, Any]) -> bool:
+    """Return whether `obj` is a Flux Kustomization (not a kustomize file)."""
+    group = str(obj.get("apiVersion", "")).partition("/")[0]
+    return obj.get("kind") == "Kustomization" and group == GROUP
+
+
+def root(path: str, name: str = NAMESPACE) -> Kustomization:
+    """Return the Kustomization that bootstrap makes for the cluster folder `path`."""
+    overlay = workspace.Overlay(path=normal_path(path))
+    return Kustomization(name=name, namespace=NAMESPACE, overlay=overlay, file=overlay.path, line=0)
+
+
+def read(doc: documents.Document) -> Kustomization:
+    """Return the Kustomization of `doc`."""
+    metadata = doc.obj.get("metadata") or {}
+    spec: Mapping[str, Any] = doc.obj.get("spec") or {}
+    namespace = str(metadata.get("namespace") or NAMESPACE)
+    source = spec.get("sourceRef") or {}
+    build = spec.get("postBuild")
+    build_map: Mapping[str, Any] = build if isinstance(build, Mapping) else {}
+    return Kustomization(
+        name=str(metadata.get("name")),
+        namespace=namespace,
+        overlay=workspace.Overlay(
+            path=normal_path(str(spec.get("path") or "")),
+            target_namespace=str(spec.get("targetNamespace") or ""),
+            name_prefix=str(spec.get("namePrefix") or ""),
+            name_suffix=str(spec.get("nameSuffix") or ""),
+            patches=tuple(spec.get("patches") or ()),
+            images=tuple(spec.get("images") or ()),
+            components=tuple(spec.get("components") or ()),
+            ignore_missing_components=bool(spec.get("ignoreMissingComponents")),
+            build_metadata=tuple(spec.get("buildMetadata") or ()),
+        ),
+        source=(
+            str(source.get("kind") or ""),
+            str(source.get("namespace") or namespace),
+            str(source.get("name") or ""),
+        ),
+        depends_on=tuple(
+            (str(one.get("namespace") or namespace), str(one.get("name")))
+            for one in spec.get("dependsOn") or ()
+        ),
+        wait=bool(spec.get("wait")) or bool(spec.get("healthChecks")),
+        suspended=bool(spec.get("suspend")),
+        always_substitute=build_map.get("substituteStrategy") == "Always",
+        has_post_build=isinstance(build, Mapping),
+        substitute={key: str(value) for key, value in (build_map.get("substitute") or {}).items()},
+        substitute_from=tuple(
+            Reference(
+                kind=str(one.get("kind")),
+                name=str(one.get("name")),
+                optional=bool(one.get("optional")),
+            )
+            for one in build_map.get("substituteFrom") or ()
+        ),
+        remote_cluster=bool(spec.get("kubeConfig")),
+        file=doc.file,
+        line=doc.line,
+    )
+
+
+def cycles(found: Iterable[Kustomization]) -> list[list[Kustomization]]:
+    """Return every cycle of `dependsOn`, each from one of its members round to it."""
+    known = {one.key: one for one in found}
+    state: dict[Key, int] = {}
+    result: list[list[Kustomization]] = []
+
+    def visit(key: Key, trail: list[Key]) -> None:
+        state[key] = 1
+        for other in known[key].depends_on:
+            if other not in known:
+                continue
+            if state.get(other) == 1:
+                ring = [*trail, key]
+                ring = ring[ring.index(other) :]
+                result.append([known[k] for k in ring])
+            elif other not in state:
+                visit(other, [*trail, key])
+        state[key] = 2
+
+    for key in known:
+        if key not in state:
+            visit(key, [])
+    return result
+
+
+def ordered(found: Sequence[Kustomization]) -> list[Kustomization]:
+    """Return `found` with dependencies first, otherwise in their order. Cycles stay as they are."""
+    known = {one.key: one for one in found}
+    done: dict[Key, Kustomization] = {}
+
+    def visit(one: Kustomization, above: frozenset[Key]) -> None:
+        if one.key in done or one.key in above:
+            return
+        for other in one.depends_on:
+            if other in known:
+                visit(known[other], above | {one.key})
+        done[one.key] = one
+
+    for one in found:
+        visit(one, frozenset())
+    return list(done.values())
+
+
+def substituted(
+    one: Kustomization,
+    docs: Sequence[documents.Document],
+    values: Mapping[str, str],
+    problems: list[errors.Problem],
+) -> list[documents.Document]:
+    """Return `docs` as the controller would apply them, given the values of `substituteFrom`.
+
+    Inline values win. Objects that opt out stay as they are. What cannot be
+    substituted goes to `problems`, and is returned unchanged.
+    """
+    if not one.has_post_build:
+        return list(docs)
+    both = {**substitute.clean(values), **substitute.clean(one.substitute)}
+    if not both and not one.always_substitute:
+        return list(docs)
+    bad = sorted(name for name in both if not substitute.NAME.fullmatch(name))
+    if bad:
+        message = f"Flux refuses the variable names {', '.join(bad)}: letters, digits and _ only"
+        problems.append(errors.Problem(where=one.where, key=str(one), message=message))
+        return list(docs)
+    return [_substituted(one, doc, both, problems) for doc in docs]
+
+
+def _substituted(
+    one: Kustomization,
+    doc: documents.Document,
+    values: Mapping[str, str],
+    problems: list[errors.Problem],
+) -> documents.Document:
+    metadata = doc.obj.get("metadata") or {}
+    for part in ("annotations", "labels"):
+        if (metadata.get(part) or {}).get(SUBSTITUTE) == "disabled":
+            return doc
+    if not _has_dollar(doc.obj):
+        return doc
+    try:
+        obj = _by_leaf(doc.obj, values)
+    except _EntangledError:
+        return _as_text(one, doc, values, problems)
+    return documents.Document(obj=obj, file=doc.file, line=doc.line)
+
+
+class _EntangledError(Exception):
+    """An expression whose result depends on more than the text it is in."""
+
+
+_SIMPLE: Final = re.compile(r"(?:[\w./:@-]|\$\{[A-Za-z_]\w*\})+", re.ASCII)
+_NAME: Final = re.compile(r"\$\{([A-Za-z_]\w*)\}", re.ASCII)
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9](?:[\w./:@-]*[\w./@-])?", re.ASCII)
+
+
+def _by_leaf(value: Any, values: Mapping[str, str]) -> Any:
+    """Return `value` substituted text by text: what `_as_text` returns, where that is certain.
+
+    A text of such characters is a plain scalar, before and after, and no
+    expression goes beyond it. Raises `_EntangledError` for anything else.
+    """
+    if isinstance(value, str):
+        if "$" not in value:
+            return value
+        if not _SIMPLE.fullmatch(value) or value[0] in "-:@" or value[-1] == ":":
+            raise _EntangledError
+        made = _NAME.sub(lambda found: values.get(found.group(1), ""), value)
+        if not _HARMLESS.fullmatch(made):
+            raise _EntangledError
+        return documents.plain(made)
+    if isinstance(value, dict):
+        found: dict[Any, Any] = {}
+        for key, item in value.items():
+            if isinstance(key, str) and "$" in key:
+                raise _EntangledError
+            found[key] = _by_leaf(item, values)
+        return found
+    if isinstance(value, list):
+        return [_by_leaf(item, values) for item in value]
+    return value
+
+
+def _as_text(
+    one: Kustomization,
+    doc: documents.Document,
+    values: Mapping[str, str],
+    problems: list[errors.Problem],
+) -> documents.Document:
+    """Return `doc` substituted as Flux does it: in its YAML, whatever that makes of it."""
+    text = documents.dump_plain(doc.obj)
+    try:
+        loaded = documents.load_all(substitute.evaluate(text, values.get))
+    except substitute.SubstitutionError as error:
+        line = text[: error.position].count("\n")
+        message = f"{error}: {text.splitlines()[line].strip()[:120]}"
+        problems.append(_problem(one, doc, message))
+        return doc
+    except yaml.YAMLError:
+        problems.append(_problem(one, doc, "it is no YAML any more after substitution"))
+        return doc
+    if len(loaded) != 1 or not isinstance(loaded[0], dict):
+        problems.append(_problem(one, doc, "it is no object any more after substitution"))
+        return doc
+    return documents.Document(obj=loaded[0], file=doc.file, line=doc.line)
+
+
+def _problem(one: Kustomization, doc: documents.Document, message: str) -> errors.Problem:
+    return errors.Problem(
+        where=doc.where, key=documents.ref(doc.obj), message=f"{message} (Kustomization {one})"
+    )
+
+
+def _has_dollar(value: Any) -> bool:
+    if isinstance(value, str):
+        return "$" in value
+    if isinstance(value, Mapping):
+        return any(_has_dollar(key) or _has_dollar(item) for key, item in value.items())
+    if isinstance(value, list):
+        return any(_has_dollar(item) for item in value)
+    return False

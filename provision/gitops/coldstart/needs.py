@@ -1,0 +1,152 @@
+"""What an empty cluster lacks for a repository, in words and as objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from provision import errors
+from provision.gitops import documents
+from provision.gitops.build import flux
+
+NeedKind = Literal["CustomResourceDefinition", "Namespace", "Secret", "ConfigMap"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """One thing that must be there before Flux starts, or Flux stops for ever.
+
+    `where` is the ``file:line`` of what needs it, `blocks` the Kustomization
+    that stops without it. `reason` says why nothing makes it in time,
+    `suggestion` what to change in the repository so that no seed is needed.
+    For a Secret or ConfigMap `object` is what to create, or None when it
+    cannot be made; `obstacle` then says why. Where it comes from a
+    SealedSecret, `sealed` is that. A CustomResourceDefinition has
+    the name of its group and kind (``SealedSecret.bitnami.com``) and
+    `provided_by` the project that defines it.
+    """
+
+    kind: NeedKind
+    name: str
+    namespace: str = ""
+    blocks: str
+    reason: str
+    where: str
+    suggestion: str
+    source: str = ""
+    provided_by: str = ""
+    object: Mapping[str, Any] | None = field(default=None, repr=False)
+    sealed: Mapping[str, Any] | None = field(default=None, repr=False)
+    obstacle: str = ""
+
+    @property
+    def seedable(self) -> bool:
+        """Return whether it can be put there."""
+        return not self.obstacle
+
+    @property
+    def ref(self) -> str:
+        """Return ``Kind namespace/name``."""
+        return documents.ref(
+            {"kind": self.kind, "metadata": {"name": self.name, "namespace": self.namespace}}
+        )
+
+    def problem(self) -> errors.Problem:
+        """Return the problem of a need that cannot be seeded."""
+        return errors.Problem(
+            where=self.where,
+            key=self.ref,
+            message=f"{self.reason}; it cannot be seeded: {self.obstacle}",
+            hint=self.suggestion,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it but the object's content, which may be secret."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "namespace": self.namespace,
+            "blocks": self.blocks,
+            "reason": self.reason,
+            "where": self.where,
+            "source": self.source,
+            "seeded": self.seedable,
+            "obstacle": self.obstacle,
+            "suggestion": self.suggestion,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """What a cold start of one cluster path needs.
+
+    `kustomizations` are in the order in which they become ready. `needs` are
+    in the order in which they are met. `problems` are what is wrong with the
+    repository itself; with any, the needs may be incomplete. `notes` say what
+    was assumed because it cannot be seen from the repository.
+    """
+
+    kustomizations: tuple[flux.Kustomization, ...]
+    needs: tuple[Need, ...] = ()
+    problems: tuple[errors.Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seeds(self) -> tuple[Need, ...]:
+        """Return the needs that can be met."""
+        return tuple(need for need in self.needs if need.seedable)
+
+    @property
+    def missing(self) -> tuple[Need, ...]:
+        """Return the needs that cannot be met."""
+        return tuple(need for need in self.needs if not need.seedable)
+
+    def check(self) -> None:
+        """Raise `errors.GitOpsError` naming everything that keeps a cold start from ending."""
+        problems = [*self.problems, *(need.problem() for need in self.missing)]
+        if problems:
+            raise errors.GitOpsError("the repository cannot be brought up", problems)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Return the namespaces, Secrets and ConfigMaps to create when absent, in order.
+
+        Namespaces first. The definitions of custom resources are not among
+        them: see `definitions`.
+        """
+        names = [need.name for need in self.seeds if need.kind == "Namespace"]
+        made = [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            for name in dict.fromkeys(names)
+        ]
+        return made + [dict(need.object) for need in self.seeds if need.object is not None]
+
+    def definitions(self) -> list[str]:
+        """Return the definitions to install, as ``Kind.group``."""
+        return [need.name for need in self.seeds if need.kind == "CustomResourceDefinition"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the analysis for machines, without any secret value."""
+        return {
+            "kustomizations": [_kustomization(one) for one in self.kustomizations],
+            "needs": [need.to_json() for need in self.needs],
+            "problems": [
+                {"where": p.where, "key": p.key, "message": p.message, "hint": p.hint}
+                for p in self.problems
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def _kustomization(one: flux.Kustomization) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "namespace": one.namespace,
+        "path": one.path,
+        "where": one.where,
+        "dependsOn": _names(one.depends_on),
+    }
+
+
+def _names(keys: Sequence[flux.Key]) -> list[str]:
+    return [f"{namespace}/{name}" for namespace, name in keys]

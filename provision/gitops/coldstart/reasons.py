@@ -1,0 +1,153 @@
+"""The words and objects of each need: why it is missing, and what would help."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from provision import errors
+from provision.gitops import documents
+from provision.gitops.build import discovery, flux
+from provision.gitops.coldstart import needs, simulation
+from provision.gitops.sealing import keys as sealing_keys
+from provision.gitops.sealing import sealed
+
+
+class Reasons:
+    """Explains what is missing, from all that the repository holds."""
+
+    def __init__(
+        self,
+        units: Sequence[discovery.Unit],
+        keys: Sequence[sealing_keys.SealingKey] | None,
+        obtainable: Collection[str],
+    ) -> None:
+        """See `coldstart.analyse` for `keys` and `obtainable`."""
+        self._units = units
+        self._keys = keys
+        self._obtainable = obtainable
+        self._sources = _sources(units)
+
+    def makes(self, place: simulation.Place) -> bool:
+        """Return whether the repository holds what makes this Secret or ConfigMap."""
+        return place in self._sources
+
+    def for_value(self, ref: flux.Reference, one: flux.Kustomization) -> needs.Need:
+        """Return the need of a non-optional `substituteFrom`."""
+        what = f"Kustomization {one} takes values from it (postBuild.substituteFrom)"
+        return self.for_object((ref.kind, one.namespace, ref.name), what, str(one), one.where)
+
+    def for_object(self, place: simulation.Place, what: str, blocks: str, where: str) -> needs.Need:
+        """Return the need of a Secret or ConfigMap; `what` says who needs it."""
+        kind, namespace, name = place
+        doc = self._sources.get(place)
+        need_kind: needs.NeedKind = "Secret" if kind == "Secret" else "ConfigMap"
+        if doc is None:
+            return needs.Need(
+                kind=need_kind,
+                name=name,
+                namespace=namespace,
+                blocks=blocks,
+                reason=f"{what}, and nothing in the repository makes it",
+                where=where,
+                suggestion=f"add it to the repository, or mark the reference to {name} optional",
+                obstacle="its content is nowhere in the repository",
+            )
+        obj, obstacle = self._content(doc)
+        if sealed.is_sealed(doc.obj):
+            made = "only the Sealed Secrets controller makes it, which does not run yet then"
+            suggestion = (
+                f"install Sealed Secrets in a Kustomization that takes no values from {name}, "
+                "and let this one depend on it"
+            )
+        else:
+            made = "it is applied only after this"
+            suggestion = f"move {name} to what is applied before, or mark the reference optional"
+        return needs.Need(
+            kind=need_kind,
+            name=name,
+            namespace=namespace,
+            blocks=blocks,
+            reason=f"{what}, and {made}",
+            where=where,
+            source=doc.where,
+            suggestion=suggestion,
+            object=obj,
+            sealed=doc.obj if sealed.is_sealed(doc.obj) else None,
+            obstacle=obstacle,
+        )
+
+    def for_kind(self, doc: documents.Document, name: str, chart: str, blocks: str) -> needs.Need:
+        """Return the need of a definition, ``Kind.group``, for `doc`."""
+        later = f"the chart {chart} that defines it" if chart else "what defines it"
+        return needs.Need(
+            kind="CustomResourceDefinition",
+            name=name,
+            blocks=blocks,
+            reason=(
+                f"{documents.ref(doc.obj)} is applied by Kustomization {blocks}, and nothing "
+                f"before it installs {later}"
+            ),
+            where=doc.where,
+            suggestion=(
+                f"move {documents.ref(doc.obj)} to a Kustomization that depends on the one "
+                f"with {later}"
+            ),
+            provided_by=chart,
+            obstacle="" if name in self._obtainable else "its definition is not at hand",
+        )
+
+    def for_namespace(self, doc: documents.Document, namespace: str, blocks: str) -> needs.Need:
+        """Return the need of a namespace, for `doc` in it."""
+        maker = self._maker_of(namespace)
+        why = (
+            f"only {documents.ref(maker.obj)} ({maker.where}) makes it, after that"
+            if maker
+            else "nothing in the repository makes it"
+        )
+        return needs.Need(
+            kind="Namespace",
+            name=namespace,
+            blocks=blocks,
+            reason=f"{documents.ref(doc.obj)} is in it, and {why}",
+            where=doc.where,
+            source=maker.where if maker else "",
+            suggestion=f"add a Namespace {namespace} to Kustomization {blocks}",
+        )
+
+    def _content(self, doc: documents.Document) -> tuple[dict[str, Any] | None, str]:
+        if not sealed.is_sealed(doc.obj):
+            return doc.obj, ""
+        if self._keys is None:
+            return None, ""
+        try:
+            return sealed.seed(doc.obj, self._keys, where=doc.where), ""
+        except errors.GitOpsError as error:
+            return None, "; ".join(str(problem) for problem in error.problems)
+
+    def _maker_of(self, namespace: str) -> documents.Document | None:
+        for unit in self._units:
+            for doc in unit.objects:
+                if (
+                    doc.obj.get("kind") == "Namespace"
+                    and simulation.place_of(doc.obj)[2] == namespace
+                ):
+                    return doc
+                if simulation.is_release(doc.obj):
+                    made = simulation.release(doc, {})
+                    if made.creates_namespace and made.target == namespace:
+                        return doc
+        return None
+
+
+def _sources(units: Sequence[discovery.Unit]) -> dict[simulation.Place, documents.Document]:
+    """Return which document makes each Secret and ConfigMap; a plain one before a sealed one."""
+    found: dict[simulation.Place, documents.Document] = {}
+    for unit in units:
+        for doc in unit.objects:
+            kind, namespace, name = simulation.place_of(doc.obj)
+            if kind in ("ConfigMap", "Secret"):
+                found[kind, namespace, name] = doc
+            elif sealed.is_sealed(doc.obj):
+                found.setdefault(("Secret", namespace, name), doc)
+    return found

@@ -1,0 +1,180 @@
+"""Looking at a stack without changing it: status, outputs, kubeconfig."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from concurrent import futures
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from provision import errors
+from provision.operations import key_status, state
+from provision.operations.stack import Stack
+from provision.provider import registry, resource
+from provision.provider.deploy_key import access as deploy_key_access
+from provision.secret import Secret
+
+Health = Literal["ok", "drift", "failed", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of the cluster: what it is, how it is, and what is wrong.
+
+    `warnings` are of what works now and will not for ever; `health` is without them.
+    """
+
+    title: str
+    health: Health
+    facts: tuple[tuple[str, str], ...] = ()
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How the whole cluster is. `ok` when every section is."""
+
+    cluster: str
+    last_up: str
+    sections: tuple[Section, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Return whether nothing is wrong."""
+        return all(section.health == "ok" for section in self.sections)
+
+
+def status(stack: Stack) -> Status:
+    """Compare everything the stack made with how it is now."""
+    from provision.operations import preflight
+
+    known = state.resources(stack)
+    preflight.prefetch(stack)
+    ours = [record for record in known if record.type in registry.types()]
+    with futures.ThreadPoolExecutor(max_workers=8) as pool:
+        sections = tuple(pool.map(lambda record: _section(stack, record), ours))
+    return Status(cluster=stack.config.cluster, last_up=state.last_update(stack), sections=sections)
+
+
+def outputs(stack: Stack, show_secrets: bool = False) -> dict[str, Any]:
+    """Return the stack's outputs; secrets as `Secret` unless `show_secrets`."""
+    return stack.engine().outputs(show_secrets)
+
+
+def kubeconfig(stack: Stack) -> str:
+    """Return the cluster's kubeconfig, as text.
+
+    Raises `errors.StackError` when the stack has none yet.
+    """
+    text = outputs(stack).get("kubeconfig")
+    if isinstance(text, Secret):
+        return text.reveal()
+    if isinstance(text, str) and text:
+        return text
+    raise errors.StackError(
+        f"the stack {stack.config.cluster} has no kubeconfig yet",
+        operation="read the stack's outputs",
+        hint="run 'elysium up' first",
+    )
+
+
+_TITLES: dict[str, str] = {
+    "elysium:node:K3sServer": "k3s",
+    "elysium:node:IntelGpu": "Intel GPU on the node",
+    "elysium:node:MediaMount": "media library",
+    "elysium:node:GpuCapacity": "Intel GPU in the cluster",
+    "elysium:flux:GitAccess": "deploy key",
+    "elysium:flux:Components": "Flux controllers",
+    "elysium:flux:Sync": "Flux Kustomizations",
+    "elysium:github:Commit": "commit",
+    "elysium:secrets:SealingKey": "sealing keys",
+    "elysium:secrets:Seed": "seed",
+}
+
+
+def _section(stack: Stack, record: state.Record) -> Section:
+    title = _TITLES.get(record.type, record.type)
+    warnings: list[str] = []
+    context = stack.live.bind(
+        lambda level, text: warnings.append(text) if level == "warning" else None
+    )
+    kind = registry.find(record.type)
+    inputs = resource.remembered(kind, record.inputs)
+    try:
+        observed = kind.observe(context, inputs, record.outputs)
+        planned = kind.plan(observed.facts, inputs, record.outputs)
+        now = kind.outputs(observed.facts, inputs, record.outputs)
+        warnings += kind.remarks(observed.facts, inputs)
+    except errors.ElysiumError as error:
+        return Section(title=title, health="failed", problems=(error.summary,))
+    facts = _FACTS.get(record.type, _nothing)(now)
+    ahead: list[str] = []
+    if isinstance(observed.facts, deploy_key_access.Facts):
+        facts, ahead = _key(stack, observed.facts, record)
+    problems = tuple(change.summary for change in planned)
+    health: Health = "drift" if problems or not observed.exists else "ok"
+    return Section(
+        title=title,
+        health=health,
+        facts=tuple(facts),
+        problems=(*problems, *warnings),
+        warnings=tuple(ahead),
+    )
+
+
+Facts = list[tuple[str, str]]
+
+
+def _nothing(_outputs: resource.Values) -> Facts:
+    return []
+
+
+def _named(*pairs: tuple[str, str]) -> Callable[[resource.Values], Facts]:
+    def pick(outputs: resource.Values) -> Facts:
+        return [(label, str(outputs[key])) for label, key in pairs if outputs.get(key) is not None]
+
+    return pick
+
+
+def _gpu(outputs: resource.Values) -> Facts:
+    devices = outputs.get("devices") or []
+    found = [(str(d.get("path")), f"{d.get('driver')} {d.get('pciId')}") for d in devices]
+    return [*found, *[("warning", str(text)) for text in outputs.get("warnings") or []]]
+
+
+def _key(
+    stack: Stack, found: deploy_key_access.Facts, record: state.Record
+) -> tuple[Facts, list[str]]:
+    decision = deploy_key_access.decide(found, record.inputs, record.outputs)
+    now = datetime.datetime.now(datetime.UTC)
+    automation = "image-automation-controller" in stack.config.flux.all_components
+    return key_status.facts(decision, now), key_status.warnings(
+        decision, record.inputs, now, automation=automation
+    )
+
+
+def _sealing(outputs: resource.Values) -> Facts:
+    prints = [str(one) for one in outputs.get("fingerprints") or []]
+    if not prints:
+        return []
+    older = [("older keys", str(len(prints) - 1))] if len(prints) > 1 else []
+    return [("newest key", prints[0]), *older, ("certificate", str(outputs["certificatePath"]))]
+
+
+def _kustomizations(outputs: resource.Values) -> Facts:
+    rows = outputs.get("kustomizations") or []
+    listed = [(str(row.get("name")), str(row.get("revision"))) for row in rows]
+    return [("revision", str(outputs.get("revision"))), *listed]
+
+
+_FACTS: dict[str, Callable[[resource.Values], Facts]] = {
+    "elysium:node:K3sServer": _named(("version", "version"), ("node", "nodeName")),
+    "elysium:node:IntelGpu": _gpu,
+    "elysium:node:MediaMount": _named(("mount point", "mountPoint"), ("rclone", "rcloneVersion")),
+    "elysium:node:GpuCapacity": _named(("allocatable", "allocatable")),
+    "elysium:flux:Components": _named(("version", "version"), ("from", "source")),
+    "elysium:flux:Sync": _kustomizations,
+    "elysium:secrets:SealingKey": _sealing,
+}

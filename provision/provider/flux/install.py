@@ -1,0 +1,134 @@
+"""Flux in the cluster: what is there, who owns it, and applying its components.
+
+Like ``flux bootstrap``: namespaces and CRDs first and awaited, then the rest,
+server-side with field manager ``flux``; a folder with a kustomization of the
+user's is built, so that patches count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provision import errors
+from provision.gitops import tree
+from provision.gitops.build import kustomize, workspace
+from provision.kube import wait
+from provision.kube.client import KubeClient
+from provision.provider.context import Context
+from provision.provider.flux import manifests, objects, repository
+
+FIELD_MANAGER = "flux"
+_DEFINITIONS_TIMEOUT = 60.0
+_CRD = "gitrepositories.source.toolkit.fluxcd.io"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Flux as the cluster has it.
+
+    `known` is False while there is no cluster to ask. `reconciled`: the root
+    Kustomization has applied something, so Flux looks after itself. `path` is
+    that Kustomization's, without ``./``, empty where there is none. `owner`
+    is who manages the CRDs by their label.
+    """
+
+    known: bool = True
+    reconciled: bool = False
+    path: str | None = None
+    deployments: frozenset[str] = frozenset()
+    owner: str = ""
+
+
+NO_CLUSTER = Cluster(known=False)
+
+
+def look(kube: KubeClient, namespace: str, name: str = "flux-system") -> Cluster:
+    """Ask the cluster. Changes nothing."""
+    definition = kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", _CRD)
+    if definition is None:
+        return Cluster()
+    labels: Mapping[str, Any] = (definition.get("metadata") or {}).get("labels") or {}
+    root = kube.get(objects.KUSTOMIZE, "Kustomization", name, namespace)
+    found = kube.list("apps/v1", "Deployment", namespace)
+    return Cluster(
+        reconciled=bool(((root or {}).get("status") or {}).get("lastAppliedRevision")),
+        path=None if root is None else normal_path(str(root["spec"].get("path") or "")),
+        deployments=frozenset(str(one["metadata"]["name"]) for one in found),
+        owner=str(labels.get("app.kubernetes.io/managed-by") or ""),
+    )
+
+
+def normal_path(path: str) -> str:
+    """Return a Kustomization's path without ``./`` and slashes around."""
+    return path.removeprefix("./").strip("/")
+
+
+def refuse_other_path(cluster: Cluster, path: str) -> None:
+    """Raise `errors.PreflightError` when the cluster follows another folder."""
+    wanted = normal_path(path)
+    if cluster.path is not None and cluster.path != wanted:
+        raise errors.PreflightError(
+            "Flux in this cluster follows another path",
+            [
+                errors.Problem(
+                    message=f"it follows ./{cluster.path}, and ./{wanted} is configured",
+                    where="Kustomization flux-system/flux-system",
+                    key="flux.path",
+                )
+            ],
+            hint=f"set flux.path to {cluster.path}, or uninstall Flux first",
+        )
+
+
+def refuse_other_owner(cluster: Cluster) -> None:
+    """Raise `errors.PreflightError` when something else installed Flux' CRDs."""
+    if cluster.owner not in ("", "flux") and not cluster.reconciled:
+        raise errors.PreflightError(
+            "Flux in this cluster belongs to something else",
+            [
+                errors.Problem(
+                    message=f"its CRDs are managed by {cluster.owner}",
+                    where=f"CustomResourceDefinition {_CRD}",
+                    key="flux.commit",
+                )
+            ],
+            hint="for Flux Operator set flux.commit to none; else remove the other one first",
+        )
+
+
+def desired_objects(
+    ctx: Context, paths: repository.Paths, commit: str, text: str
+) -> list[dict[str, Any]]:
+    """Return what to apply: the folder as Git has it with the user's patches, or `text`.
+
+    `commit` is empty where Git's files do not count. Raises
+    `errors.GitOpsError` when the folder does not build.
+    """
+    repo = ctx.github()
+    if not commit or paths.kustomization not in repo.snapshot(commit).entries:
+        return manifests.without_sync(manifests.objects(text, paths.components))
+    files = repo.read_tree(commit, paths.folder)
+    files[paths.components] = text
+    files.setdefault(paths.sync, "")
+    if any("../" in content for path, content in files.items() if path == paths.kustomization):
+        files = repo.read_tree(commit) | files
+    with kustomize.Builder(tree.Tree(files=files), jobs=1) as builder:
+        (built,) = builder.build([workspace.Overlay(path=paths.folder)])
+    if built.problems:
+        raise errors.GitOpsError(
+            f"{paths.folder} in the repository does not build", list(built.problems)
+        )
+    return manifests.without_sync([doc.obj for doc in built.objects])
+
+
+def install(ctx: Context, kube: KubeClient, found: Sequence[Mapping[str, Any]]) -> None:
+    """Apply Flux' components; return when their kinds are served."""
+    first, rest = manifests.in_stages(found)
+    ctx.progress(f"applying Flux' {len(first) + len(rest)} objects")
+    for obj in first:
+        kube.apply(obj, field_manager=FIELD_MANAGER, force=True)
+    wait.wait_ready(kube, [wait.Ref.of(obj) for obj in first], timeout=_DEFINITIONS_TIMEOUT)
+    for obj in rest:
+        kube.apply(obj, field_manager=FIELD_MANAGER, force=True)

@@ -1,0 +1,310 @@
+"""``elysium:flux:Sync``: what Flux follows, in Git and in the cluster, and that it got there."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provision import errors
+from provision.change import Change
+from provision.github import commits
+from provision.kube import wait
+from provision.provider.context import Context
+from provision.provider.flux import install, objects, repository, sync_files
+from provision.provider.flux import wait as flux_wait
+from provision.provider.resource import UNKNOWN, Observed, Resource, Values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What Git and the cluster hold.
+
+    `files` are those that a commit would change, with their unified diffs.
+    `unhealthy` is what Flux has not got right: object and reason.
+    """
+
+    head: str
+    files: tuple[tuple[str, str], ...]
+    proposed: bool
+    cluster_known: bool
+    source: Mapping[str, Any] | None
+    root: Mapping[str, Any] | None
+    unhealthy: tuple[tuple[str, str], ...]
+    kustomizations: tuple[tuple[str, str], ...]
+
+
+class Sync(Resource[Facts]):
+    """The GitRepository and the root Kustomization, and all that follows from them."""
+
+    type = "elysium:flux:Sync"
+    plans_without = frozenset({"kubeconfig"})
+    secret_inputs = frozenset({"kubeconfig"})
+
+    def check(self, inputs: Values) -> tuple[dict[str, Any], list[errors.Problem]]:
+        """Fill in defaults."""
+        defaults: dict[str, Any] = {
+            "namespace": "flux-system",
+            "name": "flux-system",
+            "branch": "main",
+            "secretName": "flux-system",
+            "interval": "1m",
+            "commit": "push",
+            "timeout": 600,
+        }
+        filled = defaults | dict(inputs)
+        problems: list[errors.Problem] = []
+        interval = filled["interval"]
+        if isinstance(interval, str) and sync_files.seconds(interval) is None:
+            problems.append(
+                errors.Problem(message=f"{interval} is no duration like 1m or 90s", key="interval")
+            )
+        return filled, problems
+
+    def identity(self, inputs: Values) -> str:
+        """Return namespace and name of the sync objects."""
+        return f"{inputs['namespace']}/{inputs['name']}"
+
+    def observe(self, ctx: Context, inputs: Values, state: Values) -> Observed[Facts]:
+        """Look at the sync files in Git and at Flux' objects in the cluster."""
+        repo = ctx.github()
+        head, pull = repository.standing(ctx, inputs, lambda at: bool(self._files(ctx, inputs, at)))
+        files = self._files(ctx, inputs, head)
+        proposed = bool(files) and pull is not None and not self._files(ctx, inputs, pull.head)
+        view = flux_wait.View(source=None, kustomizations=(), deployments=())
+        cluster_known = inputs["kubeconfig"] is not UNKNOWN
+        if cluster_known:
+            kube = ctx.kube(inputs["kubeconfig"])
+            view = flux_wait.view_of(kube, inputs["name"], inputs["namespace"])
+        root = next(
+            (
+                one
+                for one in view.kustomizations
+                if one["metadata"]["name"] == inputs["name"]
+                and one["metadata"].get("namespace") == inputs["namespace"]
+            ),
+            None,
+        )
+        facts = Facts(
+            head=head,
+            files=tuple((path, repo.diff(head, path, text)) for path, text in files.items()),
+            proposed=proposed,
+            cluster_known=cluster_known,
+            source=view.source,
+            root=root,
+            unhealthy=unhealthy(view, inputs["name"], inputs["namespace"]),
+            kustomizations=tuple(
+                (_name(one), str((one.get("status") or {}).get("lastAppliedRevision") or ""))
+                for one in flux_wait.in_order(view.kustomizations)
+            ),
+        )
+        return Observed(exists=view.source is not None or root is not None, facts=facts)
+
+    def plan(self, facts: Facts, inputs: Values, state: Values) -> tuple[Change, ...]:
+        """List commits, objects and what has yet to become ready."""
+        changes: list[Change] = []
+        how = "propose" if inputs["commit"] == "pull-request" else "commit"
+        for path, diff in facts.files:
+            summary = f"{how} {path} to {inputs['branch']}"
+            if facts.proposed:
+                summary = f"wait for the pull request with {path} to be merged"
+            changes.append(
+                Change(property=f"git.{path}", action="commit", summary=summary, diff=diff)
+            )
+        for kind, why in self._objects(facts, inputs):
+            there = facts.source if kind == "GitRepository" else facts.root
+            changes.append(
+                Change(
+                    property=kind[0].lower() + kind[1:],
+                    action="update" if there else "create",
+                    summary=f"apply {kind} {self.identity(inputs)}: {why}",
+                )
+            )
+        if facts.source is not None and facts.root is not None:
+            changes += [
+                Change(property=f"ready.{name}", action="run", summary=f"wait for {name}: {why}")
+                for name, why in facts.unhealthy
+            ]
+        return tuple(changes)
+
+    def apply(
+        self,
+        ctx: Context,
+        inputs: Values,
+        facts: Facts,
+        changes: tuple[Change, ...],
+        state: Values,
+    ) -> dict[str, Any]:
+        """Commit, apply, and wait until everything of the branch's head is ready."""
+        paths = repository.Paths.of(inputs["path"])
+        if facts.files:
+            files = self._files(ctx, inputs, facts.head)
+            pull = None
+            if not facts.proposed:
+                pull = repository.publish(
+                    ctx,
+                    inputs,
+                    "Add Flux sync manifests",
+                    files,
+                    if_absent=(paths.kustomization,),
+                )
+            if facts.proposed or pull is not None:
+                repository.wait_merged(ctx, inputs, timeout=inputs["timeout"])
+        self._warn_unlisted(ctx, inputs, paths)
+        kube = ctx.kube(inputs["kubeconfig"])
+        source, root = sync_files.sync_objects(inputs)
+        due = {kind for kind, _ in self._objects(facts, inputs)}
+        for obj in (source, root):
+            if obj["kind"] in due:
+                ctx.progress(f"applying {obj['kind']} {self.identity(inputs)}")
+                kube.apply(obj, field_manager=install.FIELD_MANAGER, force=True)
+        stamp = ""
+        if facts.source is not None:
+            # It may be behind a commit that was just made: now, not at its next interval.
+            stamp = f"elysium-{time.time():.3f}"
+            objects.request(kube, wait.Ref.of(source), stamp)
+        head = ctx.github().head(inputs["branch"], fresh=True)
+        flux_wait.until_applied(
+            ctx,
+            kube,
+            name=inputs["name"],
+            namespace=inputs["namespace"],
+            revision=f"{inputs['branch']}@sha1:{head}",
+            stamp=stamp,
+            timeout=float(inputs["timeout"]),
+        )
+        return {}
+
+    def outputs(self, facts: Facts, inputs: Values, state: Values) -> dict[str, Any]:
+        """Return the revision Flux has and each Kustomization's."""
+        status: Mapping[str, Any] = (facts.source or {}).get("status") or {}
+        revision = str((status.get("artifact") or {}).get("revision") or "")
+        return {
+            "revision": revision,
+            "kustomizations": [
+                {"name": name, "revision": applied} for name, applied in facts.kustomizations
+            ],
+        }
+
+    def unknown_outputs(self, inputs: Values) -> dict[str, Any]:
+        """Nothing is known before Flux has been there."""
+        return {"revision": UNKNOWN, "kustomizations": UNKNOWN}
+
+    def delete(self, ctx: Context, inputs: Values, state: Values) -> None:
+        """Stop following the repository. What was applied from it stays, and so do its commits."""
+        with contextlib.suppress(errors.KubeError):  # a cluster that is gone follows nothing
+            kube = ctx.kube(inputs["kubeconfig"])
+            name, namespace = inputs["name"], inputs["namespace"]
+            for version, kind in (
+                (objects.KUSTOMIZE, "Kustomization"),
+                (objects.SOURCE, "GitRepository"),
+            ):
+                if kube.get(version, kind, name, namespace) is None:
+                    continue
+                # The finalizer would have the controller remove all that it applied.
+                patch = {"metadata": {"finalizers": None}}
+                kube.patch(version, kind, name, namespace, patch)
+                kube.delete(version, kind, name, namespace)
+
+    def _files(self, ctx: Context, inputs: Values, commit: str) -> commits.Files:
+        """Return the files that a commit on top of `commit` has to write."""
+        if inputs["commit"] == "none":
+            return {}
+        repo = ctx.github()
+        paths = repository.Paths.of(inputs["path"])
+        wanted = {
+            paths.sync: sync_files.render(inputs),
+            paths.kustomization: sync_files.KUSTOMIZATION,
+        }
+        found = dict(repo.differing(commit, wanted, (paths.kustomization,)))
+        if paths.sync in found:
+            text = repo.read_file(paths.sync, commit)
+            if text is not None:
+                _refuse_other_path(text, inputs, paths)
+                if sync_files.same_file(text, inputs):
+                    del found[paths.sync]
+        return found
+
+    def _objects(self, facts: Facts, inputs: Values) -> list[tuple[str, str]]:
+        """Return which of the two objects must be applied, and why."""
+        if not facts.cluster_known:
+            return [("GitRepository", "it is missing"), ("Kustomization", "it is missing")]
+        cluster = install.Cluster(
+            path=None
+            if facts.root is None
+            else install.normal_path(str(facts.root["spec"].get("path") or ""))
+        )
+        install.refuse_other_path(cluster, inputs["path"])
+        want = sync_files.essence(*sync_files.sync_objects(inputs))
+        have = sync_files.essence(facts.source, facts.root)
+        differs = sync_files.differing_fields(have, want)
+        found: list[tuple[str, str]] = []
+        for kind, there, fields in (
+            ("GitRepository", facts.source, {"url", "branch", "secret"}),
+            ("Kustomization", facts.root, {"path", "source"}),
+        ):
+            wrong = [name for name in differs if name in fields]
+            if there is None:
+                found.append((kind, "it is missing"))
+            elif wrong and inputs["commit"] != "none":
+                found.append((kind, f"its {' and '.join(wrong)} differs"))
+        return found
+
+    def _warn_unlisted(self, ctx: Context, inputs: Values, paths: repository.Paths) -> None:
+        """Say when the cluster's own kustomization leaves Flux' folder out."""
+        if inputs["commit"] == "none":
+            return
+        repo = ctx.github()
+        name = f"{paths.cluster}/kustomization.yaml".lstrip("/")
+        text = repo.read_file(name, repo.head(inputs["branch"]))
+        if text is not None and "flux-system" not in text:
+            ctx.warn(f"{name} does not list flux-system, so Flux does not update itself from Git")
+
+
+def unhealthy(view: flux_wait.View, name: str, namespace: str) -> tuple[tuple[str, str], ...]:
+    """Return what is wrong, not what is under way: object and reason.
+
+    A Kustomization that is applying a newer commit, or waits for one that is,
+    was fine a moment ago and most likely is again.
+    """
+    found: list[tuple[str, str]] = []
+    sources = [view.source] if view.source is not None else []
+    for obj in [*sources, *flux_wait.in_order(view.kustomizations)]:
+        if flux_wait.suspended_child(obj, name, namespace):
+            continue
+        status = obj.get("status") or {}
+        reason = flux_wait.failure(obj)
+        if not reason and not (status.get("artifact") or status.get("lastAppliedRevision")):
+            reason = wait.readiness(obj).reason or "it has not been applied yet"
+        if reason:
+            found.append((f"{obj['kind']} {_name(obj)}", reason))
+    for obj in view.deployments:
+        state = wait.readiness(obj)
+        if not state.ready:
+            found.append((f"Deployment {_name(obj)}", state.reason))
+    return tuple(found)
+
+
+def _name(obj: Mapping[str, Any]) -> str:
+    metadata = obj["metadata"]
+    namespace = metadata.get("namespace") or ""
+    return metadata["name"] if namespace == "flux-system" else f"{namespace}/{metadata['name']}"
+
+
+def _refuse_other_path(text: str, inputs: Values, paths: repository.Paths) -> None:
+    _, root = sync_files.in_file(text, inputs)
+    have = install.normal_path(str(((root or {}).get("spec") or {}).get("path") or ""))
+    if root is not None and have != paths.cluster:
+        raise errors.PreflightError(
+            "Flux' files in the repository follow another path",
+            [
+                errors.Problem(
+                    message=f"it says ./{have}, and ./{paths.cluster} is configured",
+                    where=paths.sync,
+                    key="flux.path",
+                )
+            ],
+            hint=f"set flux.path to {have}, or correct the file",
+        )

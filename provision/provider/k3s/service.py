@@ -1,0 +1,135 @@
+"""Starting a k3s server and waiting until its node is Ready; taking it down."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from provision import errors, secret
+from provision.host import scripts, session
+from provision.provider import node_templates
+from provision.provider.k3s import files
+
+_CRASHED = 3
+
+
+def start(
+    node: session.NodeSession,
+    inputs: Mapping[str, Any],
+    *,
+    restart: bool,
+    name: str,
+    progress: Callable[[str], None],
+) -> None:
+    """(Re)start k3s and wait until the Kubernetes node `name` is Ready.
+
+    The deadline is ``startTimeout`` (seconds): the unit itself has none. Raises
+    `errors.WaitError` with the end of the unit's journal.
+    """
+    timeout = int(inputs.get("startTimeout", 300))
+    disabled = (inputs.get("options") or {}).get("disable-agent")
+    script = node_templates.render(
+        "k3s-start.sh",
+        verb="restart" if restart else "start",
+        timeout=timeout,
+        kubeconfig=files.places(inputs).kubeconfig,
+        node="" if disabled else name,
+        binary=files.BINARY,
+    )
+    progress(f"{'restarting' if restart else 'starting'} k3s on {node.name}")
+    done = node.run(
+        script,
+        timeout=timeout + 30,
+        what="starting k3s",
+        check=False,
+        on_output=session.each_line(lambda line: progress(f"k3s on {node.name}: {line}")),
+    )
+    if done.status == 0:
+        return
+    seen = (done.text.strip().splitlines() or ["nothing"])[-1]
+    masked = [secret.Secret(value) for value in files.secret_values(inputs)]
+    journal = secret.mask(done.error_text, masked)
+    summary = (
+        f"k3s on {node.name} crashes when it is started"
+        if done.status == _CRASHED
+        else f"k3s on {node.name} was not Ready within {timeout} s"
+    )
+    raise errors.WaitError(
+        summary,
+        what=f"k3s on {node.name}",
+        last_seen=seen,
+        detail=f"last seen: {seen}\n{journal}",
+        hint="its journal is above (journalctl -u k3s on the node); "
+        "a slow machine needs a longer k3s.startTimeout",
+    )
+
+
+def mark_stale(node: session.NodeSession, path: str) -> None:
+    """Note on the node that k3s runs with another `path`, until it is restarted."""
+    line = scripts.quote([f"{'-' * 64}  {path}"])
+    folder = files.STARTED.rpartition("/")[0]
+    node.run(
+        f"umask 077; mkdir -p {folder} && printf '%s\\n' {line} >>{files.STARTED}",
+        timeout=30,
+        what="noting that k3s is to be restarted",
+    )
+
+
+def remove(node: session.NodeSession, inputs: Mapping[str, Any], *, keep_data: bool) -> None:
+    """Take k3s off the node: what elysium and k3s put there, nothing else."""
+    script = files.render_uninstall(files.places(inputs)).decode()
+    argument = "--keep-data" if keep_data else ""
+    node.run(
+        f"set -- {argument}\n{script}",
+        timeout=600,
+        what="uninstalling k3s",
+    )
+
+
+def kubeconfig(text: str, *, cluster: str, address: str) -> str:
+    """Return k3s' own kubeconfig with `address` as server and everything named `cluster`.
+
+    Raises `errors.RemoteError` for a text that is no kubeconfig of k3s.
+    """
+    import io
+
+    import ruamel.yaml
+
+    reader = ruamel.yaml.YAML(typ="safe", pure=True)
+    try:
+        document: Any = reader.load(text)
+        (one,), (user,) = document["clusters"], document["users"]
+        port = re.search(r":(\d+)/?$", one["cluster"]["server"])
+    except (ruamel.yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        # The text holds a private key: it is not quoted.
+        raise errors.RemoteError(
+            "the kubeconfig on the node cannot be understood",
+            host=address,
+            detail=type(error).__name__,
+            hint="remove it and restart k3s, which writes it anew",
+        ) from None
+    host = f"[{address}]" if ":" in address and not address.startswith("[") else address
+    server = f"https://{host}:{port.group(1) if port else 6443}"
+    result = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": cluster, "cluster": {**one["cluster"], "server": server}}],
+        "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
+        "current-context": cluster,
+        "users": [{"name": cluster, "user": dict(user["user"])}],
+    }
+    writer = ruamel.yaml.YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.width = 1 << 20
+    buffer = io.StringIO()
+    # Through JSON, so that no type of the reader's reaches the writer.
+    writer.dump(json.loads(json.dumps(result)), buffer)
+    return buffer.getvalue()
+
+
+def version_snippet() -> tuple[str, str]:
+    """Return the fact snippet that asks the binary for its version."""
+    binary = scripts.quote([files.BINARY])
+    return "k3s-version", f"[ -x {binary} ] && timeout 10 {binary} --version"

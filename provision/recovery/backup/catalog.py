@@ -1,0 +1,146 @@
+"""Finding, opening and checking backups that were made before."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from provision import config_file, errors
+from provision.fileio import atomic
+from provision.recovery.backup import destinations, records
+from provision.recovery.bundle import archive, encryption, manifest
+
+if TYPE_CHECKING:
+    from provision import config
+
+MAX_FILE: Final = manifest.MAX_BYTES + 128 * 1024**2
+"""No larger file is read into memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """Where the backups of one cluster are on this machine, and what is known of them."""
+
+    root: Path
+    cluster: str
+    folder: destinations.Folder
+
+    @property
+    def known(self) -> records.Records:
+        """What the records say."""
+        return records.load(self.root, self.cluster)
+
+    def rows(self) -> list[tuple[str, records.Entry | None, bool]]:
+        """Return each backup's name, record if any, and whether it is here; oldest first."""
+        known, here = self.known, set(self.folder.names())
+        names = sorted({*here, *(entry.file for entry in known.backups)})
+        return [(name, known.find(name), name in here) for name in names]
+
+    def find(self, given: str | None) -> Path:
+        """Return the path of `given`: a path, a name in the folder, or None for the newest.
+
+        Raises `errors.ConfigError`.
+        """
+        if given is None:
+            names = self.folder.names()
+            if not names:
+                raise errors.ConfigError(
+                    f"there is no backup of {self.cluster} in {self.folder.label}",
+                    [],
+                    hint="elysium backup makes one",
+                )
+            return self.folder.path / names[-1]
+        for path in (Path(given), self.folder.path / given):
+            if path.is_file():
+                return path
+        raise errors.ConfigError(
+            f"there is no backup {given}", [], hint="elysium backup list names those there are"
+        )
+
+
+def shelf(directory: Path, stack: str | None) -> Shelf:
+    """Return the shelf of a stack. Needs no passphrase. Raises `errors.ConfigError`."""
+    project = config_file.find_project(directory)
+    cluster = project.choose(stack)
+    cfg: config.Config = config_file.load(project.stack_file(cluster), None)
+    return Shelf(
+        root=project.root,
+        cluster=cluster,
+        folder=destinations.of(project.root, cluster, cfg.backup)[0],
+    )
+
+
+def load(path: Path) -> bytes:
+    """Return the file's bytes. Raises `errors.BundleError` or `errors.ConfigError`."""
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise manifest.too_large()
+        return path.read_bytes()
+    except OSError as error:
+        raise errors.ConfigError(f"{path} cannot be read: {error.strerror}", []) from error
+
+
+def compare(file: bytes, entry: records.Entry | None) -> bool:
+    """Return whether a record says what the file must be; raise when it is another.
+
+    Raises `errors.BundleDamagedError`.
+    """
+    if entry is None:
+        return False
+    if len(file) < entry.size:
+        raise errors.BundleDamagedError(
+            f"the backup is cut short: {len(file)} of {entry.size} bytes are there"
+        )
+    if hashlib.sha256(file).hexdigest() != entry.sha256:
+        raise errors.BundleDamagedError("the backup is not the file that was written: it changed")
+    return True
+
+
+def mark_verified(where: Shelf, file: bytes, found: archive.Bundle, path: Path) -> None:
+    """Record that the backup at `path` was opened and is right, if it is one of the shelf's."""
+    if path.parent.resolve() != where.folder.path.resolve():
+        return
+    with records.only_one(where.root, where.cluster):
+        entry = where.known.find(path.name) or records.Entry(
+            file=path.name,
+            created=found.manifest.created,
+            size=len(file),
+            sha256=hashlib.sha256(file).hexdigest(),
+            locked=encryption.locked_with(file),
+            verified="",
+            places=(where.folder.label,),
+            sealing_keys=found.manifest.sealing_keys,
+            datastore=found.manifest.datastore.kind if found.manifest.datastore.part else "",
+            revision=found.manifest.git.revision,
+        )
+        entry = entry.model_copy(update={"verified": records.now()})
+        records.save(where.root, where.cluster, where.known.having(entry))
+
+
+def extract(found: archive.Bundle, names: Sequence[str], to: Path) -> list[Path]:
+    """Write the parts `names` (all, when there are none) below `to`, readable by nobody else.
+
+    Raises `errors.BundlePartError` for a part that is not there, and
+    `errors.ConfigError` when a file is there already: nothing is written then.
+    """
+    chosen = list(names) or [info.name for info in found.manifest.parts]
+    contents = {name: found.read(name) for name in chosen}
+    there = [str(to / name) for name in chosen if os.path.lexists(to / name)]
+    if there:
+        raise errors.ConfigError(
+            f"there is a file already: {there[0]}", [], hint="name an empty folder: --to DIR"
+        )
+    written: list[Path] = []
+    for name, content in contents.items():
+        try:
+            atomic.write(to / name, content)
+        except OSError as error:
+            raise errors.ConfigError(
+                f"{to / name} cannot be written: {error.strerror}", []
+            ) from error
+        written.append(to / name)
+    return written

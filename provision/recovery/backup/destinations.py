@@ -1,0 +1,271 @@
+"""Where backups are kept: a folder here, an rclone remote, a folder behind SSH.
+
+Each place writes a file whole or not at all and reads it back: what `put`
+returns from is there, byte for byte. Only files that are named as bundles of
+the cluster are ever looked at or removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from provision import config, errors
+from provision.fileio import atomic
+from provision.host import scripts, transport
+from provision.recovery.bundle import manifest
+
+_TIMEOUT: Final = 3600
+_STALE: Final = 3600
+"""Seconds after which a temporary file is that of a run that was killed."""
+_NO_FOLDER: Final = 3
+"""rclone's exit status for a folder that is not there."""
+
+
+class Place(Protocol):
+    """One place for the backups of one cluster."""
+
+    @property
+    def label(self) -> str:
+        """How the place is named to people."""
+        ...
+
+    def check(self) -> None:
+        """Raise what can be known to be wrong before anything is made."""
+        ...
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write the file whole, read it back. Raises `errors.ElysiumError`."""
+        ...
+
+    def names(self) -> list[str]:
+        """Return the names of the cluster's bundles there, oldest first."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a bundle; one that is not there is none."""
+        ...
+
+
+def of(root: Path, cluster: str, cfg: config.Backup) -> tuple[Folder, tuple[Place, ...]]:
+    """Return the folder that backups are written to first, and the other places."""
+    first = Folder(path=root / Path(cfg.directory).expanduser(), cluster=cluster, make=True)
+    return first, tuple(_copy(root, cluster, each) for each in cfg.copies)
+
+
+def bundles_in(names: list[str], cluster: str) -> list[str]:
+    """Return those of `names` that are bundles of `cluster`, oldest first."""
+    form = re.compile(rf"{re.escape(cluster)}-\d{{8}}T\d{{6}}Z{re.escape(manifest.SUFFIX)}")
+    return sorted(name for name in names if form.fullmatch(name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder of this machine. `make`: made when it is not there.
+
+    One that is not ours to make is perhaps a disk that is not mounted: writing
+    below its mount point would keep the backup where nobody looks for it.
+    """
+
+    path: Path
+    cluster: str
+    make: bool = False
+
+    @property
+    def label(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def check(self) -> None:
+        """Raise `errors.ConfigError` when the folder is not there."""
+        if not self.make and not self.path.is_dir():
+            raise errors.ConfigError(
+                f"the folder for backups {self.path} is not there",
+                [],
+                hint="mount the disk it is on, or make the folder",
+            )
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write, sync, rename; read back."""
+        target = self.path / name
+        try:
+            self._sweep()
+            atomic.write(target, content)
+            again = target.read_bytes()
+        except OSError as error:
+            raise _cannot(self.label, error.strerror or str(error)) from error
+        _same(self.label, hashlib.sha256(again).hexdigest(), content)
+
+    def names(self) -> list[str]:
+        """Return the cluster's bundles in the folder."""
+        try:
+            return bundles_in([path.name for path in self.path.iterdir()], self.cluster)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _cannot(self.label, error.strerror or str(error)) from error
+
+    def remove(self, name: str) -> None:
+        """Remove a bundle."""
+        try:
+            (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _cannot(self.label, error.strerror or str(error)) from error
+
+    def _sweep(self) -> None:
+        """Remove what runs that were killed left: never anything of a run under way."""
+        for path in self.path.glob(f".{self.cluster}-*{manifest.SUFFIX}.*.tmp"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _STALE:
+                    path.unlink()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remote:
+    """A folder of an rclone remote, with the ``rclone`` and ``rclone.conf`` of this machine."""
+
+    remote: str
+    cluster: str
+
+    @property
+    def label(self) -> str:
+        """The remote, as rclone names it."""
+        return self.remote
+
+    def check(self) -> None:
+        """Raise `errors.ConfigError` when there is no rclone."""
+        self._program()
+
+    def put(self, name: str, content: bytes) -> None:
+        """Upload from standard input; download and compare."""
+        self._rclone("rcat", "--", self._at(name), stdin=content)
+        again = self._rclone("cat", "--", self._at(name))
+        _same(self.label, hashlib.sha256(again).hexdigest(), content)
+
+    def names(self) -> list[str]:
+        """Return the cluster's bundles in the remote's folder."""
+        listed = self._rclone("lsf", "--files-only", "--", self.remote, absent=True)
+        return bundles_in(listed.decode().splitlines(), self.cluster)
+
+    def remove(self, name: str) -> None:
+        """Remove a bundle."""
+        self._rclone("deletefile", "--", self._at(name))
+
+    def _at(self, name: str) -> str:
+        separator = "" if self.remote.endswith((":", "/")) else "/"
+        return f"{self.remote}{separator}{name}"
+
+    def _program(self) -> str:
+        program = shutil.which("rclone")
+        if program is None:
+            raise errors.ConfigError(
+                f"backups go to {self.remote}, and there is no rclone on this machine",
+                [],
+                hint="install rclone here, or take the remote out of backup.copies",
+            )
+        return program
+
+    def _rclone(self, *words: str, stdin: bytes = b"", absent: bool = False) -> bytes:
+        try:
+            done = subprocess.run(
+                [self._program(), *words],
+                input=stdin,
+                capture_output=True,
+                timeout=_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise _cannot(self.label, f"rclone {words[0]} took over an hour") from None
+        if done.returncode == _NO_FOLDER and absent:
+            return b""
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace")
+            raise _cannot(self.label, said or f"rclone ended with status {done.returncode}")
+        return done.stdout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A folder behind SSH, as the login's own user; needs a POSIX shell and sha256sum there."""
+
+    login: config.SshLogin
+    path: str
+    cluster: str
+
+    @property
+    def label(self) -> str:
+        """Who is logged in to, and the path."""
+        return f"{self.login.user}@{self.login.host}:{self.path}"
+
+    def check(self) -> None:
+        """Raise the errors of connecting."""
+        self._run(f"mkdir -p {self._at()}")
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write beside, sync, compare, rename."""
+        target, temporary = self._at(name), self._at(f".{name}.tmp")
+        said = self._run(
+            f"set -e\numask 077\nmkdir -p {self._at()}\ncat >{temporary}\n"
+            f"sync {temporary} 2>/dev/null || sync\n"
+            f"mv -f {temporary} {target}\nsha256sum <{target}\n",
+            stdin=content,
+        )
+        _same(self.label, said.split(" ")[0], content)
+
+    def names(self) -> list[str]:
+        """Return the cluster's bundles in the folder."""
+        return bundles_in(self._run(f"ls -1 {self._at()}").splitlines(), self.cluster)
+
+    def remove(self, name: str) -> None:
+        """Remove a bundle."""
+        self._run(f"rm -f {self._at(name)}")
+
+    def _at(self, name: str = "") -> str:
+        return scripts.quote([f"{self.path.rstrip('/')}/{name}" if name else self.path])
+
+    def _run(self, script: str, stdin: bytes = b"") -> str:
+        connection = transport.Transport(self.login)
+        command = f"exec /bin/sh -c {scripts.quote([script])}"
+        what = "keeping a backup"
+        try:
+            done = connection.execute(command, stdin=stdin, timeout=_TIMEOUT, what=what)
+        finally:
+            connection.close()
+        if done.status:
+            raise errors.CommandError(
+                f"{self.label} does not keep the backup",
+                host=connection.host,
+                command=what,
+                status=done.status,
+                stderr=done.error_text,
+                hint="check the folder's permissions and the room on its disk",
+            )
+        return done.text
+
+
+def _copy(root: Path, cluster: str, cfg: config.BackupCopy) -> Place:
+    if cfg.ssh is not None:
+        return Server(login=cfg.ssh, path=cfg.path, cluster=cluster)
+    if cfg.rclone:
+        return Remote(remote=cfg.rclone, cluster=cluster)
+    return Folder(path=root / Path(cfg.directory).expanduser(), cluster=cluster)
+
+
+def _same(label: str, digest: str, content: bytes) -> None:
+    if digest != hashlib.sha256(content).hexdigest():
+        raise _cannot(label, "what was read back is not what was written")
+
+
+def _cannot(label: str, why: str) -> errors.ElysiumError:
+    return errors.ElysiumError(
+        f"{label} does not keep the backup",
+        detail=why,
+        hint="put it right, then run elysium backup again",
+    )

@@ -1,0 +1,173 @@
+"""A backup bundle: one age file around a gzipped tar, the manifest first.
+
+``age -d FILE | tar xz`` opens it; ``docs/bundle.md`` describes the format for
+people and other programs. Reading gives out nothing before all of it was
+checked: every part that the manifest names is there, once, with its size and
+sha256, and there is nothing else.
+
+All of it happens in memory, so that no plaintext reaches a disk: the parts
+together may have `manifest.MAX_BYTES`, and about four times their size of
+memory is in use meanwhile.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from provision import errors
+from provision.recovery.bundle import encryption, manifest, parts
+
+Manifest = manifest.Manifest
+_LEVEL: Final = 6
+_ANOTHER: Final = "take the same file from another place it was copied to, or an earlier backup"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part to be packed. `source` is its path on the node, if it comes from there."""
+
+    name: str
+    content: bytes = field(repr=False)
+    kind: str = ""
+    source: str = ""
+    mode: int = 0o600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle that was read and checked."""
+
+    manifest: Manifest
+    contents: Mapping[str, bytes] = field(repr=False)
+
+    def read(self, name: str) -> bytes:
+        """Return the part `name`. Raises `errors.BundlePartError` when there is none."""
+        try:
+            return self.contents[name]
+        except KeyError:
+            raise errors.BundlePartError(
+                f"the backup of {self.manifest.cluster} has no part {name}", part=name
+            ) from None
+
+    def json(self, name: str) -> Any:
+        """Return what the JSON of the part `name` says. Raises `errors.BundlePartError`."""
+        try:
+            return json.loads(self.read(name))
+        except ValueError:
+            raise errors.BundlePartError(f"the part {name} is not JSON", part=name) from None
+
+
+def read(file: bytes, keys: encryption.Keys) -> Bundle:
+    """Return the bundle in the age file `file`.
+
+    Raises the errors of `envelope.decrypt` and `unpack`.
+    """
+    return unpack(encryption.decrypt(file, keys))
+
+
+def pack(described: Manifest, contents: Iterable[Part]) -> tuple[Manifest, bytes]:
+    """Return `described` with the parts listed, and the archive of it and `contents`.
+
+    The same input gives the same bytes. Raises `errors.BundlePartError` when a
+    part that every bundle has is missing, one comes twice, or all together are
+    larger than `manifest.MAX_BYTES`.
+    """
+    chosen = tuple(contents)
+    infos = tuple(
+        manifest.PartInfo(
+            name=part.name,
+            kind=part.kind,
+            size=len(part.content),
+            sha256=hashlib.sha256(part.content).hexdigest(),
+            source=part.source,
+            mode=part.mode,
+        )
+        for part in chosen
+    )
+    listed = described.model_copy(update={"parts": infos})
+    manifest.check(listed)
+    out = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=out, mode="wb", compresslevel=_LEVEL, mtime=0) as squeezed,
+        tarfile.open(fileobj=squeezed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        _add(tar, parts.MANIFEST, listed.dump(), 0o600)
+        for part in chosen:
+            _add(tar, part.name, part.content, part.mode)
+    return listed, out.getvalue()
+
+
+def unpack(archive: bytes) -> Bundle:
+    """Return the bundle in `archive`, every part checked against the manifest.
+
+    Raises `errors.BundleSchemaError` for one of a newer elysium,
+    `errors.BundlePartError` for a part that is missing, surplus or other than
+    the manifest says, `errors.BundleDamagedError` when it is no such archive.
+    """
+    members = _members(archive)
+    if parts.MANIFEST not in members:
+        raise manifest.absent()
+    found = manifest.load(members.pop(parts.MANIFEST))
+    for info in found.parts:
+        content = members.get(info.name)
+        if content is None:
+            raise errors.BundlePartError(
+                f"the backup lacks its part {info.name}", part=info.name, hint=_ANOTHER
+            )
+        if len(content) != info.size or hashlib.sha256(content).hexdigest() != info.sha256:
+            raise errors.BundlePartError(
+                f"the backup's part {info.name} is not what its manifest says",
+                part=info.name,
+                hint=_ANOTHER,
+            )
+    surplus = members.keys() - {info.name for info in found.parts}
+    if surplus:
+        name = min(surplus)
+        raise errors.BundlePartError(
+            f"the backup has a part {name} that its manifest does not know", part=name
+        )
+    return Bundle(manifest=found, contents=members)
+
+
+def _members(archive: bytes) -> dict[str, bytes]:
+    """Return the files of the archive by name; the manifest must be the first."""
+    found: dict[str, bytes] = {}
+    left = manifest.MAX_BYTES + 64 * 1024**2  # what the manifest and tar itself may add
+    try:
+        with (
+            gzip.GzipFile(fileobj=io.BytesIO(archive)) as squeezed,
+            tarfile.open(fileobj=squeezed, mode="r|") as tar,
+        ):
+            for member in tar:
+                left -= member.size
+                if left < 0:
+                    raise manifest.too_large()
+                stream = tar.extractfile(member) if member.isreg() else None
+                if stream is None or member.name in found:
+                    raise errors.BundleDamagedError(
+                        f"the backup's archive is not as elysium writes it, at {member.name}"
+                    )
+                if not found and member.name != parts.MANIFEST:
+                    raise manifest.absent()
+                found[member.name] = stream.read()
+            while squeezed.read(1024**2):
+                pass  # to the end, where gzip's own checksum is
+    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
+        raise errors.BundleDamagedError(
+            "the backup's archive is damaged or cut short", detail=str(error), hint=_ANOTHER
+        ) from error
+    return found
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), mode
+    tar.addfile(member, io.BytesIO(content))

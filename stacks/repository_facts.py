@@ -1,0 +1,169 @@
+"""What the repository decides about the program, looked up before it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from provision import config, errors
+from provision.provider.context import Context
+from stacks import cache
+
+if TYPE_CHECKING:
+    from provision.gitops.coldstart import needs, preparation
+    from provision.gitops.sealing import keys as sealing_keys
+
+NO_SEEDS: Final = "ELYSIUM_NO_SEEDS"
+"""Set in the environment, nothing is seeded: to see where a repository stops."""
+_CERTIFICATE: Final = "pub-sealed-secrets.pem"
+_STUB: Final = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """What the repository means for the program.
+
+    `flux_brings_gpu_plugin`: it installs Intel's device plugin itself.
+    `sealing_namespace`: where its Sealed Secrets controller reads its keys.
+    `sealing_certificate`: where it has the public certificate, empty for where
+    the configuration says. `seeds` must be there before Flux starts;
+    `problems` keep an empty cluster from coming up. `notes` say what was
+    assumed.
+    """
+
+    flux_brings_gpu_plugin: bool = False
+    sealing_namespace: str = "flux-system"
+    sealing_certificate: str = ""
+    seeds: tuple[needs.Need, ...] = ()
+    problems: tuple[errors.Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _unknown() -> Sequence[sealing_keys.SealingKey] | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtHand:
+    """The sealing keys at hand before a cluster is asked.
+
+    `names` stand for them in what is remembered of a repository, without
+    anything being opened. `keys` returns them; None when there may be some
+    that are not known yet, so that SealedSecrets count as openable unseen.
+    """
+
+    names: tuple[str, ...] = ()
+    keys: Callable[[], Sequence[sealing_keys.SealingKey] | None] = _unknown
+
+
+def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> Decisions:
+    """Return what the branch head of the repository means for the program.
+
+    What was found for a commit is remembered in the user's cache, so that an
+    unchanged repository is neither read nor built again. Raises nothing for
+    what is wrong in the repository: see `Decisions.problems`.
+    """
+    from provision.gitops.coldstart import definitions
+
+    at_hand = at_hand or AtHand()
+    repository = ctx.github()
+    head = repository.head(cfg.github.branch)
+    given = definitions.from_folder(cfg.flux.crds)
+    memory = cache.Memory.of(
+        repository.slug,
+        head,
+        cfg.flux_path,
+        cfg.flux.commit,
+        "traefik" in cfg.k3s.disable,
+        sorted(given),
+        sorted(at_hand.names),
+    )
+    found = memory.recall()
+    if found is None:
+        found = _look(cfg, repository.read_tree(head), at_hand.keys(), sorted(given))
+        memory.keep(found)
+    decided = Decisions(
+        flux_brings_gpu_plugin=_flux_brings_gpu_plugin(cfg, found),
+        sealing_namespace=cfg.sealing.namespace or found.sealing_namespace or "flux-system",
+        sealing_certificate=_certificate(cfg, repository.snapshot(head).entries),
+        seeds=tuple(_with_definition(need, given) for need in found.seeds),
+        problems=found.problems,
+        notes=found.notes,
+    )
+    if os.environ.get(NO_SEEDS):
+        return replace(decided, seeds=(), problems=())
+    return decided
+
+
+def _look(
+    cfg: config.Config,
+    files: Mapping[str, str],
+    keys: Sequence[sealing_keys.SealingKey] | None,
+    given: Sequence[str],
+) -> preparation.Preparation:
+    from provision.gitops import tree
+    from provision.gitops.coldstart import definitions, preparation
+
+    return preparation.prepare(
+        tree.Tree.of(as_it_will_be(cfg, files)),
+        cfg.flux_path,
+        keys=keys,
+        obtainable={*definitions.RELEASED, *given},
+        bundled_traefik="traefik" not in cfg.k3s.disable,
+    )
+
+
+def as_it_will_be(cfg: config.Config, files: Mapping[str, str]) -> dict[str, str]:
+    """Return the repository's files as they are when Flux starts.
+
+    Flux' own files are committed before that. Its components need no seed and
+    are big, so that a small object stands for them, unless the user's patches
+    are for them.
+    """
+    from provision.provider.flux import repository as flux_repository
+    from provision.provider.flux import sync_files
+
+    found = dict(files)
+    paths = flux_repository.Paths.of(cfg.flux_path)
+    if cfg.flux.commit != "none":
+        found.setdefault(paths.kustomization, sync_files.KUSTOMIZATION)
+        found.setdefault(paths.components, _STUB)
+        found.setdefault(paths.sync, "")
+    if found.get(paths.kustomization) == sync_files.KUSTOMIZATION:
+        found[paths.components] = _STUB
+    return found
+
+
+def _flux_brings_gpu_plugin(cfg: config.Config, found: preparation.Preparation) -> bool:
+    if cfg.gpu is None or cfg.gpu.managed_by == "elysium":
+        return False
+    return cfg.gpu.managed_by == "flux" or found.gpu_plugin
+
+
+def _certificate(cfg: config.Config, entries: Mapping[str, object]) -> str:
+    """Return where the certificate is, when it is not where the configuration says."""
+    if cfg.sealing.certificate in entries:
+        return ""
+    elsewhere = [path for path in entries if path.rpartition("/")[2] == _CERTIFICATE]
+    return elsewhere[0] if len(elsewhere) == 1 else ""
+
+
+def _with_definition(need: needs.Need, given: Mapping[str, dict[str, object]]) -> needs.Need:
+    if need.kind != "CustomResourceDefinition" or need.name not in given:
+        return need
+    return replace(need, object=given[need.name])
+
+
+def of_configuration(cfg: config.Config) -> AtHand:
+    """Return the keys that the configuration gives, for who cannot see the state."""
+    from provision.gitops.sealing import keys as reading
+
+    given = cfg.sealing.keys
+    if given is None:
+        return AtHand()
+    text = given.reveal()
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return AtHand(names=(digest,), keys=lambda: reading.read_keys(text, where="sealing.keys"))

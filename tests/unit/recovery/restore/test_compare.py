@@ -1,0 +1,81 @@
+"""What is told of a restored cluster that is not what it was."""
+
+from __future__ import annotations
+
+from provision.recovery.bundle import inventory
+from provision.recovery.restore import compare
+
+ROOT = inventory.Kustomization(
+    namespace="flux-system",
+    name="flux-system",
+    ready=True,
+    revision="main@sha1:1",
+    objects=("_arkham__Namespace", "arkham_web_apps_Deployment"),
+)
+TOKEN = inventory.SecretHash(namespace="arkham", name="token", hash="1")
+WAS = inventory.Inventory(
+    salt="00",
+    kustomizations=(ROOT,),
+    helm_releases=(inventory.HelmRelease(namespace="arkham", name="web", ready=True),),
+    secrets=(TOKEN,),
+    sealed_secrets=("arkham/token",),
+    allocatable={"gpu.intel.com/i915": "10"},
+)
+
+
+def other(**changes: object) -> inventory.Inventory:
+    return WAS.model_copy(update=changes)
+
+
+def test_the_same_is_the_same() -> None:
+    found = compare.differences(WAS, WAS)
+    assert found.same and (found.equal, found.secrets, found.ready) == (1, 1, 1)
+
+
+def test_each_difference_is_named() -> None:
+    for changes, words in (
+        ({"kustomizations": ()}, "Kustomization flux-system/flux-system"),
+        (
+            {"kustomizations": (ROOT.model_copy(update={"ready": False}),)},
+            "Kustomization flux-system/flux-system is not Ready",
+        ),
+        (
+            {"kustomizations": (ROOT.model_copy(update={"objects": ROOT.objects[:1]}),)},
+            "Deployment arkham/web, of Kustomization flux-system/flux-system",
+        ),
+        ({"secrets": ()}, "Secret arkham/token"),
+        (
+            {"secrets": (TOKEN.model_copy(update={"hash": "2"}),)},
+            "Secret arkham/token has another content",
+        ),
+        ({"sealed_secrets": ()}, "SealedSecret arkham/token"),
+        ({"allocatable": {}}, "device gpu.intel.com/i915"),
+        ({"helm_releases": ()}, "HelmRelease arkham/web is not Ready"),
+    ):
+        found = compare.differences(WAS, other(**changes))
+        assert (*found.missing, *found.different) == (words,)
+        assert not found.same
+
+
+def test_what_was_told_before_is_no_failure() -> None:
+    lost = compare.differences(WAS, other(secrets=(), sealed_secrets=()), lost=("arkham/token",))
+    assert lost.same and lost.equal == 0
+    assert lost.expected == ("Secret arkham/token", "SealedSecret arkham/token")
+    changed = other(secrets=(TOKEN.model_copy(update={"hash": "2"}),))
+    assert compare.differences(WAS, changed, changed=("arkham/token",)).same
+
+
+def test_objects_of_another_commit_are_not_missed() -> None:
+    moved = ROOT.model_copy(update={"objects": (), "revision": "main@sha1:2"})
+    assert compare.differences(WAS, other(kustomizations=(moved,))).same
+
+
+def test_it_is_looked_at_until_it_is_the_same() -> None:
+    seen = iter([other(secrets=()), WAS])
+    said: list[str] = []
+    found = compare.until_equal(
+        lambda: compare.differences(WAS, next(seen)), timeout=60, progress=said.append
+    )
+    assert found.same and said == ["waiting for Secret arkham/token"]
+    late = compare.until_equal(lambda: compare.differences(WAS, other(secrets=())), timeout=0)
+    assert late.missing == ("Secret arkham/token",)
