@@ -90,7 +90,7 @@ def _usage(error: click.ClickException, called: Settings) -> int:
 def _interrupted(error: BaseException, called: Settings) -> int:
     if called.terminal.live:  # a second Ctrl-C may have cut short what gives the cursor back
         click.echo("\x1b[?25h", nl=False, err=True)
-    step = called.run.current() if called.run is not None else ""
+    step = called.current_step()
     if isinstance(error, click.Abort):
         summary = "stopped at the question; nothing was changed"
         hint = "where nobody can answer, --yes does without asking"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:
-    from provision.cli.render.run import Run
     from provision.cli.terminal import Terminal
 
 
@@ -25,8 +24,8 @@ class Settings:
     debug: bool = False
     engine: Literal["embedded", "upstream"] = "embedded"
     color: bool | None = None
-    run: Run | None = None
-    """What is under way, for the message after Ctrl-C."""
+    current_step: Callable[[], str] = field(default=lambda: "")
+    """Returns the step that is under way, for the message after Ctrl-C."""
     _terminal: Terminal | None = None
 
     @property

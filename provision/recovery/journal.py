@@ -16,7 +16,6 @@ import pydantic
 
 from provision import errors
 from provision.fileio import atomic
-from provision.recovery.backup import records
 from provision.recovery.bundle import manifest
 
 Mode = Literal["rebuild", "datastore"]
@@ -151,7 +150,7 @@ class Keeper:
 
     def end(self) -> None:
         """Note that it came to its end."""
-        self.run = self.run.model_copy(update={"finished": records.now()})
+        self.run = self.run.model_copy(update={"finished": manifest.now()})
         self._write()
 
     def _write(self) -> None:

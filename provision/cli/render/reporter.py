@@ -38,7 +38,7 @@ class Reporter:
         self._terminal = called.terminal
         self._begun = time.monotonic()
         self._lock = threading.RLock()
-        called.run = self.seen
+        called.current_step = self.seen.current
 
     def __enter__(self) -> Self:
         return self

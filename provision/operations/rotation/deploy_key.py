@@ -17,7 +17,8 @@ from provision import config, config_file, errors
 from provision.change import Change
 from provision.engine import api
 from provision.fileio import atomic
-from provision.operations import preflight, repository, state
+from provision.operations import preflight, state
+from provision.operations.rotation import flow
 from provision.operations.stack import Listener, Stack
 from provision.provider.deploy_key import access as deploy_key_access
 from stacks import program
@@ -84,7 +85,7 @@ def look(stack: Stack) -> InForce:
     Raises `errors.StackError` where the stack has no deploy key yet.
     """
     record = _record(stack)
-    context = stack.live.bind(_unheard)
+    context = stack.live.bind(flow.ignore)
     facts = _ACCESS.observe(context, record.inputs, record.outputs).facts
     found = deploy_key_access.decide(facts, record.inputs, record.outputs)
     planned = _ACCESS.plan(facts, record.inputs, record.outputs)
@@ -119,9 +120,7 @@ def check(stack: Stack) -> None:
 
 def preview(stack: Stack, wish: Wish | None, *, on_event: Listener) -> api.Result:
     """Show what `rotate`, or without a wish `prune`, would do. Changes nothing."""
-    return stack.engine().preview(
-        _program(stack, wish), options=_options(stack, wish), on_event=on_event
-    )
+    return flow.preview(stack, _program(stack, wish), _options(stack, wish), on_event=on_event)
 
 
 def rotate(stack: Stack, wish: Wish, *, before: InForce, on_event: Listener) -> Rotated:
@@ -137,16 +136,14 @@ def rotate(stack: Stack, wish: Wish, *, before: InForce, on_event: Listener) -> 
         errors.ElysiumError: as a step raised it; `detail` says what became of it.
     """
     file = _ConfigFile(stack.directory / f"Pulumi.{stack.ref.stack}.yaml")
-    inner = _program(stack, wish)
+    inner, wanted = _program(stack, wish), _options(stack, wish)
 
-    def under_lock() -> Any:
-        stack.live.node(stack.config.server.name).lock()
+    def require() -> None:
         _refuse_another(stack, before)
         file.change(wish.settings(stack.config.flux))
-        return inner()
 
     try:
-        result = stack.engine().up(under_lock, options=_options(stack, wish), on_event=on_event)
+        result = flow.update(stack, inner, wanted, require=require, on_event=on_event)
     except BaseException:
         if file.changed and not _is_in_force(stack, wish, before):
             file.restore()
@@ -168,51 +165,34 @@ def prune(stack: Stack, *, on_event: Listener) -> InForce:
             detail="\n".join(f"- {line}" for line in found.repairs),
             hint="run 'elysium up': it repairs and removes",
         )
-    inner = _program(stack, None)
-
-    def under_lock() -> Any:
-        stack.live.node(stack.config.server.name).lock()
-        return inner()
-
-    stack.engine().up(under_lock, options=_options(stack, None), on_event=on_event)
+    inner, wanted = _program(stack, None), _options(stack, None)
+    flow.update(stack, inner, wanted, require=lambda: None, on_event=on_event)
     return look(stack)
 
 
 def _program(stack: Stack, wish: Wish | None) -> api.Program:
-    cfg, rotation = stack.config, ""
-    if wish is not None:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        rotation = f"{now} {wish.reason}".strip()
-        changed: dict[str, Any] = {}
-        if wish.algorithm:
-            changed["key_algorithm"] = wish.algorithm
-        if wish.read_write is not None:
-            changed["read_write"] = wish.read_write
-        cfg = cfg.model_copy(update={"flux": cfg.flux.model_copy(update=changed)})
-    asked = program.Rotations(deploy_key=rotation)
-    return program.make_program(cfg, repository.decide(stack), rotations=asked)
+    if wish is None:
+        return flow.make_program(stack, program.Rotations())
+    cfg = stack.config
+    changed: dict[str, Any] = {}
+    if wish.algorithm:
+        changed["key_algorithm"] = wish.algorithm
+    if wish.read_write is not None:
+        changed["read_write"] = wish.read_write
+    cfg = cfg.model_copy(update={"flux": cfg.flux.model_copy(update=changed)})
+    asked = program.Rotations(deploy_key=f"{flow.request()} {wish.reason}".strip())
+    return flow.make_program(stack, asked, cfg)
 
 
 def _options(stack: Stack, wish: Wish | None) -> api.Options:
     message = "elysium rotate deploy-key" + ("" if wish else " --prune")
     if wish is not None and wish.reason:
         message = f"{message}: {wish.reason}"
-    return api.Options(targets=_targets(stack), message=message)
-
-
-def _targets(stack: Stack) -> tuple[str, ...]:
-    return (f"**::{_record(stack).name}",)
+    return flow.options(message, _record(stack))
 
 
 def _record(stack: Stack) -> state.Record:
-    for record in state.resources(stack):
-        if record.type == deploy_key_access.GitAccess.type:
-            return record
-    raise errors.StackError(
-        f"the stack {stack.config.cluster} has no deploy key yet",
-        operation="look for the deploy key",
-        hint="run 'elysium up' first",
-    )
+    return flow.record(stack, deploy_key_access.GitAccess.type, name="deploy key")
 
 
 def _refuse_another(stack: Stack, before: InForce) -> None:
@@ -220,12 +200,8 @@ def _refuse_another(stack: Stack, before: InForce) -> None:
     stack.live.github().refresh()
     now = look(stack)
     if now.fingerprint != before.fingerprint:
-        raise errors.StackError(
-            "the deploy key was rotated by another run in the meantime",
-            operation="rotate the deploy key",
-            detail=f"it was {before.fingerprint or 'none'} and is {now.fingerprint or 'none'}",
-            hint="nothing was changed here; run again if it is still wanted",
-        )
+        detail = f"it was {before.fingerprint or 'none'} and is {now.fingerprint or 'none'}"
+        raise flow.rotated_meanwhile("deploy key", detail)
 
 
 def _is_in_force(stack: Stack, wish: Wish, before: InForce) -> bool:
@@ -243,10 +219,6 @@ def _is_in_force(stack: Stack, wish: Wish, before: InForce) -> bool:
 
 def _removes(change: Change) -> bool:
     return change.action == "delete" and change.property.startswith("keys.")
-
-
-def _unheard(_level: str, _text: str) -> None:
-    return None
 
 
 @dataclass(kw_only=False)

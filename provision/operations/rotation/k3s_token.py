@@ -7,14 +7,13 @@ then makes no other, restarts k3s where that is still due, and tries both.
 
 from __future__ import annotations
 
-import datetime
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from provision import errors
 from provision.engine import api
-from provision.operations import preflight, repository, state
+from provision.operations import preflight, state
+from provision.operations.rotation import flow
 from provision.operations.stack import Listener, Stack
 from provision.progress import Progress, silent
 from provision.provider.k3s import files as k3s_files
@@ -55,7 +54,7 @@ def look(stack: Stack) -> Outlook:
     """
     record = _record(stack)
     preflight.prefetch(stack)
-    context = stack.live.bind(_unheard)
+    context = stack.live.bind(flow.ignore)
     facts = _KIND.observe(context, record.inputs, record.outputs).facts
     at = k3s_files.places(record.inputs)
     there = facts.node.file(at.token)
@@ -94,9 +93,7 @@ def look(stack: Stack) -> Outlook:
 
 def preview(stack: Stack, before: Outlook, *, on_event: Listener) -> api.Result:
     """Show what `rotate` would do. Changes nothing."""
-    return stack.engine().preview(
-        _program(stack, before), options=_options(stack), on_event=on_event
-    )
+    return flow.preview(stack, _program(stack, before), _options(stack), on_event=on_event)
 
 
 def rotate(
@@ -110,20 +107,14 @@ def rotate(
         errors.ElysiumError: as a step raised it; the next run goes on from there.
     """
     began = time.monotonic()
-    inner = _program(stack, before)
 
-    def under_lock() -> Any:
-        stack.live.node(stack.config.server.name).lock()
+    def require() -> None:
         stack.live.node(stack.config.server.name).invalidate()
         if look(stack).old != before.old:
-            raise errors.StackError(
-                "the token of k3s was rotated by another run in the meantime",
-                operation=_OPERATION,
-                hint="nothing was changed here; run again if it is still wanted",
-            )
-        return inner()
+            raise flow.rotated_meanwhile("token of k3s")
 
-    stack.engine().up(under_lock, options=_options(stack), on_event=on_event)
+    inner, wanted = _program(stack, before), _options(stack)
+    flow.update(stack, inner, wanted, require=require, on_event=on_event)
     progress("trying the new token and the old one")
     _prove(_record(stack), before)
     return Rotated(place=before.place, seconds=time.monotonic() - began)
@@ -148,25 +139,13 @@ def _prove(record: state.Record, before: Outlook) -> None:
 
 
 def _program(stack: Stack, before: Outlook) -> api.Program:
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    asked = program.Rotations(k3s_token="" if before.unfinished else now)
-    return program.make_program(stack.config, repository.decide(stack), rotations=asked)
+    asked = program.Rotations(k3s_token="" if before.unfinished else flow.request())
+    return flow.make_program(stack, asked)
 
 
 def _options(stack: Stack) -> api.Options:
-    return api.Options(targets=(f"**::{_record(stack).name}",), message="elysium rotate k3s-token")
+    return flow.options("elysium rotate k3s-token", _record(stack))
 
 
 def _record(stack: Stack) -> state.Record:
-    for record in state.resources(stack):
-        if record.type == k3s_server.K3sServer.type:
-            return record
-    raise errors.StackError(
-        f"the stack {stack.config.cluster} has no k3s yet",
-        operation=_OPERATION,
-        hint="run 'elysium up' first",
-    )
-
-
-def _unheard(_level: str, _text: str) -> None:
-    return None
+    return flow.record(stack, k3s_server.K3sServer.type, name="k3s")

@@ -16,13 +16,13 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from provision import errors
 from provision.engine import api
 from provision.kube import client
 from provision.kube import kubeconfig as kubeconfigs
-from provision.operations import preflight, repository, state
+from provision.operations import preflight, state
+from provision.operations.rotation import flow
 from provision.operations.stack import Listener, Stack
 from provision.progress import Progress, silent
 from provision.provider.k3s import certificates as k3s_certificates
@@ -32,7 +32,7 @@ from provision.secret import Secret
 from stacks import program
 
 _KIND = k3s_server.K3sServer()
-_OPERATION = "rotate the kubeconfig"
+_OPTIONS = flow.options("elysium rotate kubeconfig")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def look(stack: Stack) -> Outlook:
     """
     record = _record(stack)
     preflight.prefetch(stack)
-    context = stack.live.bind(_unheard)
+    context = stack.live.bind(flow.ignore)
     facts = _KIND.observe(context, record.inputs, record.outputs).facts
     authority = k3s_server.client_authority(facts, record.inputs)
     problem = client_ca.problem(authority)
@@ -103,9 +103,7 @@ def fingerprint(kubeconfig: str) -> str:
 
 def preview(stack: Stack, before: Outlook, *, on_event: Listener) -> api.Result:
     """Show what the first of the two runs would do. Changes nothing."""
-    return stack.engine().preview(
-        _program(stack, _first(before)), options=_options(), on_event=on_event
-    )
+    return flow.preview(stack, _program(stack, _first(before)), _OPTIONS, on_event=on_event)
 
 
 def rotate(
@@ -126,25 +124,19 @@ def rotate(
         errors.ElysiumError: as a step raised it; the next run goes on from there.
     """
     began = time.monotonic()
-    inner = _program(stack, _first(before))
 
-    def under_lock() -> Any:
-        stack.live.node(stack.config.server.name).lock()
+    def require() -> None:
         stack.live.node(stack.config.server.name).invalidate()
         if look(stack).old != before.old:
-            raise errors.StackError(
-                "the kubeconfig was rotated by another run in the meantime",
-                operation=_OPERATION,
-                hint="nothing was changed here; run again if it is still wanted",
-            )
-        return inner()
+            raise flow.rotated_meanwhile("kubeconfig")
 
-    stack.engine().up(under_lock, options=_options(), on_event=on_event)
+    inner = _program(stack, _first(before))
+    flow.update(stack, inner, _OPTIONS, require=require, on_event=on_event)
     new = str(_record(stack).outputs["kubeconfig"])
     progress("trying the new kubeconfig")
     _require_switched(stack, new)
     switched(Secret(new))
-    stack.engine().up(_program(stack, client_ca.FINISH), options=_options(), on_event=on_event)
+    stack.engine().up(_program(stack, client_ca.FINISH), options=_OPTIONS, on_event=on_event)
     progress("trying the new kubeconfig and the old one")
     _require_refused(new, before)
     return Rotated(
@@ -203,29 +195,12 @@ def _require_refused(new: str, before: Outlook) -> None:
 
 
 def _first(before: Outlook) -> str:
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    return "" if before.unfinished else now
+    return "" if before.unfinished else flow.request()
 
 
 def _program(stack: Stack, step: str) -> api.Program:
-    asked = program.Rotations(clients=step)
-    return program.make_program(stack.config, repository.decide(stack), rotations=asked)
-
-
-def _options() -> api.Options:
-    return api.Options(message="elysium rotate kubeconfig")
+    return flow.make_program(stack, program.Rotations(clients=step))
 
 
 def _record(stack: Stack) -> state.Record:
-    for record in state.resources(stack):
-        if record.type == k3s_server.K3sServer.type:
-            return record
-    raise errors.StackError(
-        f"the stack {stack.config.cluster} has no k3s yet",
-        operation=_OPERATION,
-        hint="run 'elysium up' first",
-    )
-
-
-def _unheard(_level: str, _text: str) -> None:
-    return None
+    return flow.record(stack, k3s_server.K3sServer.type, name="k3s")

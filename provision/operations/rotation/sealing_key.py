@@ -22,8 +22,8 @@ from provision.github import preflight
 from provision.gitops.sealing import keyring
 from provision.gitops.sealing import keys as sealing_keys
 from provision.operations import preflight as operations_preflight
-from provision.operations import repository, state
-from provision.operations.rotation import sealing_git
+from provision.operations import state
+from provision.operations.rotation import flow, sealing_git
 from provision.operations.stack import Listener, Stack
 from provision.progress import Progress, silent
 from provision.provider.context import Context
@@ -92,7 +92,7 @@ def look(stack: Stack) -> Outlook:
     `errors.PreflightError` where Git has the certificate of another cluster.
     """
     record = _record(stack)
-    context = stack.live.bind(_unheard)
+    context = stack.live.bind(flow.ignore)
     stack.live.github().refresh()
     facts = _KIND.observe(context, record.inputs, record.outputs).facts
     keys = list(facts.known)
@@ -128,9 +128,7 @@ def check(stack: Stack) -> None:
 
 def preview(stack: Stack, before: Outlook, *, on_event: Listener) -> api.Result:
     """Show what `rotate` would do in the cluster. Changes nothing."""
-    return stack.engine().preview(
-        _program(stack, before), options=_options(stack), on_event=on_event
-    )
+    return flow.preview(stack, _program(stack, before), _options(stack), on_event=on_event)
 
 
 def rotate(
@@ -144,14 +142,13 @@ def rotate(
             next run goes on from there.
     """
     began = time.monotonic()
-    inner = _program(stack, before)
-
-    def under_lock() -> None:
-        stack.live.node(stack.config.server.name).lock()
-        _refuse_another(stack, before)
-        inner()
-
-    stack.engine().up(under_lock, options=_options(stack), on_event=on_event)
+    flow.update(
+        stack,
+        _program(stack, before),
+        _options(stack),
+        require=lambda: _refuse_another(stack, before),
+        on_event=on_event,
+    )
     record = _record(stack)
     keys = keyring.load(str(record.outputs["keys"]))
     context = stack.live.bind(
@@ -216,15 +213,12 @@ def _unfinished(facts: sealing_key.Facts) -> str:
 
 
 def _program(stack: Stack, before: Outlook) -> api.Program:
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    asked = program.Rotations(sealing_key="" if before.unfinished else now)
-    return program.make_program(stack.config, repository.decide(stack), rotations=asked)
+    asked = program.Rotations(sealing_key="" if before.unfinished else flow.request())
+    return flow.make_program(stack, asked)
 
 
 def _options(stack: Stack) -> api.Options:
-    return api.Options(
-        targets=(f"**::{_record(stack).name}",), message="elysium rotate sealing-key"
-    )
+    return flow.options("elysium rotate sealing-key", _record(stack))
 
 
 def _place(record: state.Record) -> sealing_git.Place:
@@ -235,12 +229,10 @@ def _place(record: state.Record) -> sealing_git.Place:
 
 
 def _record(stack: Stack) -> state.Record:
-    for record in state.resources(stack):
-        if record.type == sealing_key.SealingKey.type:
-            return record
-    raise errors.StackError(
-        f"the stack {stack.config.cluster} has no sealing key yet",
-        operation="look for the sealing key",
+    return flow.record(
+        stack,
+        sealing_key.SealingKey.type,
+        name="sealing key",
         hint="run 'elysium up' first, with sealing.enabled",
     )
 
@@ -249,13 +241,5 @@ def _refuse_another(stack: Stack, before: Outlook) -> None:
     """Refuse where there is a newer key than the user was asked about."""
     now = look(stack)
     if now.keys[0] != before.keys[0]:
-        raise errors.StackError(
-            "the sealing key was rotated by another run in the meantime",
-            operation="rotate the sealing key",
-            detail=f"the newest was {before.keys[0]} and is {now.keys[0]}",
-            hint="nothing was changed here; run again if it is still wanted",
-        )
-
-
-def _unheard(_level: str, _text: str) -> None:
-    return None
+        detail = f"the newest was {before.keys[0]} and is {now.keys[0]}"
+        raise flow.rotated_meanwhile("sealing key", detail)

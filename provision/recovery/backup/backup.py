@@ -208,7 +208,7 @@ def record(work: Work) -> None:
         size=len(work.file),
         sha256=hashlib.sha256(work.file).hexdigest(),
         locked="passphrase" if isinstance(work.locks, encryption.Passphrase) else "recipients",
-        verified=records.now(),
+        verified=manifest.now(),
         places=(work.first.label,),
         missing=tuple(place.label for place in work.others),
         sealing_keys=listed.sealing_keys,

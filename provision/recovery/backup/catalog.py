@@ -117,7 +117,7 @@ def mark_verified(where: Shelf, file: bytes, found: archive.Bundle, path: Path) 
             datastore=found.manifest.datastore.kind if found.manifest.datastore.part else "",
             revision=found.manifest.git.revision,
         )
-        entry = entry.model_copy(update={"verified": records.now()})
+        entry = entry.model_copy(update={"verified": manifest.now()})
         records.save(where.root, where.cluster, where.known.having(entry))
 
 

@@ -51,7 +51,7 @@ def collect(
     """
     cfg = stack.config
     now = datetime.datetime.now(datetime.UTC)
-    created = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = now.strftime(manifest.TIME_FORMAT)
     progress("reading the stack")
     found = list(_stack_parts(stack))
     known = {record.type: record for record in state.resources(stack)}

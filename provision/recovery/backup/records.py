@@ -21,7 +21,6 @@ from provision.fileio import atomic
 from provision.recovery.bundle import manifest
 
 _KEPT: Final = 200
-_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Entry(manifest.Model):
@@ -42,7 +41,9 @@ class Entry(manifest.Model):
 
     def age(self, now: datetime.datetime) -> datetime.timedelta:
         """Return how old the backup's data is."""
-        made = datetime.datetime.strptime(self.created, _FORM).replace(tzinfo=datetime.UTC)
+        made = datetime.datetime.strptime(self.created, manifest.TIME_FORMAT).replace(
+            tzinfo=datetime.UTC
+        )
         return now - made
 
 
@@ -114,8 +115,3 @@ def only_one(root: Path, cluster: str) -> Generator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def now() -> str:
-    """Return the moment as records write it."""
-    return datetime.datetime.now(datetime.UTC).strftime(_FORM)

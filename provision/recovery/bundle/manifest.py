@@ -6,6 +6,7 @@ passed over; a newer schema is refused.
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from typing import Any, Final, Literal
@@ -108,6 +109,15 @@ class Manifest(Model):
     def dump(self) -> bytes:
         """Return the manifest as its part of the bundle."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2).encode() + b"\n"
+
+
+TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+"""How manifests and records write a time, which is always UTC."""
+
+
+def now() -> str:
+    """Return the current time in `TIME_FORMAT`."""
+    return datetime.datetime.now(datetime.UTC).strftime(TIME_FORMAT)
 
 
 def load(content: bytes) -> Manifest:

@@ -18,8 +18,8 @@ from provision.engine import api
 from provision.operations import node_replace
 from provision.progress import Progress, silent
 from provision.recovery import journal
-from provision.recovery.backup import records, retention
-from provision.recovery.bundle import archive, inventory, parts
+from provision.recovery.backup import retention
+from provision.recovery.bundle import archive, inventory, manifest, parts
 from provision.recovery.drill import outcome, repoint, sandbox_config
 from provision.recovery.restore import compare, report, scratch, workspace
 from provision.recovery.restore import steps as restore_steps
@@ -84,7 +84,7 @@ def rehearse(
         "file": wanted.file,
         "made": described.created,
         "age_seconds": (now - retention.made(described.file_name)).total_seconds(),
-        "began": records.now(),
+        "began": manifest.now(),
         "mode": wanted.mode,
         "losses": described.excluded,
     }

@@ -19,7 +19,7 @@ from provision.operations.stack import Stack, open_stack
 from provision.progress import Progress, silent
 from provision.recovery import journal
 from provision.recovery.backup import records
-from provision.recovery.bundle import archive, inventory, parts
+from provision.recovery.bundle import archive, inventory, manifest, parts
 from provision.recovery.restore import cluster as restore_cluster
 from provision.recovery.restore import compare, workspace
 from provision.recovery.restore import node as restore_node
@@ -212,7 +212,7 @@ def begin(space: workspace.Workspace, file: bytes, name: str, mode: journal.Mode
         mode=mode,
         host=node.host,
         port=node.port,
-        began=records.now(),
+        began=manifest.now(),
     )
 
 

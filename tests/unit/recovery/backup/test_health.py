@@ -12,6 +12,7 @@ from provision import errors
 from provision.gitops.sealing import keys as sealing_keys
 from provision.operations import status
 from provision.recovery.backup import health, records
+from provision.recovery.bundle import manifest
 
 
 class Cluster:
@@ -48,11 +49,11 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def backed_up(stack: Any, *keys: sealing_keys.SealingKey) -> None:
     entry = records.Entry(
         file="kyrion.age",
-        created=records.now(),
+        created=manifest.now(),
         size=1,
         sha256="0" * 64,
         locked="passphrase",
-        verified=records.now(),
+        verified=manifest.now(),
         sealing_keys=tuple(key.fingerprint for key in keys),
     )
     records.save(stack.directory, "kyrion", records.Records().having(entry))
