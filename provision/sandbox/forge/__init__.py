@@ -8,4 +8,8 @@ this does not are answered 404 and marked ``unknown`` in the call log.
 
 What must not: anything that the tools use to talk to the real GitHub
 (``provision.github``), and any name of a real host.
+
+Imports point one way, also those for types alone. `callers` and `messages` are
+plain values. `app` puts the parts of a forge together. `routing` says what a
+handler is, `routes` holds the handlers, and `listener` serves them.
 """

@@ -11,16 +11,15 @@ accessible by personal access token`` with ``X-Accepted-GitHub-Permissions``;
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import hashlib
 import json
 import secrets
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from provision.fileio import atomic
-from provision.sandbox.forge import journal, routing
+from provision.sandbox.forge import journal, messages
+from provision.sandbox.forge.callers import Caller, Token
 from provision.sandbox.forge.store import Repository
 
 PREFIXES = {"classic": "ghp_", "fine-grained": "github_pat_", "app": "ghs_"}
@@ -31,58 +30,6 @@ DEFAULT_PERMISSIONS = {
     "administration": "write",
     "pull_requests": "write",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Token:
-    """A token's record; the text itself is kept only as its sha256.
-
-    `repositories` are the slugs a fine-grained or app token is for; empty: all.
-    `role` is what its user is on the repositories: admin, write or read.
-    `expires_at` is in seconds since 1970, 0 for never.
-    """
-
-    id: str
-    kind: str
-    login: str
-    digest: str
-    scopes: tuple[str, ...] = ()
-    permissions: dict[str, str] = field(default_factory=dict[str, str])
-    repositories: tuple[str, ...] = ()
-    role: str = "admin"
-    expires_at: int = 0
-
-    def reaches(self, repository: Repository) -> bool:
-        """Whether the token may see that repository at all."""
-        if self.kind == "classic":
-            return not repository.private or "repo" in self.scopes
-        return not self.repositories or repository.slug.lower() in self.repositories
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Who is calling: a token, or nobody. `kind` goes into the call log."""
-
-    token: Token | None = None
-    kind: str = "none"
-    login: str = ""
-
-    @property
-    def is_administrator(self) -> bool:
-        """Whether the caller is a person who administers the repositories."""
-        return self.token is not None and self.token.role == "admin" and self.kind != "app"
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers that tell a caller about its own token."""
-        token = self.token
-        if token is None:
-            return {}
-        headers = {"X-OAuth-Scopes": ", ".join(token.scopes)} if token.kind == "classic" else {}
-        if token.expires_at:
-            at = datetime.datetime.fromtimestamp(token.expires_at, datetime.UTC)
-            expiration = at.strftime("%Y-%m-%d %H:%M:%S UTC")
-            headers["GitHub-Authentication-Token-Expiration"] = expiration
-        return headers
 
 
 def _digest(text: str) -> str:
@@ -169,18 +116,21 @@ class Tokens:
         token = self.find(text.strip()) if scheme.lower() in ("token", "bearer") else None
         expired = token is not None and 0 < token.expires_at <= journal.seconds()
         if token is None or expired:
-            raise routing.ApiError(401, "Bad credentials")
+            raise messages.ApiError(401, "Bad credentials")
         return Caller(token=token, kind=token.kind, login=token.login)
 
 
-def accepted_headers(route: routing.Route, caller: Caller) -> dict[str, str]:
-    """Return the headers that say what the route accepts, for that kind of caller."""
+def accepted_headers(caller: Caller, *, permission: str, scopes: tuple[str, ...]) -> dict[str, str]:
+    """Return the headers that say what a call accepts, for that kind of caller.
+
+    `permission` and `scopes` are those of the call's route.
+    """
     token = caller.token
     if token is None:
         return {}
     if token.kind == "classic":
-        return {"X-Accepted-OAuth-Scopes": ", ".join(route.scopes)}
-    return {"X-Accepted-GitHub-Permissions": route.permission} if route.permission else {}
+        return {"X-Accepted-OAuth-Scopes": ", ".join(scopes)}
+    return {"X-Accepted-GitHub-Permissions": permission} if permission else {}
 
 
 def _level(permission: str) -> tuple[str, int]:
@@ -188,35 +138,38 @@ def _level(permission: str) -> tuple[str, int]:
     return name, LEVELS[level]
 
 
-def check(route: routing.Route, caller: Caller, repository: Repository) -> None:
+def check(caller: Caller, repository: Repository, *, permission: str, documentation: str) -> None:
     """Let the call through, or raise what GitHub would answer.
 
     "Troubleshooting the REST API": a private repository that the token does not
     reach, or a classic token without the scope, is a 404; a fine-grained token
     that reaches it without the permission is a 403 that names the permission.
+
+    `permission` is what the call needs (``contents=write``). `documentation` is
+    the address that an error points to.
     """
     token = caller.token
-    name, level = _level(route.permission)
+    name, level = _level(permission)
     if token is None:
         if repository.private or level > 1 or name in ("administration",):
-            raise routing.not_found(route.documentation)
+            raise messages.not_found(documentation)
         return
     if not token.reaches(repository):
-        raise routing.not_found(route.documentation)
+        raise messages.not_found(documentation)
     needed = 3 if name == "administration" else level
     if LEVELS[token.role] < needed:
         if needed == 3 and level > 1 and not repository.private:
-            raise routing.ApiError(
-                403, "Must have admin rights to Repository.", documentation=route.documentation
+            raise messages.ApiError(
+                403, "Must have admin rights to Repository.", documentation=documentation
             )
-        raise routing.not_found(route.documentation)
+        raise messages.not_found(documentation)
     if token.kind == "classic":
         writes = level > 1 or name == "administration"
         if writes and not {"repo", "public_repo"} & set(token.scopes):
-            raise routing.not_found(route.documentation)
+            raise messages.not_found(documentation)
         return
     if LEVELS[token.permissions.get(name, "none")] < level:
         actor = "integration" if token.kind == "app" else "personal access token"
-        raise routing.ApiError(
-            403, f"Resource not accessible by {actor}", documentation=route.documentation
+        raise messages.ApiError(
+            403, f"Resource not accessible by {actor}", documentation=documentation
         )

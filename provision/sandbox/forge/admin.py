@@ -15,7 +15,7 @@ from typing import Any
 
 from provision.sandbox.forge import access, hooks, store
 from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import Response
+from provision.sandbox.forge.messages import Response
 
 PREFIX = "/_forge/"
 Values = dict[str, Any]

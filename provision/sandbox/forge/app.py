@@ -20,7 +20,6 @@ from provision.sandbox.forge import (
     sshd,
     store,
 )
-from provision.sandbox.forge.routing import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +35,14 @@ class Options:
     repository: str
     default_branch: str = "main"
     public_host: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The repository a route works on: what is known of it, and its git data."""
+
+    record: store.Repository
+    git: gitrepo.GitRepository
 
 
 class Forge:

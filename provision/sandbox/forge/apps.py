@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.fileio import atomic
-from provision.sandbox.forge import journal, routing
+from provision.sandbox.forge import journal, messages
 from provision.sandbox.forge.store import Repository
 
 _DRIFT = 60
@@ -58,8 +58,8 @@ class App:
         return repository.owner.lower() == self.owner.lower()
 
 
-def _unauthorised(message: str) -> routing.ApiError:
-    return routing.ApiError(401, message)
+def _unauthorised(message: str) -> messages.ApiError:
+    return messages.ApiError(401, message)
 
 
 def _decode(part: str) -> bytes:
@@ -185,7 +185,7 @@ class Apps:
         with self._lock:
             known = [app for app in self._apps if issuer in (str(app.id), app.client_id)]
         if not known:
-            raise routing.ApiError(404, "Integration not found")
+            raise messages.ApiError(404, "Integration not found")
         if not _is_signed(known[0].public_key, data, signature):
             raise _unauthorised(_UNREADABLE)
         _check_times(claims)

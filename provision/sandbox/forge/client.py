@@ -183,7 +183,7 @@ class Forge(bare.Bare):
         """Make a token (``classic``, ``fine-grained``) and return it and its id.
 
         `values`: login, scopes, permissions, repositories, role, expires_at (see
-        `provision.sandbox.forge.access.Token`).
+        `provision.sandbox.forge.callers.Token`).
         """
         made = self.admin("tokens/create", kind=kind, **values)
         return Secret(made["token"]), made["id"]

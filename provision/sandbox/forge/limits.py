@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from provision.sandbox.forge import journal, routing
+from provision.sandbox.forge import journal, messages
 
 _DOCUMENTATION = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
 _HOUR = 3600
@@ -78,7 +78,7 @@ class Limits:
             window.used = min(window.limit, window.used + 1)
         if exhausted:
             who = f"user ID {caller}" if caller else "127.0.0.1"
-            raise routing.ApiError(
+            raise messages.ApiError(
                 403,
                 f"API rate limit exceeded for {who}.",
                 documentation=_DOCUMENTATION,

@@ -19,7 +19,7 @@ import time
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from provision.sandbox.forge import access, admin, app, faults, routing
+from provision.sandbox.forge import access, admin, app, callers, faults, messages, routing
 from provision.sandbox.forge.routes import TABLE, archives
 
 _VERSIONS = ("2022-11-28", "2026-03-10")
@@ -79,14 +79,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         shown = f"{path}?{split.query}" if split.query else path
         call = _Call(self.server.forge, self.command, path, dict(parse_qsl(split.query)))
         fault = self.server.forge.faults.match(self.command, shown)
-        answer: routing.Response | None = None
+        answer: messages.Response | None = None
         if fault is None or fault.when == "after" or fault.action == "delay":
             if fault is not None and fault.action == "delay":
                 self.server.forge.stopping.wait(fault.seconds)
             base = f"http://{self.headers.get('Host', 'localhost')}{prefix}"
             answer = call.answer(base, self.headers, data)
         if fault is not None and fault.action == "respond":
-            answer = routing.Response(
+            answer = messages.Response(
                 status=fault.status, body=fault.answer(), headers=fault.headers
             )
         broken = fault is not None and fault.action in ("hang", "reset", "close")
@@ -115,7 +115,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.close()
         self.close_connection = True
 
-    def _send(self, answer: routing.Response, extra: dict[str, str]) -> None:
+    def _send(self, answer: messages.Response, extra: dict[str, str]) -> None:
         data = answer.content if answer.body is None else json.dumps(answer.body).encode()
         status = answer.status
         headers = {**extra, **answer.headers}
@@ -151,30 +151,30 @@ class _Call:
         self.unknown = False
         self.headers = {"X-GitHub-Media-Type": "github.v3; format=json"}
 
-    def answer(self, base: str, headers: Any, data: bytes) -> routing.Response:
+    def answer(self, base: str, headers: Any, data: bytes) -> messages.Response:
         number = hashlib.sha256(f"{time.time_ns()}{id(self)}".encode()).hexdigest()[:16].upper()
         self.headers["X-GitHub-Request-Id"] = number
         try:
             return self._answer(base, headers, data)
-        except routing.ApiError as error:
-            return routing.Response(status=error.status, body=error.body, headers=error.headers)
+        except messages.ApiError as error:
+            return messages.Response(status=error.status, body=error.body, headers=error.headers)
         except Exception as error:  # noqa: BLE001  one bad call must not end the forge
             self._forge.calls.append(method=self._method, path=self._path, error=repr(error))
-            return routing.Response(status=500, body={"message": "Server Error"})
+            return messages.Response(status=500, body={"message": "Server Error"})
 
-    def _answer(self, base: str, headers: Any, data: bytes) -> routing.Response:
+    def _answer(self, base: str, headers: Any, data: bytes) -> messages.Response:
         forge = self._forge
         if self._path.startswith(archives.PREFIX):
             return archives.download(forge, self._query.get("token", ""))
         version = headers.get("X-GitHub-Api-Version") or _VERSIONS[0]
         if version not in _VERSIONS:
-            raise routing.ApiError(400, f"{version} is not a valid API version")
+            raise messages.ApiError(400, f"{version} is not a valid API version")
         self.headers["X-GitHub-Api-Version-Selected"] = version
         found = TABLE.find(self._method, self._path)
         self.unknown = found is None
         authorization = headers.get("Authorization") or ""
         if found is not None and found[0].app:
-            caller, self.kind = access.Caller(), "jwt"
+            caller, self.kind = callers.Caller(), "jwt"
         else:
             self.kind = "bad"
             caller = forge.tokens.caller(authorization)
@@ -187,10 +187,12 @@ class _Call:
             finally:
                 self.headers |= forge.limits.window(identity).headers()
         if found is None:
-            raise routing.not_found()
+            raise messages.not_found()
         route, names = found
-        self.headers |= access.accepted_headers(route, caller)
-        request = routing.Request(
+        self.headers |= access.accepted_headers(
+            caller, permission=route.permission, scopes=route.scopes
+        )
+        request = messages.Request(
             method=self._method,
             path=self._path,
             base=base,
@@ -201,14 +203,16 @@ class _Call:
         )
         if route.repository_handler is None:
             if route.handler is None:
-                raise routing.not_found()
+                raise messages.not_found()
             return route.handler(forge, request)
         target = forge.target(names["owner"], names["repo"].removesuffix(".git"))
         if target is None:
-            raise routing.not_found(route.documentation)
-        access.check(route, caller, target.record)
+            raise messages.not_found(route.documentation)
+        access.check(
+            caller, target.record, permission=route.permission, documentation=route.documentation
+        )
         if target.record.archived and self._method != "GET":
-            raise routing.ApiError(
+            raise messages.ApiError(
                 403, "Repository was archived so is read-only.", documentation=route.documentation
             )
         return route.repository_handler(forge, request, target)
@@ -220,11 +224,11 @@ def _body(data: bytes, route: routing.Route) -> dict[str, Any]:
     try:
         body = json.loads(data)
     except ValueError as error:
-        raise routing.ApiError(
+        raise messages.ApiError(
             400, "Problems parsing JSON", documentation=route.documentation
         ) from error
     if not isinstance(body, dict):
-        raise routing.ApiError(
+        raise messages.ApiError(
             400, "Body should be a JSON object", documentation=route.documentation
         )
     return body

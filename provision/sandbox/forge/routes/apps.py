@@ -11,16 +11,8 @@ from typing import Any
 
 from provision.sandbox.forge import access, apps, bodies, journal
 from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import (
-    DOCS,
-    ApiError,
-    Handler,
-    Request,
-    Response,
-    Route,
-    invalid,
-    not_found,
-)
+from provision.sandbox.forge.messages import DOCS, ApiError, Request, Response, invalid, not_found
+from provision.sandbox.forge.routing import Handler, Route
 
 _PAGE = f"{DOCS}/apps/apps"
 _CREATE = f"{_PAGE}#create-an-installation-access-token-for-an-app"

@@ -11,8 +11,9 @@ import secrets
 import time
 from urllib.parse import quote
 
-from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import DOCS, Request, Response, Route, Target, not_found
+from provision.sandbox.forge.app import Forge, Target
+from provision.sandbox.forge.messages import DOCS, Request, Response, not_found
+from provision.sandbox.forge.routing import Route
 
 PREFIX = "/_codeload/"
 _PAGE = f"{DOCS}/repos/contents#download-a-repository-archive-tar"

@@ -11,18 +11,17 @@ from typing import Any
 from urllib.parse import quote
 
 from provision.sandbox.forge import bodies, gitbodies, hooks, protection
-from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import (
+from provision.sandbox.forge.app import Forge, Target
+from provision.sandbox.forge.messages import (
     DOCS,
     ApiError,
     Request,
     Response,
-    Route,
-    Target,
     invalid,
     not_found,
     paginate,
 )
+from provision.sandbox.forge.routing import Route
 
 _PAGE = f"{DOCS}/branches/branches"
 _PROTECTION = f"{DOCS}/branches/branch-protection"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from provision.sandbox.forge import gitbodies
-from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import DOCS, Request, Response, Route, Target, not_found
+from provision.sandbox.forge.app import Forge, Target
+from provision.sandbox.forge.messages import DOCS, Request, Response, not_found
+from provision.sandbox.forge.routing import Route
 
 _PAGE = f"{DOCS}/repos/contents#get-repository-content"
 _INLINE_LIMIT = 1024 * 1024

@@ -14,17 +14,9 @@ import re
 from typing import Any
 
 from provision.sandbox.forge import gitbodies, gitobjects, gitrepo, journal
-from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import (
-    DOCS,
-    ApiError,
-    Request,
-    Response,
-    Route,
-    Target,
-    invalid,
-    not_found,
-)
+from provision.sandbox.forge.app import Forge, Target
+from provision.sandbox.forge.messages import DOCS, ApiError, Request, Response, invalid, not_found
+from provision.sandbox.forge.routing import Route
 
 _MODES = ("100644", "100755", "040000", "160000", "120000")
 _SHA = re.compile(r"^[0-9a-f]{40}$")

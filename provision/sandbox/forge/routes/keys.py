@@ -10,18 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from provision.sandbox.forge import bodies, sshkeys
-from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import (
+from provision.sandbox.forge.app import Forge, Target
+from provision.sandbox.forge.messages import (
     DOCS,
     ApiError,
     Request,
     Response,
-    Route,
-    Target,
     invalid,
     not_found,
     paginate,
 )
+from provision.sandbox.forge.routing import Route
 from provision.sandbox.forge.store import DeployKey, timestamp
 
 _PAGE = f"{DOCS}/deploy-keys/deploy-keys"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from provision.sandbox.forge import bodies
 from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import DOCS, ApiError, Request, Response, Route
+from provision.sandbox.forge.messages import DOCS, ApiError, Request, Response
+from provision.sandbox.forge.routing import Route
 
 _NAMES = {
     "ssh-rsa": "SHA256_RSA",

@@ -6,18 +6,17 @@ import dataclasses
 from typing import Any
 
 from provision.sandbox.forge import bodies, gitobjects, journal, protection
-from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import (
+from provision.sandbox.forge.app import Forge, Target
+from provision.sandbox.forge.messages import (
     DOCS,
     ApiError,
     Request,
     Response,
-    Route,
-    Target,
     invalid,
     not_found,
     paginate,
 )
+from provision.sandbox.forge.routing import Route
 from provision.sandbox.forge.store import Pull, timestamp
 
 _PAGE = f"{DOCS}/pulls/pulls"

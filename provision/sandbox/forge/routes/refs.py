@@ -10,19 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 from provision.sandbox.forge import gitbodies, gitrepo, protection
-from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routes import gitdata
-from provision.sandbox.forge.routing import (
+from provision.sandbox.forge.app import Forge, Target
+from provision.sandbox.forge.messages import (
     DOCS,
     ApiError,
     Request,
     Response,
-    Route,
-    Target,
     invalid,
     not_found,
     paginate,
 )
+from provision.sandbox.forge.routes import gitdata
+from provision.sandbox.forge.routing import Route
 
 _PAGE = f"{DOCS}/git/refs"
 _UPDATE = f"{_PAGE}#update-a-reference"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from provision.sandbox.forge import bodies
-from provision.sandbox.forge.app import Forge
-from provision.sandbox.forge.routing import DOCS, Request, Response, Route, Target, invalid
+from provision.sandbox.forge.app import Forge, Target
+from provision.sandbox.forge.messages import DOCS, Request, Response, invalid
+from provision.sandbox.forge.routing import Route
 from provision.sandbox.forge.store import timestamp
 
 _PAGE = f"{DOCS}/repos/repos"

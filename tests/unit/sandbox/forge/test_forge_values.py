@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from provision.sandbox.forge import (
     access,
+    callers,
     faults,
     gitobjects,
     journal,
     limits,
+    messages,
     protection,
     routing,
     sshkeys,
@@ -25,14 +27,14 @@ from provision.sandbox.forge import (
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPBpI1d6VXQmzdFZWcJ8aKq9J3i8cpu81nxsrFx8VxjY"
 
 
-def _request(path: str = "/x", **query: str) -> routing.Request:
-    return routing.Request(
+def _request(path: str = "/x", **query: str) -> messages.Request:
+    return messages.Request(
         method="GET",
         path=path,
         base="http://forge/api/v3",
         query=query,
         body={},
-        caller=access.Caller(),
+        caller=callers.Caller(),
     )
 
 
@@ -110,7 +112,7 @@ def test_a_listing_is_parsed() -> None:
     ],
 )
 def test_pages(query: dict[str, str], items: int, relations: list[str]) -> None:
-    _, headers = routing.paginate(_request(**query), list(range(items)))
+    _, headers = messages.paginate(_request(**query), list(range(items)))
     links = headers.get("Link", "").split(", ") if headers else []
     assert [link.partition('rel="')[2].rstrip('"') for link in links] == relations
     assert all(link.startswith("<http://forge/api/v3/x?") for link in links)
@@ -121,7 +123,7 @@ def test_pages_hold_everything_once(items: int, size: int) -> None:
     seen: list[int] = []
     page: int | None = 1
     while page:
-        got, headers = routing.paginate(
+        got, headers = messages.paginate(
             _request(page=str(page), per_page=str(size)), list(range(items))
         )
         seen += got
@@ -130,9 +132,9 @@ def test_pages_hold_everything_once(items: int, size: int) -> None:
 
 
 def test_routes_take_names_with_slashes() -> None:
-    def handler(forge: Any, request: routing.Request) -> routing.Response:
+    def handler(forge: Any, request: messages.Request) -> messages.Response:
         del forge, request
-        return routing.Response()
+        return messages.Response()
 
     table = routing.Table(
         (
@@ -186,7 +188,7 @@ def test_the_limit_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     windows = limits.Limits()
     windows.set("me", remaining=1, reset_in=60)
     assert windows.count("me").headers()["X-RateLimit-Remaining"] == "0"
-    with pytest.raises(routing.ApiError) as refused:
+    with pytest.raises(messages.ApiError) as refused:
         windows.count("me")
     assert refused.value.status == 403
     assert windows.count("you").body()["remaining"] == 4999
@@ -208,9 +210,9 @@ def test_tokens_are_kept_without_their_text(tmp_path: Path) -> None:
     assert again.caller(f"Bearer {text}").token == token
     assert again.revoke(token.id)
     assert not again.revoke(token.id)
-    with pytest.raises(routing.ApiError, match="Bad credentials"):
+    with pytest.raises(messages.ApiError, match="Bad credentials"):
         again.caller(f"token {text}")
-    with pytest.raises(routing.ApiError, match="Bad credentials"):
+    with pytest.raises(messages.ApiError, match="Bad credentials"):
         again.caller(f"Basic {text}")
 
 
