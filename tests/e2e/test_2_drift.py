@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support import coldstarts
 from tests.support import lab as labs
 
 
@@ -153,4 +154,6 @@ def test_the_cluster_still_reconciles(lab: labs.Lab, up: labs.Done) -> None:
         message="List it",
     )
     lab.elysium("up", "--yes").ok()
-    lab.on_node("k3s kubectl get configmap -n default after-drift")
+    # Where all is Ready, `up` does not wait for Flux to fetch a commit.
+    look = "k3s kubectl get configmap -n default after-drift --ignore-not-found -o name"
+    coldstarts.until(lambda: lab.on_node(look) != "", "the new ConfigMap")
