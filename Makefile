@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults soak age test test-parts test-whole bench bench-engine sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults soak age test test-parts test-whole bench bench-engine architecture sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -105,6 +105,9 @@ bench: setup sandbox-parts ## Ratios against peers and limits
 
 bench-engine: setup ## The engine against upstream's, where a pulumi is on PATH, else against recorded times
 	$(BIN)/python -m tests.bench_engine
+
+architecture: setup ## Draw docs/architecture.svg anew from the imports
+	$(BIN)/python -m tests.support.architecture
 
 clean: ## Remove what make made here
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

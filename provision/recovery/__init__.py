@@ -1,6 +1,7 @@
-"""Backup bundles, and what is made of them.
+"""Backup bundles, and what is done with them.
 
-What lives here: the bundle's format, collecting what goes into one, where
-copies of it are kept. What must not: how a cluster is brought up
-(`provision.operations`), printing, asking.
+What belongs here: the format of a bundle (`bundle`), making and keeping
+backups (`backup`), restoring a cluster (`restore`), rehearsing that
+(`drill`), and the record of a restore (`journal`). What does not: how a
+cluster is brought up (``operations``), printing and asking.
 """

@@ -1,6 +1,6 @@
 """A fault before and after every step of a rotation: one key in force, nothing left over.
 
-The steps are those of the code (`git_rotation.STEPS`). `make faults` runs all of
+The steps are those of the code (`rotation.STEPS`). `make faults` runs all of
 it; ``-m slice`` has every place once, with every fault in turn.
 """
 

@@ -53,7 +53,7 @@ def prepare(
     bundled_traefik: bool = True,
     cache: Path | None = None,
 ) -> Preparation:
-    """Look at what Flux applies for the cluster folder `path`. See `coldstart.analyse`.
+    """Look at what Flux applies for the cluster folder `path`. See `analysis.analyse`.
 
     With `keys` None nothing is opened, and SealedSecrets count as openable.
     """

@@ -1,7 +1,7 @@
 """All sealing keys of a cluster as one text, and as the Secrets the controller reads.
 
 The text is a List of TLS Secrets in JSON: ``kubectl apply`` takes it,
-`sealing.read_keys` and ``elysium secret … --keys`` read it.
+`keys.read_keys` and ``elysium secret … --keys`` read it.
 """
 
 from __future__ import annotations

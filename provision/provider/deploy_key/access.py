@@ -3,7 +3,7 @@
 The key in force is the one in the cluster's Secret, as long as GitHub knows
 it. A new key always goes the same way: registered, proven from here by a real
 fetch, switched to in one write, proven by Flux itself, and only then are other
-keys of ours removed (`git_rotation`). So a run that was killed anywhere leaves
+keys of ours removed (`rotation`). So a run that was killed anywhere leaves
 either the old key in force (and a registered one too many) or the new one (and
 the old one too many); the next run sees which, and removes what is too many.
 """

@@ -106,7 +106,7 @@ def read(found: facts.NodeFacts) -> Found | None:
 def differences(
     found: Found, wanted: Mapping[str, Any], proxy: Mapping[str, Any], node: facts.NodeFacts
 ) -> tuple[str, ...]:
-    """Return in which options the server differs from `wanted` (`k3s_files.settings`).
+    """Return in which options the server differs from `wanted` (`files.settings`).
 
     Options are named, values are not: some are secret.
     """

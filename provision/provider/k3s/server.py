@@ -4,7 +4,7 @@ What it does better than k3s' install script: the configuration counts for
 the decision to restart, also when an earlier run was interrupted; the start
 has a deadline; a kubeconfig is parsed, not string-replaced; nothing is
 downgraded; uninstalling leaves the node as it was. A server that was set up by
-hand and runs as configured is left as it is, files and all (`k3s_found`).
+hand and runs as configured is left as it is, files and all (`existing`).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class K3sServer(resource.Resource[K3sFacts]):
     Besides the inputs that the program gives, `tokenRotation` (any text that
     was not used before) asks for a new server token, and `clientRotation` for
     a new authority for client certificates beside the old one, or, as
-    `k3s_clients.FINISH`, for the new one alone.
+    `client_ca.FINISH`, for the new one alone.
     """
 
     type = "elysium:node:K3sServer"

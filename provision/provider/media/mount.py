@@ -3,9 +3,9 @@
 rclone's binary, its configuration, a mount and an automount unit; then a real
 listing through the automount. A mount whose rclone died is taken away and
 mounted again. What was there before us is noted on the node
-(`media_files.BEFORE`) before anything is changed, so that a deletion, also one
+(`files.BEFORE`) before anything is changed, so that a deletion, also one
 by another machine, leaves the node as it was. A mount that was set up by hand
-as configured is left as it is (`media_found`).
+as configured is left as it is (`existing`).
 """
 
 from __future__ import annotations

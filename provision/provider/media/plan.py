@@ -26,7 +26,7 @@ class Binary:
 
     @classmethod
     def parse(cls, text: str) -> Binary | None:
-        """Read what `media_scripts.hash_binary` prints; None: there is none."""
+        """Read what `scripts.hash_binary` prints; None: there is none."""
         fields = text.split()
         if len(fields) != 4:
             return cls(sha256="") if fields else None

@@ -68,7 +68,7 @@ class Bundle:
 def read(file: bytes, keys: encryption.Keys) -> Bundle:
     """Return the bundle in the age file `file`.
 
-    Raises the errors of `envelope.decrypt` and `unpack`.
+    Raises the errors of `encryption.decrypt` and `unpack`.
     """
     return unpack(encryption.decrypt(file, keys))
 

@@ -1,7 +1,7 @@
 """The names of a bundle's parts: the one list that writing and reading share.
 
 Parts under ``node/`` are files of the node by their own path; what they are is
-their `kind`. Changing a name, or what a part holds, takes a new `bundle.SCHEMA`.
+their `kind`. Changing a name, or what a part holds, takes a new `manifest.SCHEMA`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A restore rehearsed in a sandbox, and the report of it.
 
 What lives here: the sandbox made to stand for node, GitHub and media library
-(`stage`), the rehearsal (`rehearse`), its outcome and the page of it
+(`sandbox_config`), the rehearsal (`rehearse`), its outcome and the page of it
 (`outcome`, `page`). What must not: how a restore works, printing, asking.
 """

@@ -1,8 +1,8 @@
-"""Bringing a cluster back from a bundle.
+"""Restoring a cluster from a bundle.
 
-What lives here: the stack as it will be (`workspace`), what is said before
-anything starts (`report`), the steps and the record of them (`run`,
-`journal`), what is put on the node (`onnode`), k3s before it runs
-(`unstarted`), what is put into the cluster (`incluster`), and the comparison
-at the end (`compare`). What must not: printing, asking.
+What belongs here: the stack as it will be (`workspace`), the report before
+anything changes (`report`, `preconditions`, `decryptability`), the steps
+(`steps`), what a bundle puts on the node and into the cluster (`node`,
+`cluster`, `etcd_snapshot`), and the comparison at the end (`compare`). What
+does not: printing and asking.
 """

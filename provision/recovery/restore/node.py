@@ -8,7 +8,7 @@ Secrets only with its encryption key.
 Facts: k3s' documentation (cli/token, cli/etcd-snapshot, datastore/backup-restore).
 kine's SQLite is in WAL mode: a log of another life beside it would be applied
 to it, so the folder is emptied before the copy is placed. Of an etcd snapshot
-k3s makes a datastore itself (`unstarted`).
+k3s makes a datastore itself (`etcd_snapshot`).
 """
 
 from __future__ import annotations

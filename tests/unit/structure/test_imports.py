@@ -1,15 +1,16 @@
-"""Imports point one way, and the heavy ones stay where they belong."""
+"""Imports point one way, without circles, and the heavy ones stay where they belong."""
 
 from __future__ import annotations
 
-import ast
+import functools
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[3]
+from tests.support import import_graph
 
-# A folder may import those to its right, and itself.
+# A package may import those with a higher number, and itself.
 LAYERS = {
     "cli": 0,
     "recovery": 1,
@@ -28,6 +29,8 @@ LAYERS = {
     "fileio": 8,
 }
 VOCABULARY = {"errors", "secret", "change", "progress", "crypter", "provision"}
+NEVER = {"recovery": {"sandbox"}}
+"""Packages that a package does not import although they are below it."""
 OWNERS = {
     "click": {"cli"},
     "rich": {"cli"},
@@ -36,79 +39,111 @@ OWNERS = {
     "pulumi": {"stacks", "engine", "provider", "kube"},
     "pulumi_kubernetes": {"stacks"},
 }
+SIBLINGS = {"deploy_key", "flux", "gpu", "k3s", "media", "sealing"}
+"""The packages below ``provider``, one a resource."""
+SHARED = {
+    "provision.provider.flux.objects": "Flux' objects: the other packages ask Flux to reconcile",
+    "provision.provider.flux.repository": "Flux' files in Git: the sealing key's certificate",
+}
+"""The modules of a package below ``provider`` that its siblings use, and what for."""
 
 
-def modules() -> list[pathlib.Path]:
-    return sorted(
-        path
-        for top in ("provision", "stacks")
-        for path in (ROOT / top).rglob("*.py")
-        if "golang" not in path.parts
-    )
+def part(name: str) -> str:
+    return import_graph.package_of(name) or "provision"
 
 
-def part(dotted: str) -> str:
+def sibling(dotted: str) -> str:
+    """Return the package below ``provider`` that a module is in, if it is in one."""
     names = dotted.split(".")
-    if names[0] == "stacks":
-        return "stacks"
-    return names[1] if len(names) > 1 else "provision"
+    inside = names[:2] == ["provision", "provider"] and len(names) > 2
+    return names[2] if inside and names[2] in SIBLINGS else ""
 
 
-def dotted(path: pathlib.Path) -> str:
-    names = list(path.relative_to(ROOT).with_suffix("").parts)
-    return ".".join(names[:-1] if names[-1] == "__init__" else names)
-
-
-def imported(path: pathlib.Path) -> list[tuple[int, str]]:
-    found: list[tuple[int, str]] = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            if node.module == "provision":
-                found += [(node.lineno, f"provision.{alias.name}") for alias in node.names]
-            else:
-                found.append((node.lineno, node.module))
-    return found
-
-
-def violations(path: pathlib.Path) -> list[str]:
-    here = part(dotted(path))
-    wrong: list[str] = []
-    for line, name in imported(path):
-        where = f"{path.relative_to(ROOT)}:{line}"
-        top = name.split(".")[0]
+def violations(path: pathlib.Path, root: pathlib.Path = import_graph.ROOT) -> Iterator[str]:
+    name = import_graph.dotted(path, root)
+    here = part(name)
+    for line, target in import_graph.imported(path):
+        where = f"{path.relative_to(root)}:{line}"
+        top = target.split(".")[0]
         if top in OWNERS and here not in OWNERS[top]:
-            wrong.append(f"{where} imports {top}, which belongs to {sorted(OWNERS[top])}")
+            yield f"{where} imports {top}, which belongs to {sorted(OWNERS[top])}"
         if top not in ("provision", "stacks"):
             continue
-        there = part(name)
-        if there in VOCABULARY or there == here:
+        there = part(target)
+        if sibling(name) and sibling(target) not in ("", sibling(name)):
+            if not any(f"{target}.".startswith(f"{shared}.") for shared in SHARED):
+                yield f"{where}: {sibling(name)} imports {target}, which is its sibling's own"
+        elif there in VOCABULARY or there == here or target == "provision.__version__":
             continue
-        if here in VOCABULARY and here != "provision":
-            wrong.append(f"{where}: the vocabulary imports {name}")
-        elif there not in LAYERS or (here in LAYERS and LAYERS[there] <= LAYERS[here]):
-            wrong.append(f"{where}: {here} imports {name}")
-    return wrong
+        elif here in VOCABULARY and here != "provision":
+            yield f"{where}: the vocabulary imports {target}"
+        elif (
+            there not in LAYERS
+            or (here in LAYERS and LAYERS[there] <= LAYERS[here])
+            or there in NEVER.get(here, ())
+        ):
+            yield f"{where}: {here} imports {target}"
 
 
-@pytest.mark.parametrize("path", modules(), ids=dotted)
+@pytest.mark.parametrize("path", import_graph.files().values(), ids=import_graph.dotted)
 def test_imports_point_one_way(path: pathlib.Path) -> None:
-    assert violations(path) == []
+    assert list(violations(path)) == []
 
 
-def test_the_check_can_fail(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(globals(), "ROOT", tmp_path)
-    wrong = tmp_path / "provision" / "host" / "bad.py"
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("host.bad", "import click"),
+        ("host.bad", "from provision.engine import api"),
+        ("host.bad", "import provision.engine.api"),
+        ("recovery.drill.bad", "from provision.sandbox import lifecycle"),
+        ("provider.sealing.bad", "from provision.provider.k3s import files"),
+        ("provider.k3s.bad", "from provision.provider.flux.wait import until_applied"),
+        ("errors", "from provision.config import Config"),
+    ],
+)
+def test_the_check_can_fail(tmp_path: pathlib.Path, module: str, text: str) -> None:
+    wrong = tmp_path / "provision" / f"{module.replace('.', '/')}.py"
     wrong.parent.mkdir(parents=True)
-    wrong.write_text("import click\nfrom provision.engine import api\nimport provision.errors\n")
-    assert len(violations(wrong)) == 2
+    wrong.write_text(f"{text}\nimport provision.errors\n")
+    assert len(list(violations(wrong, tmp_path))) == 1
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert import_graph.circles(import_graph.graph()) == []
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        *(f"provision.{name}" for name in LAYERS if name not in ("stacks", "config")),
+        "provision.engine.embedded",
+        "stacks",
+    ],
+)
+def test_no_two_parts_of_a_package_import_each_other(package: str) -> None:
+    unit = functools.partial(import_graph.unit_of, below=package)
+    units = import_graph.grouped(import_graph.graph(), unit)
+    assert len(units) > 1
+    assert import_graph.circles(units) == []
+
+
+def test_no_two_packages_import_each_other() -> None:
+    units = import_graph.grouped(import_graph.graph(), import_graph.package_of)
+    assert set(LAYERS) <= units.keys()
+    assert import_graph.circles(units) == []
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert import_graph.circles(graph) == [["b", "c"]]
+    assert import_graph.reduced({"a": {"b", "c"}, "b": {"c"}, "c": set()})["a"] == {"b"}
 
 
 def test_modules_stay_readable() -> None:
     long = {
-        str(path.relative_to(ROOT)): count
-        for path in modules()
+        name: count
+        for name, path in import_graph.files().items()
         if (count := len(path.read_text().splitlines())) > 450
     }
     assert long == {}

@@ -1,7 +1,7 @@
 """Registrations: from what the program asks for to the step that is taken.
 
 A registration is refused, or finds its earlier self (by URN, then by
-aliases) and its provider, and goes to `custom`, `provider_steps`, or is a
+aliases) and its provider, and goes to `custom`, `provider`, or is a
 component, which no provider knows.
 """
 
