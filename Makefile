@@ -46,7 +46,7 @@ sandbox-parts: setup ## Build the sandbox's parts once, into the cache
 contract: setup sandbox-parts ## Against real sshd, git, API server, FUSE
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
 
-integration: setup ## The engine with the real SDK, and against recordings of upstream's
+integration: setup ## The engine with the real SDK and against recordings of upstream's; the wheel
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 

