@@ -12,7 +12,7 @@ from tests.bench import figures, machine, peers
 
 WHAT = "elysium --help"
 HEAVY = (
-    *("pulumi", "pulumi_kubernetes", "paramiko", "cryptography", "github", "lightkube"),
+    *("pulumi", "pulumi_kubernetes", "paramiko", "cryptography", "github", "httpx2"),
     *("kubernetes", "rich", "jinja2", "ruamel", "yaml", "pydantic", "grpc", "httpx", "requests"),
 )
 _IMPORTED = re.compile(r"^import time:\s*\d+ \|\s*\d+ \|\s*([\w.]+)$", re.MULTILINE)

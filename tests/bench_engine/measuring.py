@@ -14,7 +14,7 @@ from tests.bench_engine import contenders, recorded
 SIZES = (0, 25, 100, 500, 1000)
 SHAPES = ("chained", "fanned out")
 UNUSED = (
-    *("paramiko", "github", "lightkube", "httpx2", "requests", "pulumi_kubernetes"),
+    *("paramiko", "github", "httpx2", "requests", "pulumi_kubernetes"),
     *("pydantic", "ruamel", "jinja2", "rich", "click", "stacks"),
 )
 """What a program of this provider has no use for."""

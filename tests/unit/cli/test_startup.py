@@ -10,7 +10,7 @@ import pytest
 from provision.cli import main
 
 HEAVY = (
-    "pulumi", "pulumi_kubernetes", "paramiko", "github", "lightkube", "pydantic", "rich",
+    "pulumi", "pulumi_kubernetes", "paramiko", "github", "httpx2", "pydantic", "rich",
     "ruamel", "grpc", "cryptography", "httpx", "jinja2", "yaml", "platformdirs",
 )  # fmt: skip
 
