@@ -5,5 +5,6 @@ Go programs that run there, the stand-ins for what cannot be built, and the
 life of a whole sandbox (`provision.sandbox.lifecycle`).
 
 What must not: anything that a real node needs. Nothing outside `provision.cli`
-and `provision.recovery` imports this package.
+imports this package. `provision.recovery` uses a sandbox through a protocol of
+its own, which `provision.sandbox.rehearsal` implements.
 """

@@ -1,8 +1,8 @@
 """What a sandbox is, for those who use it: the content of ``sandbox.json``.
 
-`lifecycle.up` writes the file when everything answers; the CLI, the recovery
-drill and the tests read it with `load`. Secrets are not in it: it names the
-files (mode 0600) that hold them. JSON keys are camelCase.
+`lifecycle.up` writes the file when everything answers; the CLI, `rehearsal`
+and the tests read it with `load`. Secrets are not in it: it names the files
+(mode 0600) that hold them. JSON keys are camelCase.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def seed_repository(sandbox: model.Sandbox, cluster: str = CLUSTER) -> bool:
 
 def init_arguments(sandbox: model.Sandbox, cluster: str = CLUSTER) -> list[str]:
     """Return the arguments of ``elysium`` that write the stack's configuration."""
-    forge, node = _whole(sandbox)[0], sandbox.node
+    forge, node = whole(sandbox)[0], sandbox.node
     return [
         *("init", "--yes", "--cluster", cluster),
         *("--host", node.host, "--user", node.user),
@@ -51,7 +51,7 @@ def init_arguments(sandbox: model.Sandbox, cluster: str = CLUSTER) -> list[str]:
 
 def settings(sandbox: model.Sandbox) -> dict[str, str]:
     """Return what ``elysium config set`` is told, by key. No secret is in it."""
-    forge, azure, artifacts = _whole(sandbox)
+    forge, azure, artifacts = whole(sandbox)
     releases = {"artifacts.pins": str(artifacts.pins)}
     if artifacts.mirror is not None:
         releases["artifacts.mirror"] = str(artifacts.mirror)
@@ -70,7 +70,12 @@ def settings(sandbox: model.Sandbox) -> dict[str, str]:
     }
 
 
-def _whole(sandbox: model.Sandbox) -> tuple[model.Forge, model.Azure, model.Artifacts]:
+def whole(sandbox: model.Sandbox) -> tuple[model.Forge, model.Azure, model.Artifacts]:
+    """Return the forge, the object store and the releases of a whole sandbox.
+
+    Raises:
+        errors.ElysiumError: when it is a node alone.
+    """
     if sandbox.forge is None or sandbox.azure is None or sandbox.artifacts is None:
         raise errors.ElysiumError(
             f"sandbox {sandbox.name} is a node alone",
@@ -81,4 +86,4 @@ def _whole(sandbox: model.Sandbox) -> tuple[model.Forge, model.Azure, model.Arti
 
 def media_key(sandbox: model.Sandbox) -> str:
     """Return the key of the media library's account, in clear, for a command's standard input."""
-    return _whole(sandbox)[1].key().reveal()
+    return whole(sandbox)[1].key().reveal()

@@ -72,6 +72,7 @@ def drill(
     from provision.recovery.backup import catalog
     from provision.recovery.bundle import validation as bundle_validation
     from provision.recovery.drill import rehearse, report
+    from provision.sandbox import rehearsal
 
     if at is not None or remove:
         _schedule(called, file, at or "", folder, webhook, name, **keys)
@@ -91,11 +92,15 @@ def drill(
         bundle=found,
         file=path.name,
         mode="datastore" if datastore else "rebuild",
-        sandbox=name,
         keep=keep,
     )
     with stack_context.ending_well(called), reporter.of(called) as listening:
-        done = rehearse.rehearse(wanted, on_event=listening.on_event, progress=listening.step)
+        done = rehearse.rehearse(
+            wanted,
+            rehearsal.Rehearsal(name),
+            on_event=listening.on_event,
+            progress=listening.step,
+        )
     root = where.root if where is not None else called.directory.absolute()
     written = report.write(done, folder or root / ".elysium" / "drills")
     if called.json:

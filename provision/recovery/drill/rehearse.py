@@ -1,7 +1,7 @@
 """A restore from a real backup and the real repository, into a sandbox.
 
 The repository is read at its head, and nothing else outside is asked for
-anything; the sandbox's network leads nowhere.
+anything; the sandbox's network leads nowhere. The caller brings the sandbox.
 """
 
 from __future__ import annotations
@@ -21,21 +21,20 @@ from provision.recovery import journal
 from provision.recovery.backup import retention
 from provision.recovery.bundle import archive, inventory, manifest, parts
 from provision.recovery.drill import outcome, repoint, sandbox_config
+from provision.recovery.drill.sandbox import Sandbox, Settings
 from provision.recovery.restore import compare, report, scratch, workspace
 from provision.recovery.restore import steps as restore_steps
-from provision.sandbox import lifecycle, model, tryout
 
 _CHANGED: Final = ("flux-system/flux-system",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is rehearsed: the bundle, its file's name, the mode, and in which sandbox."""
+    """What is rehearsed: the bundle, its file's name, the mode, and whether the sandbox stays."""
 
     bundle: archive.Bundle
     file: str
     mode: journal.Mode = "rebuild"
-    sandbox: str = "drill"
     keep: bool = False
 
 
@@ -69,12 +68,12 @@ class _Clock:
 
 
 def rehearse(
-    wanted: Wanted, *, on_event: api.OnEvent, progress: Progress = silent
+    wanted: Wanted, sandbox: Sandbox, *, on_event: api.OnEvent, progress: Progress = silent
 ) -> outcome.Outcome:
-    """Rehearse a restore, and take the sandbox down again. What fails is in the outcome.
+    """Rehearse a restore in `sandbox`, and take it down again. What fails is in the outcome.
 
-    Raises `errors.ElysiumError` only for what has nothing to do with the
-    backup: no sandbox can be made on this machine.
+    With `wanted.keep` the sandbox stays up. Raises `errors.ElysiumError` only for
+    what has nothing to do with the backup: no sandbox can be made on this machine.
     """
     described = wanted.bundle.manifest
     clock = _Clock(progress=progress)
@@ -91,16 +90,19 @@ def rehearse(
     problems: list[str] = []
     try:
         with clock.step("sandbox", "start a sandbox"):
-            box = lifecycle.up(wanted.sandbox, None, progress, fresh=True)
-        found["real"] = tuple(outcome.Part(part=p.part, what=p.what) for p in box.real)
-        found["stood_in"] = tuple(outcome.Part(part=p.part, what=p.what) for p in box.stood_in)
+            sandbox.up(progress)
         try:
-            found |= _restored(wanted, box, clock, on_event, problems)
+            given = sandbox.settings()
+            found["real"] = tuple(outcome.Part(part=p.part, what=p.what) for p in given.real)
+            found["stood_in"] = tuple(
+                outcome.Part(part=p.part, what=p.what) for p in given.stood_in
+            )
+            found |= _restored(wanted, sandbox, given, clock, on_event, problems)
         except errors.ElysiumError as error:
             problems.append(str(error))
     finally:
         if not wanted.keep:
-            lifecycle.down(wanted.sandbox, progress)
+            sandbox.down(progress)
     ours = {step.name for step in restore_steps.STEPS[wanted.mode]}
     return outcome.Outcome(
         **found,
@@ -113,7 +115,8 @@ def rehearse(
 
 def _restored(
     wanted: Wanted,
-    box: model.Sandbox,
+    sandbox: Sandbox,
+    given: Settings,
     clock: _Clock,
     on_event: api.OnEvent,
     problems: list[str],
@@ -129,7 +132,7 @@ def _restored(
         files = repo.read_tree(head)
 
     def rewrite(text: str, encrypt: Any) -> str:
-        return sandbox_config.configuration(text, encrypt, box)
+        return sandbox_config.configuration(text, encrypt, given)
 
     with (
         workspace.opened(wanted.bundle, nowhere, rewrite=rewrite, ask=False) as space,
@@ -138,10 +141,10 @@ def _restored(
         ours = space.stack.config.github.git_url
         rewritten = sandbox_config.repository(files, cfg.github.git_url, ours)
         with clock.step("forge", "put the repository on the sandbox's forge"):
-            tryout.forge_of(box).seed_repository(rewritten)
+            sandbox.seed_repository(rewritten)
         with clock.step("report", "check what would be lost"):
             told = report.look(
-                space, target, wanted.mode, host=box.node.host, progress=clock.progress
+                space, target, wanted.mode, host=given.node.host, progress=clock.progress
             )
         problems += [str(each) for each in (*told.hard, *told.soft)]
         found: dict[str, Any] = {

@@ -13,15 +13,16 @@ from typing import Any, Final
 import yaml
 
 from provision import errors
-from provision.sandbox import model, tryout
+from provision.recovery.drill.sandbox import Settings
 
 _PREFIX: Final = "elysium:"
 
 
-def configuration(text: str, encrypt: Callable[[str], str], box: model.Sandbox) -> str:
-    """Return ``Pulumi.<cluster>.yaml`` for the sandbox `box`, made of the real one's `text`.
+def configuration(text: str, encrypt: Callable[[str], str], given: Settings) -> str:
+    """Return ``Pulumi.<cluster>.yaml`` for a sandbox, made of the real one's `text`.
 
-    Raises `errors.BundleDamagedError` when it is no such file.
+    `given` is what the sandbox offers. Raises `errors.BundleDamagedError` when
+    `text` is no such file.
     """
     data: Any = yaml.safe_load(text)
     if not isinstance(data, dict) or not isinstance(data.get("config"), dict):
@@ -30,9 +31,7 @@ def configuration(text: str, encrypt: Callable[[str], str], box: model.Sandbox) 
     for key in [key for key in config if key.partition(".")[0] in _GONE]:
         del config[key]
     server = _server(config.get(f"{_PREFIX}nodes"))
-    forge, node = box.forge, box.node
-    if forge is None:
-        raise errors.ElysiumError(f"sandbox {box.name} is a node alone")
+    node = given.node
     config[f"{_PREFIX}nodes"] = [
         {
             "name": server,
@@ -43,12 +42,12 @@ def configuration(text: str, encrypt: Callable[[str], str], box: model.Sandbox) 
             "identityFile": str(node.identity_file),
         }
     ]
-    config[f"{_PREFIX}github"] = {"owner": forge.owner, "repository": forge.repository}
+    config[f"{_PREFIX}github"] = {"owner": given.owner, "repository": given.repository}
     media = config.get(f"{_PREFIX}media")
     if isinstance(media, dict):
-        media["remote"] = {"key": {"secure": encrypt(tryout.media_key(box))}}
+        media["remote"] = {"key": {"secure": encrypt(given.media_key.reveal())}}
         media.pop("path", None)
-    for key, value in tryout.settings(box).items():
+    for key, value in given.config.items():
         section, *rest = key.split(".")
         if section == "media" and not isinstance(media, dict):
             continue

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from provision import errors
 from provision.recovery.drill import outcome, page, repoint, report, sandbox_config
-from provision.sandbox import model, tryout
+from tests.support import memorysandbox
 
 REAL = "ssh://git@github.com/me/homelab.git"
 OURS = "ssh://git@10.231.1.1:2222/homelab/homelab.git"
@@ -44,66 +44,45 @@ config:
 """
 
 
-@pytest.fixture
-def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> model.Sandbox:
-    monkeypatch.setattr(tryout, "media_key", lambda _box: "sandbox-key")
-    return model.Sandbox.model_validate(
-        {
-            "name": "drill",
-            "number": 1,
-            "host_address": "10.231.1.1",
-            "gpu": True,
-            "real": [],
-            "stood_in": [],
-            "node": {
-                "host": "10.231.1.2",
-                "identity_file": str(tmp_path / "login"),
-                "host_key": "ssh-ed25519 AAAA",
-                "hostname": "node",
-                "users": [],
-                "password_file": str(tmp_path / "password"),
-                "known_hosts": str(tmp_path / "known_hosts"),
-            },
-            "forge": {
-                "api": "http://10.231.1.1:8080",
-                "ssh_host": "10.231.1.1",
-                "ssh_port": 2222,
-                "owner": "homelab",
-                "repository": "homelab",
-                "token_file": str(tmp_path / "token"),
-                "git_host_keys": [],
-                "call_log": str(tmp_path / "calls"),
-                "root": str(tmp_path),
-            },
-            "azure": {
-                "endpoint": "http://10.231.1.1:10000",
-                "account": "devaccount",
-                "container": "media",
-                "key_file": str(tmp_path / "key"),
-            },
-            "artifacts": {"pins": str(tmp_path / "pins"), "mirror": str(tmp_path)},
-        }
-    )
-
-
-def test_nothing_of_the_real_places_is_left(box: model.Sandbox) -> None:
-    text = sandbox_config.configuration(CONFIGURATION, lambda value: f"v1:{value[::-1]}", box)
+def test_nothing_of_the_real_places_is_left() -> None:
+    given = memorysandbox.Settings()
+    text = sandbox_config.configuration(CONFIGURATION, lambda value: f"v1:{value[::-1]}", given)
     for word in ("192.168", "REAL", "realacc", "realcon", "realstick", "admin", "/home/me"):
         assert word not in text, text
     config = yaml.safe_load(text)["config"]
     (node,) = config["elysium:nodes"]
-    assert (node["name"], node["host"]) == ("kyrion", "10.231.1.2")
+    assert node == {
+        "name": "kyrion",
+        "host": "10.231.1.2",
+        "port": 2022,
+        "user": "root",
+        "hostKey": "ssh-ed25519 AAAA",
+        "identityFile": "/sandbox/login",
+    }
+    forge = config["elysium:github"]
+    assert (forge["owner"], forge["repository"]) == ("homelab", "rehearsed")
     assert config["elysium:github"]["baseUrl"] == "http://10.231.1.1:8080"
     assert config["elysium:media"]["remote"]["key"] == {"secure": "v1:yek-xobdnas"}
     assert config["elysium:media"]["mountPoint"] == "/mnt/media"
     assert config["elysium:flux"] == {"interval": "2m"}
 
 
-def test_a_stack_without_media_gets_none(box: model.Sandbox) -> None:
+def test_a_stack_without_media_gets_none() -> None:
     data = yaml.safe_load(CONFIGURATION)
     del data["config"]["elysium:media"]
-    text = sandbox_config.configuration(yaml.safe_dump(data), str, box)
+    text = sandbox_config.configuration(yaml.safe_dump(data), str, memorysandbox.Settings())
     assert "elysium:media" not in text
+
+
+def test_a_configuration_that_is_none_is_damaged() -> None:
+    for text in (
+        "[]",
+        "config: 3",
+        "config: {}",
+        CONFIGURATION.replace("- name: kyrion", "- role: agent"),
+    ):
+        with pytest.raises(errors.BundleDamagedError):
+            sandbox_config.configuration(text, str, memorysandbox.Settings())
 
 
 def test_the_repositorys_own_address_becomes_the_sandboxs() -> None:
