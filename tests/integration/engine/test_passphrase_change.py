@@ -22,7 +22,7 @@ from provision import config_file, crypter, errors
 from provision.config_file import passphrase
 from provision.engine import api
 from provision.engine.state import rekey
-from provision.fileio import transaction
+from provision.fileio import atomic, transaction
 from provision.operations.rotation import passphrase as rotation
 from provision.secret import Secret
 
@@ -184,7 +184,7 @@ class _Lines:
 
     def __init__(self, at: int = 0) -> None:
         self._at = at
-        self._names = {transaction.__file__, rotation.__file__, config_file.files.__file__}
+        self._names = {transaction.__file__, rotation.__file__, atomic.__file__}
         self.seen: list[str] = []
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> Any:
