@@ -34,10 +34,10 @@ from typing import ClassVar
 _TAIL = 4000
 
 
-def tail(text: str, limit: int = _TAIL) -> str:
-    """Return the last `limit` characters of `text`, marked where it was cut."""
+def tail(text: str) -> str:
+    """Return the last 4000 characters of `text`, marked where it was cut."""
     text = text.strip()
-    return text if len(text) <= limit else "… " + text[-limit:]
+    return text if len(text) <= _TAIL else "… " + text[-_TAIL:]
 
 
 class ElysiumError(Exception):

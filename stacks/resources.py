@@ -1,7 +1,7 @@
 """The ``elysium:*`` resource types as the program writes them.
 
 Inputs are checked by the provider, which both engines call; here they only get
-names and outputs. ``docs/resources.md`` lists inputs and outputs of each.
+names and outputs. The annotations are the outputs that the program reads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Provider(pulumi.ProviderResource):
 
 
 class _Elysium(pulumi.CustomResource):
-    """A resource whose outputs are declared as class annotations."""
+    """A resource with the outputs named in `outputs`."""
 
     pulumi_type: str
     outputs: tuple[str, ...] = ()
@@ -47,7 +47,6 @@ class K3sServer(_Elysium):
     outputs = ("kubeconfig", "token", "nodeName", "contentHash")
     secret_outputs = ("kubeconfig", "token")
     kubeconfig: pulumi.Output[str]
-    token: pulumi.Output[str]
     nodeName: pulumi.Output[str]  # noqa: N815 - Pulumi's name of the property
     version: pulumi.Output[str]
 
@@ -57,8 +56,6 @@ class IntelGpu(_Elysium):
 
     pulumi_type = "elysium:node:IntelGpu"
     outputs = ("devices", "resourceName", "warnings")
-    devices: pulumi.Output[list[Any]]
-    driver: pulumi.Output[str]
     resourceName: pulumi.Output[str]  # noqa: N815
 
 
@@ -97,7 +94,6 @@ class GitAccess(_Elysium):
     secret_outputs = ("privateKey",)
     title: pulumi.Output[str]
     fingerprint: pulumi.Output[str]
-    keyId: pulumi.Output[float]  # noqa: N815
 
 
 class Components(_Elysium):
@@ -105,8 +101,6 @@ class Components(_Elysium):
 
     pulumi_type = "elysium:flux:Components"
     outputs = ("source", "revision")
-    version: pulumi.Output[str]
-    revision: pulumi.Output[str]
 
 
 class Sync(_Elysium):
@@ -127,7 +121,6 @@ class SealingKey(_Elysium):
     keys: pulumi.Output[str]
     certificate: pulumi.Output[str]
     fingerprints: pulumi.Output[list[Any]]
-    namespace: pulumi.Output[str]
 
 
 class Seed(_Elysium):

@@ -76,22 +76,6 @@ def k3s(version: str) -> Artifact:
     )
 
 
-def k3s_images(version: str) -> Artifact:
-    """Return the container images of k3s `version`, for a node without a registry."""
-    base = _github("k3s-io/k3s", version)
-    return Artifact(
-        name="k3s-images",
-        version=version,
-        assets={
-            arch: Asset(
-                url=f"{base}k3s-airgap-images-{arch}.tar.zst",
-                checksums=f"{base}sha256sum-{arch}.txt",
-            )
-            for arch in ("amd64", "arm64", "arm")
-        },
-    )
-
-
 def flux(version: str) -> Artifact:
     """Return the Flux CLI of `version` (``v2.9.3``) for Linux."""
     base, plain = _github("fluxcd/flux2", version), version.removeprefix("v")
@@ -108,13 +92,6 @@ def flux(version: str) -> Artifact:
             for arch in ("amd64", "arm64", "arm")
         },
     )
-
-
-def flux_manifests(version: str) -> Artifact:
-    """Return Flux's manifests of `version`, one file a component, as a tar.gz."""
-    base, plain = _github("fluxcd/flux2", version), version.removeprefix("v")
-    asset = Asset(url=f"{base}manifests.tar.gz", checksums=f"{base}flux_{plain}_checksums.txt")
-    return Artifact(name="flux-manifests", version=version, assets={ANY: asset})
 
 
 def rclone(version: str) -> Artifact:
@@ -150,23 +127,6 @@ def sealed_secrets(version: str) -> Artifact:
         unlisted=True,
     )
     return Artifact(name="sealed-secrets", version=f"v{plain}", assets={ANY: asset})
-
-
-def pulumi(version: str) -> Artifact:
-    """Return the Pulumi CLI's archive of `version` (``v3.260.0``) for Linux."""
-    plain = version.removeprefix("v")
-    names = {"amd64": "x64", "arm64": "arm64"}
-    return Artifact(
-        name="pulumi",
-        version=f"v{plain}",
-        assets={
-            arch: Asset(
-                url=f"https://get.pulumi.com/releases/sdk/pulumi-v{plain}-linux-{name}.tar.gz",
-                checksums=_github("pulumi/pulumi", f"v{plain}") + f"pulumi-{plain}-checksums.txt",
-            )
-            for arch, name in names.items()
-        },
-    )
 
 
 def _github(repository: str, tag: str) -> str:

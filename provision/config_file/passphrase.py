@@ -72,12 +72,12 @@ def switch_record(root: Path, stack: str) -> Path:
     return root / ".elysium" / f"{stack}.passphrase-change"
 
 
-def settle(root: Path, stack: str) -> bool:
-    """Finish or take back a cut off change of the passphrase; return whether there was one.
+def settle(root: Path, stack: str) -> None:
+    """Finish or take back a cut off change of the passphrase.
 
     Raises `errors.StackError` where that cannot be done.
     """
-    return transaction.finish(switch_record(root, stack))
+    transaction.finish(switch_record(root, stack))
 
 
 def passphrase_source(root: Path, stack: str, environ: Mapping[str, str]) -> Path | None:

@@ -12,18 +12,16 @@ import pydantic
 from provision import config, errors
 from provision.config_file import checks, document, schema, tree, validation
 from provision.config_file.tree import Crypter
-from provision.secret import Secret
 
 __all__ = ["Crypter", "Loaded", "cluster_of", "load", "read", "validate"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """A stack file that is right, what is odd about it, and every secret in it."""
+    """A stack file that is right, and what is odd about it."""
 
     config: config.Config
     warnings: tuple[errors.Problem, ...]
-    secrets: tuple[Secret, ...]
 
 
 def load(path: Path, crypter: Callable[[], Crypter] | None) -> config.Config:
@@ -37,7 +35,7 @@ def load(path: Path, crypter: Callable[[], Crypter] | None) -> config.Config:
 
 
 def read(path: Path, crypter: Callable[[], Crypter] | None) -> Loaded:
-    """Like `load`, with the warnings and the secrets (for masking output)."""
+    """Like `load`, with the warnings."""
     parsed = document.parse(path)
     loaded, problems, built = validate(parsed, crypter)
     if loaded is None or problems:
@@ -45,7 +43,6 @@ def read(path: Path, crypter: Callable[[], Crypter] | None) -> Loaded:
     return Loaded(
         config=loaded,
         warnings=tuple(checks.warnings(built, loaded)),
-        secrets=tuple(built.secrets),
     )
 
 

@@ -42,7 +42,6 @@ class Tree:
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[paths.Path, int] = field(default_factory=dict)
     problems: list[errors.Problem] = field(default_factory=list)
-    secrets: list[Secret] = field(default_factory=list)
     secure: set[paths.Path] = field(default_factory=set)
     """Paths (and all below them) that were encrypted in the file."""
 
@@ -98,7 +97,7 @@ def build(doc: document.Document, crypter: Callable[[], Crypter] | None) -> Tree
             tree.problems.append(tree.problem((name,), "the key is there twice"))
             continue
         try:
-            tree.values[name] = reader.structure(name, reader.value(block[raw], (name,), ()))
+            tree.values[name] = reader.structure(reader.value(block[raw], (name,), ()))
         except _Refused as refused:
             tree.problems.append(tree.problem((name,), str(refused)))
     return tree
@@ -183,7 +182,7 @@ class _Reader:
             ]
         return _scalar(node)
 
-    def structure(self, name: str, value: Any) -> Any:
+    def structure(self, value: Any) -> Any:
         """Return the structure behind a top-level text: JSON, as upstream writes it."""
         if value is None:
             return {}  # the key alone: everything below it has its default
@@ -233,7 +232,7 @@ class _Reader:
         if self._crypter is None:
             self._crypter = self._open()
         try:
-            secret = Secret(self._crypter.decrypt(str(cipher)))
+            return Secret(self._crypter.decrypt(str(cipher)))
         except errors.ElysiumError as error:
             self._tree.problems.append(
                 self._tree.problem(
@@ -243,8 +242,6 @@ class _Reader:
                 )
             )
             return Secret("")
-        self._tree.secrets.append(secret)
-        return secret
 
 
 def _no_constant(_name: str) -> Any:

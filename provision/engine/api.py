@@ -67,7 +67,6 @@ class Result:
     every secret as `Secret`.
     """
 
-    operation: events.Operation
     counts: Mapping[str, int]
     outputs: Mapping[str, Any]
     seconds: float
@@ -138,16 +137,13 @@ def open_engine(
     passphrase: Secret,
     providers: Providers,
     *,
-    salt: str = "",
     environment: Mapping[str, str] | None = None,
 ) -> Engine:
     """Return the engine `kind` for the stack `ref`. Contacts and writes nothing yet.
 
     `providers` makes the provider of a package name: one for each provider
-    resource of a run, when it is first needed. `salt` is ``encryptionsalt`` of the stack's
-    configuration (``v1:…``), used where the state has none; by default it is
-    read from ``Pulumi.<stack>.yaml``. `environment` is for providers that run in processes of
-    their own.
+    resource of a run, when it is first needed. `environment` is for providers that run in
+    processes of their own.
     """
     name = (
         "provision.engine.upstream.engine"
@@ -155,7 +151,5 @@ def open_engine(
         else "provision.engine.embedded.engine"
     )
     module = importlib.import_module(name)
-    engine: Engine = module.open_stack(
-        ref, passphrase, providers, salt=salt, environment=environment or {}
-    )
+    engine: Engine = module.open_stack(ref, passphrase, providers, environment=environment or {})
     return engine

@@ -19,7 +19,6 @@ from provision.secret import Secret, mask
 
 if TYPE_CHECKING:
     import github
-    import github.Repository
 
 T = TypeVar("T")
 
@@ -102,10 +101,6 @@ class Api:
             with self._lock:
                 self._clients.append(found)
         return found
-
-    def repo(self) -> github.Repository.Repository:
-        """Return the repository without asking GitHub about it."""
-        return self.client().get_repo(self.cfg.slug)
 
     def request(
         self,

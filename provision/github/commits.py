@@ -62,14 +62,14 @@ def unified_diff(path: str, old: str | None, new: str | None) -> str:
     )
 
 
-def branch_for(files: Files, *, prefix: str = "elysium") -> str:
+def branch_for(files: Files) -> str:
     """Return a branch name that the same contents always give."""
     digest = hashlib.sha256()
     for path in sorted(files):
         content = files[path]
         text = "-" if content is None else "+" + hashlib.sha256(content.encode()).hexdigest()
         digest.update(f"{path}\0{text}\0".encode())
-    return f"{prefix}/{digest.hexdigest()[:12]}"
+    return f"elysium/{digest.hexdigest()[:12]}"
 
 
 class Branches:

@@ -21,20 +21,17 @@ from provision.github import api, failures
 class DeployKey:
     """One deploy key as GitHub lists it.
 
-    `key` is the public key without a comment (``ssh-ed25519 AAAA…``);
-    `fingerprint` its ``SHA256:…``. `last_used` is None where GitHub has not
-    seen it used, `added_by` empty where GitHub does not say.
+    `fingerprint` is the public key's ``SHA256:…``. `last_used` is None where
+    GitHub has not seen it used, `added_by` empty where GitHub does not say.
     """
 
     id: int
     title: str
-    key: str
     fingerprint: str
     read_only: bool
     created_at: datetime.datetime | None = None
     last_used: datetime.datetime | None = None
     added_by: str = ""
-    verified: bool = True
     enabled: bool = True
 
 
@@ -115,13 +112,11 @@ def _key(data: Any) -> DeployKey:
     return DeployKey(
         id=int(data["id"]),
         title=str(data.get("title") or ""),
-        key=bare(str(data["key"])),
         fingerprint=fingerprint(str(data["key"])),
         read_only=bool(data.get("read_only")),
         created_at=_time(data.get("created_at")),
         last_used=_time(data.get("last_used")),
         added_by=str(data.get("added_by") or ""),
-        verified=bool(data.get("verified", True)),
         enabled=bool(data.get("enabled", True)),
     )
 

@@ -24,7 +24,6 @@ class Permissions:
 
     private: bool
     archived: bool
-    default_branch: str
     role_push: bool
     role_admin: bool
     scopes: tuple[str, ...] | None
@@ -33,9 +32,8 @@ class Permissions:
 
 @dataclass(frozen=True, kw_only=True)
 class Protection:
-    """Whether a push is refused. `why` names the rule, in words."""
+    """Whether a push is refused. `why` names the rule, in words; empty without one."""
 
-    protected: bool
     needs_pull_request: bool
     why: str = ""
 
@@ -56,7 +54,6 @@ def permissions(link: api.Api) -> Permissions:
     return Permissions(
         private=bool(data.get("private")),
         archived=bool(data.get("archived")),
-        default_branch=str(data.get("default_branch") or ""),
         role_push=bool(role.get("push")),
         role_admin=bool(role.get("admin")),
         scopes=scopes,
@@ -95,9 +92,9 @@ def probe(link: api.Api, branch: str) -> Protection:
         ("update", "a ruleset restricts updates"),
     ):
         if rule in rules:
-            return Protection(protected=True, needs_pull_request=True, why=why)
+            return Protection(needs_pull_request=True, why=why)
     if not data.get("protected"):
-        return Protection(protected=False, needs_pull_request=False)
+        return Protection(needs_pull_request=False)
     return _classic(link, f"{base}/branches/{branch}/protection", data)
 
 
@@ -116,18 +113,14 @@ def _classic(link: api.Api, path: str, branch: Any) -> Protection:
     except (failures.NotFoundError, failures.ForbiddenError):
         checks: Any = ((branch.get("protection") or {}).get("required_status_checks")) or {}
         if checks.get("enforcement_level") in ("non_admins", "everyone"):
-            return Protection(
-                protected=True, needs_pull_request=True, why="status checks are required"
-            )
-        return Protection(protected=True, needs_pull_request=False, why="protected")
+            return Protection(needs_pull_request=True, why="status checks are required")
+        return Protection(needs_pull_request=False, why="protected")
     # Whoever may read this is an administrator, whom the rules hold only when enforced.
     enforced = bool((data.get("enforce_admins") or {}).get("enabled"))
     if data.get("restrictions"):
-        return Protection(protected=True, needs_pull_request=enforced, why="pushes are restricted")
+        return Protection(needs_pull_request=enforced, why="pushes are restricted")
     if data.get("required_pull_request_reviews"):
-        return Protection(protected=True, needs_pull_request=enforced, why="reviews are required")
+        return Protection(needs_pull_request=enforced, why="reviews are required")
     if data.get("required_status_checks"):
-        return Protection(
-            protected=True, needs_pull_request=enforced, why="status checks are required"
-        )
-    return Protection(protected=True, needs_pull_request=False, why="protected")
+        return Protection(needs_pull_request=enforced, why="status checks are required")
+    return Protection(needs_pull_request=False, why="protected")

@@ -3,5 +3,5 @@
 What belongs here: the tree of files and their YAML documents, builds as Flux
 makes them (`build`), the cold-start analysis (`coldstart`), and SealedSecrets
 (`sealing`). What does not: contact with GitHub or a cluster, and writing
-outside a temporary folder and the given cache folder.
+outside a temporary folder.
 """

@@ -202,13 +202,12 @@ def leading(part: str) -> int:
     return 0
 
 
-def line_of(text: str, needle: str, *, after: int = 1) -> int:
-    """Return the first line from `after` on that holds `needle`, else `after`."""
-    lines = text.splitlines()
-    for number in range(after, len(lines) + 1):
-        if needle in lines[number - 1]:
+def line_of(text: str, needle: str) -> int:
+    """Return the first line that holds `needle`, else 1."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if needle in line:
             return number
-    return after
+    return 1
 
 
 def ref(obj: Mapping[str, Any]) -> str:

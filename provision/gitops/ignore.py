@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -113,17 +113,13 @@ def parse(text: str, domain: tuple[str, ...] = ()) -> list[Pattern]:
 DEFAULTS: Final = tuple(parse("\n".join(_DEFAULT)))
 
 
-def visible(files: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
-    """Return those of `files` (path to content) that Flux sees.
-
-    `more` are lines of the source's own `spec.ignore`.
-    """
+def visible(files: Mapping[str, str]) -> dict[str, str]:
+    """Return those of `files` (path to content) that Flux sees."""
     patterns = list(DEFAULTS)
     for path in sorted(files, key=lambda p: (p.count("/"), p)):
         folder, _, name = path.rpartition("/")
         if name == FILE:
             patterns += parse(files[path], tuple(folder.split("/")) if folder else ())
-    patterns += parse("\n".join(more))
     ignored = _Ignored(patterns)
     return {path: content for path, content in files.items() if not ignored(path)}
 

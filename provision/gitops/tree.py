@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
 from collections.abc import Mapping
@@ -55,15 +54,6 @@ class Tree:
                     continue
                 files[path.relative_to(folder).as_posix()] = content
         return cls.of(files, origin=str(folder))
-
-    @cached_property
-    def digest(self) -> str:
-        """Return a sha256 over all paths and contents."""
-        total = hashlib.sha256()
-        for path in sorted(self.files):
-            content = self.files[path].encode()
-            total.update(f"{path}\0{len(content)}\0".encode() + content)
-        return total.hexdigest()
 
     @cached_property
     def folders(self) -> frozenset[str]:

@@ -11,23 +11,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A regular file to write atomically. Owner and group are numeric."""
+    """A regular file of root's to write atomically."""
 
     path: str
     content: bytes = field(repr=False)
     mode: int = 0o644
-    uid: int = 0
-    gid: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Directory:
-    """A directory to make, or whose mode to set; missing parents get 0755."""
+    """A directory of root's to make, or whose mode to set; missing parents get 0755."""
 
     path: str
     mode: int = 0o755
-    uid: int = 0
-    gid: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +38,14 @@ class Link:
 class Bundle:
     """Changes, done in this order.
 
-    `stop` and `disable` (units that are not there are fine), directories, files
-    (staged, synced, renamed together), links, removals (files and links; a
-    directory only when it is empty), ``daemon-reload`` if `reload`, then
-    `enable`, `start`, `restart`, which do not wait for a unit to be active
-    when `no_block`.
+    `stop` (units that are not there are fine), directories, files (staged,
+    synced, renamed together), links, removals (files and links; a directory
+    only when it is empty), ``daemon-reload`` if `reload`, then `enable`,
+    `start`, `restart`, which do not wait for a unit to be active when
+    `no_block`.
     """
 
     stop: tuple[str, ...] = ()
-    disable: tuple[str, ...] = ()
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
     links: tuple[Link, ...] = ()

@@ -65,13 +65,11 @@ class _Sender(threading.Thread):
         self._channel = channel
         self._source = source
         self.failure: BaseException | None = None
-        self.sent = 0
 
     def run(self) -> None:
         try:
             while chunk := self._source.read(_CHUNK):
                 self._channel.sendall(chunk)
-                self.sent += len(chunk)
             self._channel.shutdown_write()
         except OSError as error:
             # The command ended without reading everything: its status tells why.

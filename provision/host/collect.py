@@ -23,18 +23,13 @@ PSEUDO_FILES = (
     "/proc/filesystems",
     "/proc/modules",
     "/proc/net/route",
-    "/proc/sys/kernel/random/boot_id",
-    "/sys/devices/system/cpu/online",
     "/sys/fs/cgroup/cgroup.controllers",
     "/proc/cgroups",
     "/proc/meminfo",
     "/sys/fs/selinux/enforce",
 )
 
-UNIT_PROPERTIES = (
-    "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,DropInPaths,"
-    "MainPID,Result,NeedDaemonReload,ActiveEnterTimestamp"
-)
+UNIT_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,Result,NeedDaemonReload"
 
 
 def render(request: facts.FactRequest) -> str:
@@ -103,7 +98,7 @@ done
 
 def _system() -> str:
     return (
-        "f uname; uname -n; uname -r; uname -m; printf '\\0'\n"
+        "f uname; uname -n; uname -m; printf '\\0'\n"
         "if [ -d /run/systemd/system ]; then f systemd; f 1; fi\n"
         "if [ -e /sys/fs/cgroup/cgroup.controllers ]; then f cgroup2; f 1; fi\n"
         f"f pseudo; grep -s '' {' '.join(PSEUDO_FILES)}; printf '\\0'\n"

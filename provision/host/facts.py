@@ -104,14 +104,9 @@ class UnitFact:
     name: str
     load: str
     active: str
-    sub: str
     enabled: str
-    fragment: str = ""
-    drop_ins: tuple[str, ...] = ()
-    main_pid: int = 0
     result: str = ""
     needs_reload: bool = False
-    started: str = ""
 
     @property
     def exists(self) -> bool:
@@ -128,20 +123,16 @@ class MountFact:
     what the node said.
     """
 
-    path: str
     source: str
     fstype: str
-    options: str
     answers: bool = True
     error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiskFact:
-    """Space of a file system, in bytes."""
+    """Free space of a file system, in bytes."""
 
-    path: str
-    total: int
     free: int
 
 
@@ -149,32 +140,24 @@ class DiskFact:
 class SystemFacts:
     """The machine itself; collected with every request.
 
-    `machine` is ``uname -m``; `memory` and `memory_available` are bytes;
-    `clock_skew` is the node's clock minus this machine's, in seconds;
+    `machine` is ``uname -m``; `id` that of /etc/os-release; `memory` is in
+    bytes; `clock_skew` is the node's clock minus this machine's, in seconds;
     `controllers` are the cgroup controllers of the root cgroup;
     `filesystems` the kernel knows right now (a module may bring more).
-    `id`, `like`, `version` and `name` are of /etc/os-release.
     """
 
     hostname: str
     machine: str
-    kernel: str
     id: str
-    like: tuple[str, ...]
-    version: str
-    name: str
     systemd: bool
     init: str
-    cpus: int
     memory: int
-    memory_available: int
     clock_skew: float
     controllers: frozenset[str]
     cgroup2: bool
     filesystems: frozenset[str]
     selinux: str
     default_route: bool
-    boot_id: str
     modules: frozenset[str] = frozenset()
 
     @property
@@ -226,7 +209,7 @@ class NodeFacts:
         """Return the unit `name`; one that is not there has load ``not-found``."""
         if name not in self.request.units:
             raise KeyError(f"{name} was not requested")
-        gone = UnitFact(name=name, load="not-found", active="inactive", sub="dead", enabled="")
+        gone = UnitFact(name=name, load="not-found", active="inactive", enabled="")
         return self.units.get(name, gone)
 
     def mount(self, path: str) -> MountFact | None:

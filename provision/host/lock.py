@@ -16,6 +16,7 @@ from provision.host import elevate, scripts, transport
 PATH = "/run/elysium/lock"
 _HELD = "elysium-lock-held"
 _TAKEN = "elysium-lock-taken"
+_TIMEOUT = 15.0
 
 
 class Held:
@@ -40,8 +41,6 @@ def take(
     connection: transport.Transport,
     elevation: elevate.Elevation,
     holder: str,
-    *,
-    timeout: float = 15,
 ) -> Held:
     """Take the lock, or raise `errors.RemoteError` naming who has it.
 
@@ -59,12 +58,12 @@ def take(
     )
     # No limit of its own on the node: it lasts as long as the connection.
     command = elevation.command(script, timeout=7 * 24 * 3600)
-    channel = connection.open_session(timeout)
+    channel = connection.open_session(_TIMEOUT)
     gate = elevation.gate()
     try:
-        channel.settimeout(timeout)
+        channel.settimeout(_TIMEOUT)
         channel.exec_command(command)
-        said, stderr = _converse(channel, gate, time.monotonic() + timeout)
+        said, stderr = _converse(channel, gate, time.monotonic() + _TIMEOUT)
     except BaseException:
         channel.close()
         raise

@@ -184,14 +184,9 @@ def _unit(name: str, block: Mapping[str, str]) -> facts.UnitFact:
         name=name,
         load=block.get("LoadState", ""),
         active=block.get("ActiveState", ""),
-        sub=block.get("SubState", ""),
         enabled=block.get("UnitFileState", ""),
-        fragment=block.get("FragmentPath", ""),
-        drop_ins=tuple(block.get("DropInPaths", "").split()),
-        main_pid=int(block.get("MainPID", "0") or 0),
         result=block.get("Result", ""),
         needs_reload=block.get("NeedDaemonReload", "") == "yes",
-        started=block.get("ActiveEnterTimestamp", ""),
     )
 
 
@@ -212,10 +207,8 @@ def _mounts(raw: _Raw, wanted: frozenset[str]) -> dict[str, facts.MountFact]:
         if path not in wanted or after[0] == "autofs":
             continue
         found[path] = facts.MountFact(
-            path=path,
             fstype=after[0],
             source=_unescape(after[1]),
-            options=before[5] + ("," + after[2] if len(after) > 2 else ""),
             answers=path not in dead,
             error=dead.get(path, ""),
         )
@@ -238,10 +231,10 @@ def _ports(text: str) -> frozenset[int]:
 
 def _disks(text: str, wanted: list[str]) -> dict[str, facts.DiskFact]:
     """Read ``df -Pk``: one line an argument, in order, after the heading."""
-    lines = re.findall(r"\s(\d+)\s+\d+\s+(-?\d+)\s+(?:\d+%|-)\s", text)
+    lines = re.findall(r"\s\d+\s+\d+\s+(-?\d+)\s+(?:\d+%|-)\s", text)
     if len(lines) != len(wanted):
         return {}
     return {
-        path: facts.DiskFact(path=path, total=int(total) * 1024, free=max(0, int(free)) * 1024)
-        for path, (total, free) in zip(wanted, lines, strict=True)
+        path: facts.DiskFact(free=max(0, int(free)) * 1024)
+        for path, free in zip(wanted, lines, strict=True)
     }

@@ -27,7 +27,7 @@ def system(values: Mapping[str, str], *, sent: float, received: float) -> facts.
         key: value
         for key, _, value in (line.partition(":") for line in pseudo.get("/proc/meminfo", []))
     }
-    name, kernel, machine = [*values.get("uname", "").splitlines(), "", "", ""][:3]
+    name, machine = [*values.get("uname", "").splitlines(), "", ""][:2]
     # Version 1, or both side by side: those that are enabled (the last column).
     rows = [line.split() for line in pseudo.get("/proc/cgroups", [])]
     controllers = {row[0] for row in rows if len(row) == 4 and row[3] == "1"}
@@ -35,16 +35,10 @@ def system(values: Mapping[str, str], *, sent: float, received: float) -> facts.
     return facts.SystemFacts(
         hostname=name,
         machine=machine,
-        kernel=kernel,
         id=release.get("ID", ""),
-        like=tuple(release.get("ID_LIKE", "").split()),
-        version=release.get("VERSION_ID", ""),
-        name=release.get("PRETTY_NAME", ""),
         systemd="systemd" in values,
         init=first("/proc/1/comm"),
-        cpus=_cpus(first("/sys/devices/system/cpu/online")),
         memory=_kibibytes(memory.get("MemTotal", "")),
-        memory_available=_kibibytes(memory.get("MemAvailable", "")),
         clock_skew=_skew(values.get("date", ""), sent, received),
         controllers=frozenset(controllers),
         cgroup2="cgroup2" in values,
@@ -55,7 +49,6 @@ def system(values: Mapping[str, str], *, sent: float, received: float) -> facts.
         default_route=any(
             line.split()[1:2] == ["00000000"] for line in pseudo.get("/proc/net/route", [])
         ),
-        boot_id=first("/proc/sys/kernel/random/boot_id"),
         modules=frozenset(
             line.split()[0] for line in pseudo.get("/proc/modules", []) if line.strip()
         ),
@@ -70,15 +63,6 @@ def _os_release(lines: list[str]) -> dict[str, str]:
 def _kibibytes(text: str) -> int:
     digits = text.split()[:1]
     return int(digits[0]) * 1024 if digits and digits[0].isdigit() else 0
-
-
-def _cpus(online: str) -> int:
-    """Count a list of CPUs like ``0-3,6``."""
-    total = 0
-    for part in filter(None, online.split(",")):
-        low, _, high = part.partition("-")
-        total += int(high or low) - int(low) + 1
-    return total
 
 
 def _skew(date: str, sent: float, received: float) -> float:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("elysium.host")
 _FACTS_TIMEOUT = 90
+_UPLOAD_TIMEOUT = 900
 _FACTS_ATTEMPTS = 3
 
 Completed = channel.Completed
@@ -164,7 +165,6 @@ class NodeSession:
         *,
         mode: int,
         sha256: str = "",
-        timeout: float = 900,
     ) -> bool:
         """Write a big file atomically, its bytes as they are read from `source`.
 
@@ -178,8 +178,8 @@ class NodeSession:
             return False
         if isinstance(source, pathlib.Path):
             with source.open("rb") as opened:
-                return self._stream(opened, remote_path, mode=mode, timeout=timeout)
-        return self._stream(source, remote_path, mode=mode, timeout=timeout)
+                return self._stream(opened, remote_path, mode=mode)
+        return self._stream(source, remote_path, mode=mode)
 
     def lock(self) -> None:
         """Take the node's lock unless it is held: one operator changes a node at a time.
@@ -202,7 +202,7 @@ class NodeSession:
             self._facts = None
             self.transport.close()
 
-    def _stream(self, source: BinaryIO, remote_path: str, *, mode: int, timeout: float) -> bool:
+    def _stream(self, source: BinaryIO, remote_path: str, *, mode: int) -> bool:
         start = source.tell()
         size = source.seek(0, io.SEEK_END) - start
         source.seek(start)
@@ -217,7 +217,7 @@ class NodeSession:
             f"sync {temporary} 2>/dev/null || sync\nmv -fT {temporary} {path}\n"
             f"sync {parent} 2>/dev/null || sync\n",
             stdin=source,
-            timeout=timeout,
+            timeout=_UPLOAD_TIMEOUT,
             what=f"uploading {remote_path}",
         )
         return True

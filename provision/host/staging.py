@@ -25,14 +25,9 @@ def render(wanted: bundle.Bundle) -> str:
     if wanted.stop:
         # Status 5 is a unit that is not there: stopped enough.
         lines.append(f"systemctl stop -- {scripts.quote(wanted.stop)} || [ $? -eq 5 ]\n")
-    if wanted.disable:
-        lines.append(f"systemctl disable -- {scripts.quote(wanted.disable)} || true\n")
     for directory in wanted.directories:
         path = scripts.quote([directory.path])
-        lines.append(
-            f"mkdir -p {path}\nchown {directory.uid}:{directory.gid} {path}\n"
-            f"chmod {directory.mode:o} {path}\n"
-        )
+        lines.append(f"mkdir -p {path}\nchown 0:0 {path}\nchmod {directory.mode:o} {path}\n")
     if wanted.files:
         lines.append(_files(wanted.files))
     for link in wanted.links:
@@ -83,7 +78,7 @@ def _files(files: tuple[bundle.File, ...]) -> str:
         lines.append(
             f"mkdir -p {scripts.quote([_parent(file.path)])}\n"
             f"rm -f {temporary}\n(umask 077; cat $stage/{number} >{temporary})\n"
-            f"chown {file.uid}:{file.gid} {temporary}\nchmod {file.mode:o} {temporary}\n"
+            f"chown 0:0 {temporary}\nchmod {file.mode:o} {temporary}\n"
         )
     temporaries = scripts.quote(file.path + SUFFIX for file in files)
     parents = scripts.quote(sorted({_parent(file.path) for file in files}))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from provision import config
 
 _LOG = logging.getLogger("elysium.host")
+_TIMEOUT = 15.0
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512")
 
 Completed = channel.Completed
@@ -36,7 +37,7 @@ class Transport:
         login: config.SshLogin,
         *,
         jump: config.SshLogin | None = None,
-        timeout: float = 15,
+        timeout: float = _TIMEOUT,
     ) -> None:
         """Prepare; `timeout` in seconds bounds each step of connecting."""
         self.login = login
@@ -220,7 +221,7 @@ class Transport:
 
 
 def scan_host_key(
-    host: str, port: int = 22, *, jump: config.SshLogin | None = None, timeout: float = 15
+    host: str, port: int = 22, *, jump: config.SshLogin | None = None
 ) -> hostkey.HostKey:
     """Return the host key that `host` shows now: `line` to pin, `fingerprint` to show.
 
@@ -230,9 +231,9 @@ def scan_host_key(
     from provision import config
 
     login = config.SshLogin(host=host, port=port)
-    through = Transport(login, jump=jump, timeout=timeout)
+    through = Transport(login, jump=jump)
     try:
-        connection = handshake.negotiate(login, through.open_socket(), timeout=timeout)
+        connection = handshake.negotiate(login, through.open_socket(), timeout=_TIMEOUT)
         try:
             return handshake.shown_key(connection)
         finally:

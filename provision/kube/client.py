@@ -9,12 +9,12 @@ something is to be written.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from provision import errors
-from provision.kube import failures, kinds, kubeconfig, wire
+from provision.kube import kinds, kubeconfig, wire
 
 Object = dict[str, Any]
 PatchKind = Literal["merge", "json", "strategic", "apply"]
@@ -37,18 +37,19 @@ class KubeClient:
     """One API server as one user. Safe in threads; connections are kept and shared."""
 
     def __init__(self, endpoint: kubeconfig.Endpoint, *, timeout: float = 30) -> None:
+        """Bound each request by `timeout` seconds."""
         self.endpoint = endpoint
         self._wire = wire.Wire(endpoint, timeout=timeout)
         self._kinds = kinds.Kinds(self._discover)
 
     @classmethod
-    def from_kubeconfig(cls, text: str, *, timeout: float = 30) -> Self:
+    def from_kubeconfig(cls, text: str) -> Self:
         """Return a client for the current context of the kubeconfig `text`.
 
-        `timeout` is in seconds and bounds each request. Nothing is contacted
-        yet. Raises `errors.KubeError` (status 400) when the text is unusable.
+        Nothing is contacted yet. Raises `errors.KubeError` (status 400) when
+        the text is unusable.
         """
-        return cls(kubeconfig.parse(text), timeout=timeout)
+        return cls(kubeconfig.parse(text))
 
     def __enter__(self) -> Self:
         return self
@@ -167,14 +168,13 @@ class KubeClient:
         kind_of_patch: PatchKind = "merge",
         subresource: str | None = None,
         field_manager: str = "elysium",
-        dry_run: bool = False,
     ) -> Object:
         """Patch an object (or its `subresource`, such as ``status``) and return the result."""
         what = f"changing {title(kind, name, namespace)}"
         served = self._require(api_version, kind, what)
         scope = self._scope(served, namespace)
         url = kinds.path(served, api_version, scope, name, subresource or "")
-        params = {"fieldManager": field_manager, "dryRun": "All" if dry_run else None}
+        params = {"fieldManager": field_manager}
         body = json.dumps(patch)
         answer = self._wire.ask(
             "PATCH", url, what, params=params, body=body, content_type=_PATCH[kind_of_patch]
@@ -189,54 +189,17 @@ class KubeClient:
         namespace: str | None = None,
         *,
         propagation: Propagation = "Background",
-        uid: str | None = None,
     ) -> bool:
-        """Ask for the deletion; False when there is nothing to delete. Does not wait.
-
-        With `uid`, an object of the same name but another life is left alone
-        (status 409).
-        """
+        """Ask for the deletion; False when there is nothing to delete. Does not wait."""
         served = self._kinds.find(api_version, kind)
         if not served:
             return False
         options: Object = {"propagationPolicy": propagation}
-        if uid:
-            options["preconditions"] = {"uid": uid}
         url = kinds.path(served, api_version, self._scope(served, namespace), name)
         what = f"deleting {title(kind, name, namespace)}"
         return (
             self._wire.ask("DELETE", url, what, body=json.dumps(options), absent=True) is not None
         )
-
-    def watch(
-        self,
-        api_version: str,
-        kind: str,
-        namespace: str | None = None,
-        *,
-        field_selector: str | None = None,
-        resource_version: str = "",
-        timeout: float = 60,
-    ) -> Iterator[tuple[str, Object]]:
-        """Yield (``ADDED`` | ``MODIFIED`` | ``DELETED``, object) until `timeout` seconds are over.
-
-        Without `resource_version` the objects that are there come first, as ADDED.
-        """
-        what = f"watching {kind}"
-        served = self._require(api_version, kind, what)
-        params = {
-            "watch": "true",
-            "timeoutSeconds": str(max(1, int(timeout))),
-            "fieldSelector": field_selector,
-            "resourceVersion": resource_version or None,
-        }
-        url = kinds.path(served, api_version, namespace)
-        for line in self._wire.lines(url, what, params=params, silence=timeout + 5):
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                status = int(event["object"].get("code") or 500)
-                raise failures.refused(what, status, json.dumps(event["object"]))
-            yield event["type"], event["object"]
 
     # -- helpers ---------------------------------------------------------
 

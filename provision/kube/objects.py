@@ -59,7 +59,6 @@ class Writing:
     force: bool = False
     upsert: bool = True
     timeout: float = DEFAULT_TIMEOUT
-    retry_for: float = _RETRY_FOR
     progress: progress_.Progress = progress_.silent
     clock: wait.Clock = time
 
@@ -250,11 +249,11 @@ def create_if_absent(
 
 
 def _retrying(act: Callable[[], T], how: Writing, *, missing: bool = False) -> T:
-    """Call `act` until it works, fails for good, or `how.retry_for` seconds are over.
+    """Call `act` until it works, fails for good, or `_RETRY_FOR` seconds are over.
 
     With `missing`, a namespace or kind that is not there is waited for too.
     """
-    deadline = how.clock.monotonic() + how.retry_for
+    deadline = how.clock.monotonic() + _RETRY_FOR
     pause, said = _FIRST_PAUSE, ""
     while True:
         try:

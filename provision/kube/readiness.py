@@ -38,13 +38,11 @@ def _failed(reason: str) -> Readiness:
     return Readiness(ready=False, failed=True, reason=reason)
 
 
-def readiness(obj: Object, revision: str = "") -> Readiness:
+def readiness(obj: Object) -> Readiness:
     """Return whether `obj` is ready.
 
-    `revision`, for Flux objects, is the one that must have been fetched or
-    applied (``main@sha1:…``); empty means any. A kind that has no notion of
-    readiness is ready once it exists, unless it has a Ready condition or has
-    not been looked at by its controller.
+    A kind that has no notion of readiness is ready once it exists, unless it
+    has a Ready condition or has not been looked at by its controller.
     """
     metadata = obj.get("metadata") or {}
     if metadata.get("deletionTimestamp"):
@@ -52,7 +50,7 @@ def readiness(obj: Object, revision: str = "") -> Readiness:
         return _not("it is being deleted" + (f", held by {held}" if held else ""))
     group = str(obj.get("apiVersion", "")).rpartition("/")[0]
     if group.endswith(".toolkit.fluxcd.io"):
-        return _flux(obj, revision)
+        return _flux(obj)
     judge = _JUDGES.get((group, str(obj.get("kind", ""))))
     return judge(obj) if judge else _generic(obj)
 
@@ -84,7 +82,7 @@ def _unobserved(obj: Object) -> Readiness | None:
     return None
 
 
-def _flux(obj: Object, revision: str) -> Readiness:
+def _flux(obj: Object) -> Readiness:
     if (obj.get("spec") or {}).get("suspend"):
         return _failed("it is suspended")
     status = obj.get("status") or {}
@@ -112,17 +110,7 @@ def _flux(obj: Object, revision: str) -> Readiness:
         return _not("its Ready condition is about an older specification")
     if ready.get("status") != "True":
         return _not(_words(ready, "it is not ready"))
-    if revision:
-        at = _revision(status)
-        if at != revision:
-            return _not(f"it is at revision {at or 'none'}, not yet at {revision}")
     return READY
-
-
-def _revision(status: Mapping[str, Any]) -> str:
-    """Return what a source fetched or a Kustomization applied."""
-    artifact = status.get("artifact") or {}
-    return str(status.get("lastAppliedRevision") or artifact.get("revision") or "")
 
 
 def _generic(obj: Object) -> Readiness:

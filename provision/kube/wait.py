@@ -23,16 +23,15 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ref:
-    """An object to wait for. `revision` is for Flux objects, see `readiness`."""
+    """An object to wait for."""
 
     api_version: str
     kind: str
     name: str
     namespace: str | None = None
-    revision: str = ""
 
     @classmethod
-    def of(cls, obj: Mapping[str, Any], revision: str = "") -> Ref:
+    def of(cls, obj: Mapping[str, Any]) -> Ref:
         """Return the reference to `obj`."""
         metadata = obj["metadata"]
         return cls(
@@ -40,7 +39,6 @@ class Ref:
             kind=obj["kind"],
             name=metadata["name"],
             namespace=metadata.get("namespace"),
-            revision=revision,
         )
 
     def __str__(self) -> str:
@@ -66,7 +64,6 @@ class Reader(Protocol):
         kind: str,
         namespace: str | None = None,
         label_selector: str | None = None,
-        field_selector: str | None = None,
     ) -> list[dict[str, Any]]:
         """Return all objects of a kind."""
         ...
@@ -90,7 +87,7 @@ def wait_ready(
     *,
     timeout: float,
     progress: progress_.Progress = progress_.silent,
-    judge: Callable[[Mapping[str, Any], str], Readiness] = readiness,
+    judge: Callable[[Mapping[str, Any]], Readiness] = readiness,
     clock: Clock = time,
 ) -> dict[Ref, dict[str, Any]]:
     """Wait until every object of `refs` is ready and return them as last read.
@@ -136,7 +133,7 @@ def wait_ready(
 
 
 def _look(
-    client: Reader, ref: Ref, judge: Callable[[Mapping[str, Any], str], Readiness]
+    client: Reader, ref: Ref, judge: Callable[[Mapping[str, Any]], Readiness]
 ) -> tuple[Readiness, dict[str, Any] | None]:
     try:
         obj = client.get(ref.api_version, ref.kind, ref.name, ref.namespace)
@@ -146,7 +143,7 @@ def _look(
         return Readiness(ready=False, reason=error.detail or error.summary), None
     if obj is None:
         return Readiness(ready=False, reason="it does not exist yet"), None
-    return judge(obj, ref.revision), obj
+    return judge(obj), obj
 
 
 def _pods(client: Reader, ref: Ref) -> list[str]:

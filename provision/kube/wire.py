@@ -6,7 +6,7 @@ The only module of this folder that knows the HTTP library.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from provision import errors
@@ -82,23 +82,6 @@ class Wire:
                 reason="NotKubernetes",
                 detail=answer.text[:200],
             ) from error
-
-    def lines(
-        self, url: str, what: str, *, params: Mapping[str, str | None], silence: float
-    ) -> Iterator[str]:
-        """Yield the lines of an answer as they come, at most `silence` seconds apart."""
-        import httpx2
-
-        timeout = httpx2.Timeout(self._timeout, read=silence)
-        try:
-            with self._client().stream(
-                "GET", url, params=_present(params), timeout=timeout
-            ) as answer:
-                if answer.status_code >= 400:
-                    raise failures.refused(what, answer.status_code, answer.read().decode())
-                yield from answer.iter_lines()
-        except httpx2.TransportError as error:
-            raise failures.unreachable(what, self._endpoint.server, str(error)) from error
 
     def _client(self) -> httpx2.Client:
         with self._lock:

@@ -20,7 +20,7 @@ from provision.operations.stack import Stack
 if TYPE_CHECKING:
     from provision.host.hostkey import HostKey
 
-_KEPT = frozenset({"elysium:flux:GitAccess", "elysium:secrets:SealingKey", "elysium:github:Commit"})
+_KEPT = frozenset({"elysium:flux:GitAccess", "elysium:secrets:SealingKey"})
 """What a new node is given back: it outlives the cluster, or only the state still has it."""
 
 _SEVERED = frozenset({"kubeconfig"})

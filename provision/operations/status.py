@@ -88,7 +88,6 @@ _TITLES: dict[str, str] = {
     "elysium:flux:GitAccess": "deploy key",
     "elysium:flux:Components": "Flux controllers",
     "elysium:flux:Sync": "Flux Kustomizations",
-    "elysium:github:Commit": "commit",
     "elysium:secrets:SealingKey": "sealing keys",
     "elysium:secrets:Seed": "seed",
 }

@@ -47,26 +47,16 @@ def read_secret(path: Path) -> Secret:
 
 
 @contextlib.contextmanager
-def locked(
-    path: Path, *, what: str, say: progress.Progress = progress.silent, wait: bool = True
-) -> Generator[None]:
-    """Hold the lock file `path`: one process at a time does `what`.
+def locked(path: Path, *, what: str, say: progress.Progress = progress.silent) -> Generator[None]:
+    """Hold the lock file `path`: one process at a time does `what`, the others wait.
 
     The kernel drops the lock with its process, so a crash leaves none behind.
-
-    Raises:
-        errors.ElysiumError: when it is held by another process and not `wait`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         told = False
         while not _try_lock(handle):
-            if not wait:
-                raise errors.ElysiumError(
-                    f"Another elysium is at work on this: {what}.",
-                    hint="Wait for it to end, then run this again.",
-                )
             if not told:
                 say(f"waiting for another elysium: {what}")
                 told = True

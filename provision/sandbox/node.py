@@ -48,7 +48,6 @@ class Options:
     hostname: str = "kyrion"
     gpu: bool = True
     binds: tuple[tuple[Path, str], ...] = ()
-    seed: Path | None = None
     kubelet: bool = False
 
 
@@ -71,7 +70,7 @@ def start(
         errors.WaitError: with the console's output, when it does not come up.
     """
     if kept is None:
-        lower = rootfs.ensure(say, seed=options.seed)
+        lower = rootfs.ensure(say)
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         root = mounts.copy_on_write(lower, folder)

@@ -22,6 +22,7 @@ from provision.fileio import atomic
 from provision.sandbox import jobs
 
 PARENT = "elysium-sandbox"
+_KILL_SECONDS = 20.0
 
 # Born in the cgroup, in a session of its own, its end of no interest to us.
 _SPAWN = 'echo $$ >"$1" || exit 1; log=$2; shift 2; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!'
@@ -157,13 +158,13 @@ class Group:
         """Return the part of the group that `child` made under that name."""
         return Group(path=self.path / part, name=f"{self.name}/{part}")
 
-    def kill(self, *, timeout: float = 20) -> None:
+    def kill(self) -> None:
         """End every process of the group at once and remove it, in every hierarchy.
 
         Raises:
             errors.WaitError: when something in it cannot be ended.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + _KILL_SECONDS
         while self.path.exists() and (pids := self.pids()):
             _kill(self.path, pids)
             if time.monotonic() > deadline:

@@ -48,10 +48,8 @@ def folder() -> Path:
     return files.cache_root() / f"rootfs-{key()}"
 
 
-def ensure(say: progress.Progress = progress.silent, *, seed: Path | None = None) -> Path:
+def ensure(say: progress.Progress = progress.silent) -> Path:
     """Return the folder of the finished root file system; build it when it is missing.
-
-    `seed` is a tree that debootstrap made earlier, copied instead of running it.
 
     Raises:
         errors.ElysiumError: when debootstrap fails, with the end of its output.
@@ -66,10 +64,7 @@ def ensure(say: progress.Progress = progress.silent, *, seed: Path | None = None
         mounts.remove_tree(building)
         building.mkdir(parents=True)
         building.chmod(0o755)
-        if seed is not None:
-            jobs.run(("cp", "-a", f"{seed}/.", str(building)), what="Copying the tree", timeout=600)
-        else:
-            _debootstrap(building, say)
+        _debootstrap(building, say)
         _customise(building)
         mounts.unmount_below(building)
         os.sync()

@@ -34,8 +34,6 @@ class GpuPluginArgs:
 class GpuPlugin(pulumi.ComponentResource):
     """The device plugin, where Flux does not bring it."""
 
-    daemon_set: apps.DaemonSet
-
     def __init__(
         self, name: str, args: GpuPluginArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
@@ -44,7 +42,7 @@ class GpuPlugin(pulumi.ComponentResource):
         namespace = core.Namespace(
             f"{name}-namespace", metadata=meta.ObjectMetaArgs(name=NAMESPACE), opts=child
         )
-        self.daemon_set = apps.DaemonSet(
+        apps.DaemonSet(
             f"{name}-plugin",
             metadata=meta.ObjectMetaArgs(
                 name="intel-gpu-plugin", namespace=NAMESPACE, labels=_LABELS

@@ -92,7 +92,6 @@ class FakeGitHub:
         made = deploy_keys.DeployKey(
             id=self.numbers,
             title=title,
-            key=deploy_keys.bare(key),
             fingerprint=deploy_keys.fingerprint(key),
             read_only=read_only,
             created_at=datetime.datetime(2026, 8, 1, tzinfo=datetime.UTC),

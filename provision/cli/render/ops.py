@@ -73,7 +73,6 @@ _LABELS = {
     "elysium:flux:GitAccess": "deploy key",
     "elysium:flux:Components": "Flux controllers",
     "elysium:flux:Sync": "Flux sync",
-    "elysium:github:Commit": "commit",
     "elysium:secrets:SealingKey": "sealing key",
     "elysium:secrets:Seed": "cold-start seeds",
     "pulumi:pulumi:Stack": "stack",

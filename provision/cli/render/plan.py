@@ -10,6 +10,7 @@ from provision.cli.render import ops, run
 from provision.engine import events
 
 _HIDDEN = ("pulumi:providers:",)
+_SHORT = 80
 
 
 def render(seen: run.Run, *, diffs: bool = True, everything: bool = False) -> tree.Tree:
@@ -124,5 +125,5 @@ def losses(seen: run.Run) -> text.Text | None:
     return text.Text("This takes something away:", style="bold red").append_text(out)
 
 
-def _short(value: str, limit: int = 80) -> str:
-    return value if len(value) <= limit else value[: limit - 1] + "…"
+def _short(value: str) -> str:
+    return value if len(value) <= _SHORT else value[: _SHORT - 1] + "…"

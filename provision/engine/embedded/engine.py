@@ -35,24 +35,20 @@ def open_stack(
     passphrase: Secret,
     providers: api.Providers,
     *,
-    salt: str = "",
     environment: Mapping[str, str],
 ) -> EmbeddedEngine:
     """Return the engine for `ref`; see `api.open_engine`."""
     del environment  # providers run in this process
-    return EmbeddedEngine(ref, passphrase, providers, salt=salt)
+    return EmbeddedEngine(ref, passphrase, providers)
 
 
 class EmbeddedEngine:
     """One stack. See `api.Engine`."""
 
-    def __init__(
-        self, ref: api.StackRef, passphrase: Secret, providers: api.Providers, *, salt: str = ""
-    ) -> None:
+    def __init__(self, ref: api.StackRef, passphrase: Secret, providers: api.Providers) -> None:
         self._ref = ref
         self._passphrase = passphrase
         self._providers = providers
-        self._salt = salt
         self._place = backend.FileBackend(ref.backend, ref.root, ref.project, ref.stack)
         self._events: Waiting | None = None
 
@@ -181,7 +177,7 @@ class EmbeddedEngine:
         keeper = keep(document)
         context = self._context(operation, options, keeper, vault, waiting)
         context.load(checkpoint.resources(document))
-        error = session.Session(context, operation, waiting, on_event).run(program, self._providers)
+        error = session.Session(context, waiting, on_event).run(program, self._providers)
         changed = False
         if isinstance(keeper, store.Store):
             if isinstance(error, interrupts.Left):
@@ -190,7 +186,6 @@ class EmbeddedEngine:
             self._record(operation, context, options, began, ok=error is None, changed=changed)
         seconds = time.time() - began
         result = api.Result(
-            operation=operation,
             counts=dict(context.counts),
             outputs=_exports(context),
             seconds=seconds,
@@ -234,9 +229,7 @@ class EmbeddedEngine:
     def _vault(self, document: checkpoint.Document | None) -> values.Vault:
         """Return the vault; the key is derived in the background, which takes a while."""
         salt = checkpoint.salt(document) if document is not None else ""
-        return values.Vault(
-            crypter.derive(salt or self._salt or self._configured(), self._passphrase)
-        )
+        return values.Vault(crypter.derive(salt or self._configured(), self._passphrase))
 
     def _configured(self) -> str:
         """Return ``encryptionsalt`` of the stack's configuration, or an empty text."""

@@ -1,7 +1,7 @@
 """What the program asked for: one registration, read from the SDK's request.
 
-Everything a request can hold is either taken over or refused by name;
-nothing is dropped in silence.
+Everything a request can hold is taken over or refused by name. Only
+`hide_diffs` is neither: it has no effect but on what upstream's CLI shows.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ class Goal:
     delete_before_replace: bool | None = None
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
-    hide_diffs: tuple[str, ...] = ()
     additional_secret_outputs: tuple[str, ...] = ()
     replacement_trigger: Any = None
     version: str = ""
@@ -127,7 +126,6 @@ def from_register(request: resource_pb2.RegisterResourceRequest, root: Path) -> 
         ),
         ignore_changes=tuple(request.ignoreChanges),
         replace_on_changes=tuple(request.replaceOnChanges),
-        hide_diffs=tuple(request.hideDiffs),
         additional_secret_outputs=tuple(request.additionalSecretOutputs),
         replacement_trigger=trigger,
         version=request.version,

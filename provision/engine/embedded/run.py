@@ -180,9 +180,9 @@ class Run:
             )
         return number
 
-    def end(self, number: int, *, durable: bool = False) -> None:
-        """Note that the operation came to an end."""
-        self.keeper.commit(self.ended(number), durable=durable)
+    def end(self, number: int) -> None:
+        """Note, on disk, that the operation came to an end."""
+        self.keeper.commit(self.ended(number))
 
     def ended(self, number: int) -> ledger.Entry:
         """Return the entry that says so, to be committed with its result."""
@@ -215,7 +215,7 @@ class Run:
                 same = takes is not None and raw == self.keeper.ledger.held(takes)
                 durable = durable and (not same or bool(others))
                 put = None if same else raw
-                cell = self.keeper.put(put, takes, *others, durable=False)
+                cell = self.keeper.put(put, takes, *others)
             new = New(cell=cell, record=found, goal=asked, replaced=replaced)
             self.news[found.urn] = new
         if durable:

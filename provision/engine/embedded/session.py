@@ -15,13 +15,11 @@ class Session:
     def __init__(
         self,
         context: run.Run,
-        operation: events.Operation,
         waiting: queue.SimpleQueue[events.Event | None],
         on_event: api.OnEvent,
     ) -> None:
         self._queue = waiting
         self._context = context
-        self._operation = operation
         self._on_event = on_event
         self._execution: execution.Execution | None = None
         self._left = False

@@ -20,13 +20,10 @@ Rule = Literal["magic", "id", "provider", "reference", "duplicate"]
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """One rule that is broken. `index` is the resource's place in the file (-1: the file)."""
+    """One rule that is broken, and in words where."""
 
     rule: Rule
-    index: int
-    urn: str
     message: str
-    missing: str = ""
 
 
 def check(document: checkpoint.Document) -> list[Broken]:
@@ -48,8 +45,6 @@ def _manifest(document: checkpoint.Document) -> Iterator[Broken]:
     if magic and magic != hashlib.sha256(version.encode()).hexdigest():
         yield Broken(
             rule="magic",
-            index=-1,
-            urn="",
             message="its manifest was changed: the magic is not that of its version",
         )
 
@@ -58,42 +53,32 @@ def _resources(resources: list[dict[str, Any]]) -> Iterator[Broken]:
     seen: set[str] = set()
     living: set[str] = set()
     references: set[str] = set()
-    for index, each in enumerate(resources):
+    for each in resources:
         urn = str(each["urn"])
-        yield from _one(index, each, seen, references)
+        yield from _one(each, seen, references)
         if not each.get("delete"):
             if urn in living:
-                yield Broken(
-                    rule="duplicate", index=index, urn=urn, message=f"{urn} stands in it twice"
-                )
+                yield Broken(rule="duplicate", message=f"{urn} stands in it twice")
             living.add(urn)
         seen.add(urn)
         if urns.is_provider(str(each["type"])):
             references.add(urns.provider_reference(urn, str(each.get("id", ""))))
 
 
-def _one(
-    index: int, each: dict[str, Any], seen: set[str], references: set[str]
-) -> Iterator[Broken]:
+def _one(each: dict[str, Any], seen: set[str], references: set[str]) -> Iterator[Broken]:
     urn = str(each["urn"])
     if each.get("id") and not each.get("custom"):
-        yield Broken(rule="id", index=index, urn=urn, message=f"{urn} is a component and has an id")
+        yield Broken(rule="id", message=f"{urn} is a component and has an id")
     provider = str(each.get("provider", ""))
     if provider and provider not in references and not each.get("pendingReplacement"):
         yield Broken(
             rule="provider",
-            index=index,
-            urn=urn,
-            missing=provider,
             message=f"{urn} needs the provider {provider}, which does not stand before it",
         )
     for kind, needed in _references(each):
         if needed not in seen:
             yield Broken(
                 rule="reference",
-                index=index,
-                urn=urn,
-                missing=needed,
                 message=f"{urn} refers to {needed} ({kind}), which does not stand before it",
             )
 

@@ -113,15 +113,12 @@ def differences(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, Kin
         yield path, "update", old, new
 
 
-def describe(
-    old: dict[str, Any], new: dict[str, Any], replaces: tuple[Path, ...] = ()
-) -> tuple[events.PropertyDiff, ...]:
-    """Return the differences as events show them; `replaces` are paths that force a replacement."""
+def describe(old: dict[str, Any], new: dict[str, Any]) -> tuple[events.PropertyDiff, ...]:
+    """Return the differences as events show them."""
     return tuple(
         events.PropertyDiff(
             path=show(path),
             kind=kind,
-            replaces=any(contains(each, path) or contains(path, each) for each in replaces),
             old="" if kind == "add" else values.render(was),
             new="" if kind == "delete" else values.render(now),
         )

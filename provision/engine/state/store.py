@@ -34,14 +34,8 @@ class Keeper(Protocol):
         """Take `entries`, all or none."""
         ...
 
-    def put(
-        self,
-        raw: ledger.Raw | None,
-        takes: int | None,
-        *others: ledger.Entry,
-        durable: bool = True,
-    ) -> int:
-        """Record this run's resource and return its cell."""
+    def put(self, raw: ledger.Raw | None, takes: int | None, *others: ledger.Entry) -> int:
+        """Record this run's resource and return its cell; `commit` makes that durable."""
         ...
 
     def abandon(self) -> None:
@@ -59,13 +53,7 @@ class Scratch:
     def commit(self, *entries: ledger.Entry, durable: bool = True) -> None:
         """Forget `entries`."""
 
-    def put(
-        self,
-        raw: ledger.Raw | None,
-        takes: int | None,
-        *others: ledger.Entry,
-        durable: bool = True,
-    ) -> int:
+    def put(self, raw: ledger.Raw | None, takes: int | None, *others: ledger.Entry) -> int:
         """Return a cell for a resource that is not recorded."""
         with self._lock:
             return self.ledger.new_cell()
@@ -111,16 +99,11 @@ class Store:
         if durable:
             self._sync(mine)
 
-    def put(
-        self,
-        raw: ledger.Raw | None,
-        takes: int | None,
-        *others: ledger.Entry,
-        durable: bool = True,
-    ) -> int:
+    def put(self, raw: ledger.Raw | None, takes: int | None, *others: ledger.Entry) -> int:
         """Record this run's resource, with `others` at once, and return its cell.
 
-        `raw` None means: what the cell `takes` holds, unchanged.
+        `raw` None means: what the cell `takes` holds, unchanged. It is on disk
+        after the next `commit`.
         """
         with self._lock:
             cell = self.ledger.new_cell()
@@ -130,8 +113,6 @@ class Store:
             if takes is not None:
                 entry["takes"] = takes
             self.commit(entry, *others, durable=False)
-        if durable:
-            self.commit()
         return cell
 
     def close(self) -> bool:

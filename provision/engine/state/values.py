@@ -25,9 +25,9 @@ SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 SEALED_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
 ASSET_SIGNATURE: Final = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE_SIGNATURE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
-REFERENCE_SIGNATURE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 UNKNOWN_TEXT: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_SHOWN: Final = 120
 
 
 class Unknown(enum.Enum):
@@ -73,21 +73,10 @@ def has_unknown(value: Any) -> bool:
     return any(leaf is UNKNOWN for leaf in _leaves(value))
 
 
-def has_secret(value: Any) -> bool:
-    """Return whether anything inside `value` is a secret."""
-    if isinstance(value, Sealed):
-        return True
-    if isinstance(value, dict):
-        return any(has_secret(v) for v in value.values())
-    if isinstance(value, list):
-        return any(has_secret(v) for v in value)
-    return False
-
-
-def render(value: Any, limit: int = 120) -> str:
+def render(value: Any) -> str:
     """Return `value` as short compact JSON with ``[secret]`` and ``[unknown]`` inside."""
     text = json.dumps(_hidden(value), ensure_ascii=False, separators=(", ", ": "))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def exposed(value: Any, show_secrets: bool) -> Any:

@@ -32,12 +32,11 @@ def open_stack(
     passphrase: Secret,
     providers: api.Providers,
     *,
-    salt: str = "",
     environment: Mapping[str, str],
 ) -> UpstreamEngine:
     """Return the engine for `ref`; see `api.open_engine`."""
     plugins = workspace.plugin_paths(providers)
-    return UpstreamEngine(ref, passphrase, plugins, salt=salt, environment=environment)
+    return UpstreamEngine(ref, passphrase, plugins, environment=environment)
 
 
 class UpstreamEngine:
@@ -49,12 +48,10 @@ class UpstreamEngine:
         passphrase: Secret,
         plugins: dict[str, Path],
         *,
-        salt: str = "",
         environment: Mapping[str, str],
     ) -> None:
         self._ref = ref
         self._passphrase = passphrase
-        self._salt = salt
         self._environment = environment
         self.plugins = plugins
         """Folder of each package's plugin; a package without is looked for by the CLI."""
@@ -161,7 +158,7 @@ class UpstreamEngine:
         on_event(events.Summary(counts=counts, seconds=seconds, ok=error is None))
         if error is not None:
             raise error
-        return api.Result(operation=operation, counts=counts, outputs=outputs, seconds=seconds)
+        return api.Result(counts=counts, outputs=outputs, seconds=seconds)
 
     def _with_stack(
         self,
@@ -215,8 +212,8 @@ class UpstreamEngine:
                 journal.settle(place, journal.load(place))
 
     def _crypter(self) -> crypter.PassphraseCrypter:
-        salt = self._salt
-        if not salt and self._ref.backend.startswith("file://"):
+        salt = ""
+        if self._ref.backend.startswith("file://"):
             ref = self._ref
             place = backend.FileBackend(ref.backend, ref.root, ref.project, ref.stack)
             document = place.read()

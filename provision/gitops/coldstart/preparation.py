@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 from provision import errors
@@ -51,13 +50,12 @@ def prepare(
     keys: Sequence[sealing_keys.SealingKey] | None,
     obtainable: Collection[str] = coldstart_analysis.OBTAINABLE,
     bundled_traefik: bool = True,
-    cache: Path | None = None,
 ) -> Preparation:
-    """Look at what Flux applies for the cluster folder `path`. See `analysis.analyse`.
+    """Look at what Flux applies for the cluster folder `path`. See `analysis.analyse_found`.
 
     With `keys` None nothing is opened, and SealedSecrets count as openable.
     """
-    found = discovery.discover(tree, path, keys=keys or (), cache=cache)
+    found = discovery.discover(tree, path, keys=keys or ())
     analysis = coldstart_analysis.analyse_found(
         found, keys, obtainable=obtainable, bundled_traefik=bundled_traefik
     )

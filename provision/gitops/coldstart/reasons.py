@@ -22,7 +22,7 @@ class Reasons:
         keys: Sequence[sealing_keys.SealingKey] | None,
         obtainable: Collection[str],
     ) -> None:
-        """See `analysis.analyse` for `keys` and `obtainable`."""
+        """See `analysis` for `keys` and `obtainable`."""
         self._units = units
         self._keys = keys
         self._obtainable = obtainable

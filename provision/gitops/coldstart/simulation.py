@@ -34,7 +34,6 @@ class Release:
 
     doc: documents.Document
     chart: str
-    namespace: str
     target: str
     creates_namespace: bool
     values_from: tuple[Place, ...]
@@ -155,7 +154,6 @@ def release(doc: documents.Document, sources: Mapping[Place, str]) -> Release:
     return Release(
         doc=doc,
         chart=charts.chart_of(obj, sources),
-        namespace=namespace,
         target=str(spec.get("targetNamespace") or namespace),
         creates_namespace=bool(creates),
         values_from=tuple(

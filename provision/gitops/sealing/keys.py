@@ -164,7 +164,7 @@ def make_key(
     )
 
 
-def read_certificate(pem: str, *, now: datetime.datetime | None = None) -> rsa.RSAPublicKey:
+def read_certificate(pem: str) -> rsa.RSAPublicKey:
     """Return the public key of the first certificate of `pem`.
 
     Raises `SealingError` when there is none, or it has expired: the
@@ -177,7 +177,7 @@ def read_certificate(pem: str, *, now: datetime.datetime | None = None) -> rsa.R
     public = certificate.public_key()
     if not isinstance(public, rsa.RSAPublicKey):
         raise SealingError("the certificate is not for an RSA key")
-    if certificate.not_valid_after_utc < (now or datetime.datetime.now(datetime.UTC)):
+    if certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
         raise SealingError(f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
     return public
 

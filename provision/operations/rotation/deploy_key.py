@@ -63,11 +63,11 @@ class InForce:
     left_over: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
 
-    def age(self, now: datetime.datetime | None = None) -> datetime.timedelta | None:
+    def age(self) -> datetime.timedelta | None:
         """Return how old it is, None where GitHub does not say."""
         if self.created_at is None:
             return None
-        return (now or datetime.datetime.now(datetime.UTC)) - self.created_at
+        return datetime.datetime.now(datetime.UTC) - self.created_at
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,9 +47,9 @@ class Outlook:
     unfinished: bool
     old: str = field(repr=False)
 
-    def left(self, now: datetime.datetime | None = None) -> datetime.timedelta | None:
+    def left(self) -> datetime.timedelta | None:
         """Return how long it is still good."""
-        now = now or datetime.datetime.now(datetime.UTC)
+        now = datetime.datetime.now(datetime.UTC)
         return None if self.expires is None else self.expires - now
 
 

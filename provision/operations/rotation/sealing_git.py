@@ -34,7 +34,6 @@ class Published:
     that each has now, by path and name.
     """
 
-    revision: str = ""
     pull: commits.PullRequest | None = None
     resealed: tuple[resealing.Found, ...] = ()
     after: Mapping[tuple[str, str], Mapping[str, Any]] = field(
@@ -80,7 +79,7 @@ def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> 
         if files.get(place.certificate) != newest.certificate_pem:
             changed[place.certificate] = newest.certificate_pem
         if not changed:
-            return Published(revision=head, pull=pull)
+            return Published(pull=pull)
         title = f"Seal {_count(found)} for the sealing key {newest.fingerprint}"
         if place.commit == "pull-request":
             ctx.progress(f"proposing: {title}")
@@ -94,13 +93,12 @@ def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> 
         else:
             ctx.progress(f"committing to {place.branch}: {title}")
             try:
-                head = repo.commit(place.branch, title, changed, based_on=head)
+                repo.commit(place.branch, title, changed, based_on=head)
             except failures.ConflictError:
                 ctx.progress(f"{place.branch} moved on meanwhile; sealing what it has now")
                 continue
         after = resealing.survey(changed, [newest], newest).current
         return Published(
-            revision=head,
             pull=pull,
             resealed=found.stale,
             after={(one.path, one.ref): one.encrypted for one in after},
@@ -145,7 +143,7 @@ def settle(
         wanted[_key(one.obj)] = after
         refs.append(wait.Ref.of(there))
 
-    def judge(obj: Mapping[str, Any], revision: str) -> wait.Readiness:
+    def judge(obj: Mapping[str, Any]) -> wait.Readiness:
         if obj["spec"].get("encryptedData") != wanted[_key(obj)]:
             return wait.Readiness(ready=False, reason="Flux has not applied the commit yet")
         return _opened(obj)

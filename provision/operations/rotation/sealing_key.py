@@ -60,11 +60,9 @@ class Outlook:
         older = [key for key in self.keys if key != self.unfinished]
         return older[0] if older else self.unfinished
 
-    def age(self, now: datetime.datetime | None = None) -> datetime.timedelta | None:
+    def age(self) -> datetime.timedelta | None:
         """Return how old the newest key is."""
-        return (
-            None if self.made is None else (now or datetime.datetime.now(datetime.UTC)) - self.made
-        )
+        return None if self.made is None else datetime.datetime.now(datetime.UTC) - self.made
 
 
 @dataclass(frozen=True, kw_only=True)

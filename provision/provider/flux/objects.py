@@ -8,7 +8,7 @@ reconciliation on request (``reconcile.fluxcd.io/requestedAt``, answered in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provision import progress
@@ -97,7 +97,6 @@ def reconcile_now(
     *,
     timeout: float,
     progress: progress.Progress,
-    now: Callable[[], float] = time.monotonic,
 ) -> None:
     """Have every object of `refs` reconciled and wait until each succeeded.
 
@@ -108,16 +107,16 @@ def reconcile_now(
         request(kube, ref, stamp)
     failing: dict[str, float] = {}
 
-    def judge(obj: Object, revision: str) -> wait.Readiness:
+    def judge(obj: Object) -> wait.Readiness:
         name = f"{obj['kind']}/{obj['metadata']['name']}"
         if (obj.get("status") or {}).get("lastHandledReconcileAt") != stamp:
             return wait.Readiness(ready=False, reason="its controller has not acted yet")
-        found = wait.readiness(obj, revision)
+        found = wait.readiness(obj)
         if wait.condition(obj, "Ready").get("status") != "False":
             failing.pop(name, None)
             return found
-        since = failing.setdefault(name, now())
-        if now() - since > _GRACE:
+        since = failing.setdefault(name, time.monotonic())
+        if time.monotonic() - since > _GRACE:
             return wait.Readiness(ready=False, failed=True, reason=found.reason)
         return found
 

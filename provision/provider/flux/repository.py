@@ -108,7 +108,6 @@ def wait_merged(
     *,
     timeout: float,
     sleep: Callable[[float], None] = time.sleep,
-    now: Callable[[], float] = time.monotonic,
 ) -> None:
     """Wait until the pull request of the cluster's Flux files is merged.
 
@@ -116,7 +115,7 @@ def wait_merged(
     """
     repo = ctx.github()
     branch = pull_request_branch(inputs["path"])
-    deadline = now() + timeout
+    deadline = time.monotonic() + timeout
     while True:
         found = repo.pull_request(inputs["branch"], branch)
         if found is None or found.state == "merged":
@@ -128,7 +127,7 @@ def wait_merged(
                 what=found.url,
                 hint="reopen and merge it, then run the same command again",
             )
-        left = deadline - now()
+        left = deadline - time.monotonic()
         if left <= 0:
             raise errors.WaitError(
                 f"pull request #{found.number} is not merged yet",

@@ -91,8 +91,7 @@ class GpuCapacity(Resource[Facts]):
         kube = ctx.kube(inputs["kubeconfig"])
         node, name = str(inputs["nodeName"]), str(inputs["resourceName"])
 
-        def judge(obj: Mapping[str, Any], revision: str) -> Readiness:
-            del revision
+        def judge(obj: Mapping[str, Any]) -> Readiness:
             number = count(obj, name)
             return wait.Readiness(ready=number > 0, reason=f"{number} {name} allocatable")
 

@@ -34,9 +34,9 @@ _USAGE: Final = x509.KeyUsage(
 )
 
 
-def make(now: datetime.datetime | None = None) -> tuple[str, Secret]:
+def make() -> tuple[str, Secret]:
     """Return a new authority: its certificate and its key, in PEM."""
-    start = (now or datetime.datetime.now(datetime.UTC)).replace(microsecond=0)
+    start = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{NAME}@{int(start.timestamp())}")])
     identifier = x509.SubjectKeyIdentifier.from_public_key(private.public_key())

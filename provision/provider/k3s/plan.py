@@ -22,7 +22,6 @@ class K3sFacts:
 
     node: facts.NodeFacts
     pinned: str
-    kubeconfig: str = ""
 
     @property
     def installed(self) -> str:

@@ -19,6 +19,7 @@ _HOPELESS = (
     "illegal base64|unknown option"
 )
 _PATHS = frozenset({files.BINARY, files.LINK})
+_UPLOAD_WAIT = 60
 
 
 # Whoever writes to a file or replaces it changes at least one of these.
@@ -115,19 +116,19 @@ def listing(mount_point: str, what: str, timeout: int, proof: str) -> str:
     )
 
 
-def remove(before: files.Before, *, wait: int = 60) -> str:
+def remove(before: files.Before) -> str:
     """Return the script that takes a media library away and leaves what was there before.
 
-    Files that rclone has not uploaded yet are waited for up to `wait` seconds;
-    then the cache stays, and its path is printed after ``kept``. Packages
-    others need by now are printed after ``needed``.
+    Files that rclone has not uploaded yet are waited for up to a minute; then
+    the cache stays, and its path is printed after ``kept``. Packages others
+    need by now are printed after ``needed``.
     """
     folders = sorted({*before.absent} - _PATHS - {files.STATE}, reverse=True)
     return files.render(
         "remove.sh",
         dirty=_dirty(before),
         mount=files.unit_names(before.mount_point)[0],
-        wait=int(wait),
+        wait=_UPLOAD_WAIT,
         leave=leave(before),
         config=files.CONFIG,
         link=files.LINK,

@@ -54,7 +54,7 @@ def prove(
     }
     probe = sealed.seal(plain, key.certificate_pem, scope=sealing_keys.Scope.STRICT)
 
-    def judge(obj: Mapping[str, Any], revision: str) -> wait.Readiness:
+    def judge(obj: Mapping[str, Any]) -> wait.Readiness:
         # One that an interrupted run left behind holds another value.
         opened = (obj.get("data") or {}).get("probe") == value
         return wait.Readiness(ready=opened, reason="" if opened else "it is of an earlier run")
@@ -81,18 +81,16 @@ def remove_probe(kube: KubeClient, namespace: str) -> None:
 
 def restart_controller(
     kube: KubeClient, namespace: str, *, progress: progress.Progress = progress.silent
-) -> bool:
-    """Have a controller that runs read its keys again; return whether there was one.
+) -> None:
+    """Have a controller that runs read its keys again.
 
     Its pods are deleted, so that nothing of what Helm wrote changes. Waits
     until its Deployment is available again; raises `errors.WaitError` when
     that does not come.
     """
-    found = _controllers(kube, namespace)
-    for deployment in found:
+    for deployment in _controllers(kube, namespace):
         progress(f"restarting {deployment['metadata']['name']}, so that it reads its keys")
         _restart(kube, deployment, namespace, progress)
-    return bool(found)
 
 
 def _controllers(kube: KubeClient, namespace: str) -> list[dict[str, Any]]:
@@ -112,11 +110,11 @@ def _restart(
     for pod in old:
         kube.delete("v1", "Pod", pod["metadata"]["name"], namespace)
 
-    def judge(obj: Mapping[str, Any], revision: str) -> wait.Readiness:
+    def judge(obj: Mapping[str, Any]) -> wait.Readiness:
         pods = kube.list("v1", "Pod", namespace, label_selector=selector)
         if any(pod["metadata"]["uid"] in ids for pod in pods):
             return wait.Readiness(ready=False, reason="its old pod is not gone yet")
-        return wait.readiness(obj, revision)
+        return wait.readiness(obj)
 
     wait.wait_ready(
         kube, [wait.Ref.of(deployment)], timeout=_RESTART_TIMEOUT, progress=progress, judge=judge

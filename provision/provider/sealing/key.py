@@ -41,15 +41,13 @@ class Facts:
     `known` are the keys of the cluster, of the state and of the
     configuration, newest first; `installed` the fingerprints of those that the
     controller's namespace has. `certificate` is the text in Git, empty where
-    there is none; `pull` an open pull request that has it. `cluster_known` is
-    False while the cluster does not exist yet.
+    there is none; `pull` an open pull request that has it.
     """
 
     known: tuple[sealing_keys.SealingKey, ...]
     installed: frozenset[str]
     certificate: str
     pull: commits.PullRequest | None
-    cluster_known: bool
     head: str
 
     @property
@@ -136,7 +134,6 @@ class SealingKey(Resource[Facts]):
             installed=frozenset(installed),
             certificate=certificate,
             pull=pull,
-            cluster_known=cluster_known,
             head=head,
         )
         # Keys that only the state still has are why it exists: never forgotten, only installed.

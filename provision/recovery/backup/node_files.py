@@ -17,8 +17,6 @@ from provision.recovery.bundle import archive, parts
 
 OS_RELEASE: Final = "/etc/os-release"
 NODE_PASSWORD: Final = "/etc/rancher/node/password"  # noqa: S105 - a path
-_CHANGED: Final = 1
-"""tar's status when a file changed while it was read."""
 _TOO_LARGE: Final = 27
 _MISSING: Final = 2
 

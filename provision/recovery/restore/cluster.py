@@ -22,13 +22,10 @@ _ACCESS: Final = "elysium:flux:GitAccess"
 _MADE: Final = ("creationTimestamp", "resourceVersion", "uid", "managedFields", "generation")
 
 
-def place(
-    kube: KubeClient, stack: Stack, found: archive.Bundle, progress: Progress
-) -> tuple[str, ...]:
+def place(kube: KubeClient, stack: Stack, found: archive.Bundle, progress: Progress) -> None:
     """Create definitions, sealing keys, SOPS keys and, if need be, the deploy key's Secret.
 
-    What is there already is left as it is, so it may be run again. Returns
-    what was created, as ``Kind namespace/name``.
+    What is there already is left as it is, so it may be run again.
     """
     chosen = bundle_validation.items(found, parts.CRDS) + bundle_validation.items(
         found, parts.SEALING_KEYS
@@ -38,13 +35,9 @@ def place(
         access = found.json(parts.FLUX_SYSTEM)
         if not _remembered(stack, access):
             chosen.append(access)
-    made: list[str] = []
     for obj in chosen:
-        name = _title(obj)
-        progress(f"putting back {name}")
-        if _create(kube, obj):
-            made.append(name)
-    return tuple(made)
+        progress(f"putting back {_title(obj)}")
+        _create(kube, obj)
 
 
 def _remembered(stack: Stack, access: Mapping[str, Any]) -> bool:
@@ -57,7 +50,7 @@ def _remembered(stack: Stack, access: Mapping[str, Any]) -> bool:
     return kept is not None and kept.fingerprint == pair.fingerprint
 
 
-def _create(kube: KubeClient, obj: Mapping[str, Any]) -> bool:
+def _create(kube: KubeClient, obj: Mapping[str, Any]) -> None:
     metadata = {k: v for k, v in (obj.get("metadata") or {}).items() if k not in _MADE}
     if metadata.get("namespace"):
         flux_objects.ensure_namespace(kube, metadata["namespace"], field_manager=_MANAGER)
@@ -66,12 +59,10 @@ def _create(kube: KubeClient, obj: Mapping[str, Any]) -> bool:
     except errors.KubeError as error:
         if error.status != 409:
             raise
-        return False
-    return True
 
 
-def tidy_nodes(kube: KubeClient, name: str, progress: Progress) -> tuple[str, ...]:
-    """Delete the Node objects of machines that are gone: all but `name`. Return their names."""
+def tidy_nodes(kube: KubeClient, name: str, progress: Progress) -> None:
+    """Delete the Node objects of machines that are gone: all but `name`."""
     gone = [
         str(each["metadata"]["name"])
         for each in kube.list("v1", "Node")
@@ -81,7 +72,6 @@ def tidy_nodes(kube: KubeClient, name: str, progress: Progress) -> tuple[str, ..
         progress(f"deleting the Node {each}, which is gone")
         kube.delete("v1", "Node", each)
         kube.delete("v1", "Secret", f"{each}.node-password.k3s", "kube-system")
-    return tuple(gone)
 
 
 def _title(obj: Mapping[str, Any]) -> str:

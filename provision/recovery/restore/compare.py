@@ -41,13 +41,12 @@ def differences(
     *,
     lost: Collection[str] = (),
     changed: Collection[str] = (),
-    same_files: bool = False,
 ) -> Comparison:
     """Compare two inventories whose hashes have the same salt.
 
     `lost` are Secrets that neither Git nor the backup has, `changed` those that
     may have another content now (``namespace/name``). Objects are compared
-    where a Kustomization has the same revision, or, with `same_files`, always.
+    where a Kustomization has the same revision.
     """
     missing: list[str] = []
     different: list[str] = []
@@ -62,7 +61,7 @@ def differences(
             different.append(f"{name} is not Ready")
         else:
             gone = set(each.objects) - set(found.objects)
-            if same_files or found.revision == each.revision:
+            if found.revision == each.revision:
                 missing += [f"{_object(entry)}, of {name}" for entry in sorted(gone)]
     hashes = {f"{each.namespace}/{each.name}": each.hash for each in now.secrets}
     equal = 0

@@ -198,7 +198,6 @@ class Result:
     run: journal.Run
     compared: compare.Comparison
     kubeconfig: Secret
-    outputs: dict[str, object] = field(default_factory=dict[str, object])
 
 
 def begin(space: workspace.Workspace, file: bytes, name: str, mode: journal.Mode) -> journal.Run:

@@ -44,13 +44,11 @@ class Workspace:
 
     `stack` has its state in a folder of its own; of its configuration only
     `flux.crds` is another, so that the bundle's definitions count as at hand.
-    `inventory` is what the state remembered before what was lost was dropped.
     """
 
     bundle: archive.Bundle
     stack: Stack
     project: str
-    inventory: node_replace.Inventory
     alive: str
     """How the cluster that was backed up still answers, in a sentence; empty if it does not."""
 
@@ -95,13 +93,11 @@ def opened(
         stack, project_name = _stack(found, folder, new, settings or {}, rewrite)
         with contextlib.closing(stack):
             alive = node_replace.living(stack) if ask else ""
-            inventory = node_replace.inventory(stack)
             node_replace.forget(stack)
             yield Workspace(
                 bundle=found,
                 stack=stack,
                 project=project_name,
-                inventory=inventory,
                 alive=alive,
             )
 

@@ -30,7 +30,6 @@ class Info:
     owner: str
     repository: str
     ssh_host: str
-    ssh_address: str
     ssh_port: int
     git_host_keys: tuple[str, ...]
     token_file: Path
@@ -55,7 +54,6 @@ def read_info(root: Path) -> Info | None:
         owner=data["owner"],
         repository=data["repository"],
         ssh_host=data["sshHost"],
-        ssh_address=data["sshAddress"],
         ssh_port=data["sshPort"],
         git_host_keys=tuple(data["gitHostKeys"]),
         token_file=Path(data["tokenFile"]),

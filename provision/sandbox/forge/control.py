@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +20,6 @@ from provision import errors
 from provision.sandbox.forge import client
 
 Forge = client.Forge
-Info = client.Info
 read_info = client.read_info
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
@@ -37,24 +34,19 @@ class Start:
     repository: str = "home-cluster"
     api: str = "127.0.0.1:0"
     ssh: str = "127.0.0.1:0"
-    branch: str = "main"
-    public_host: str = ""
 
     def command(self) -> list[str]:
         """Return the command line that runs the forge in the foreground."""
         command = [sys.executable, "-m", "provision.sandbox.forge", "--root", str(self.root)]
-        command += ["--api", self.api, "--ssh", self.ssh, "--branch", self.branch]
-        command += ["--owner", self.owner, "--repo", self.repository]
-        return [*command, *(["--public-host", self.public_host] if self.public_host else [])]
+        command += ["--api", self.api, "--ssh", self.ssh]
+        return [*command, "--owner", self.owner, "--repo", self.repository]
 
 
-def launch(
-    start: Start, *, timeout: float = _START_SECONDS
-) -> tuple[subprocess.Popen[bytes], Forge]:
+def launch(start: Start) -> tuple[subprocess.Popen[bytes], Forge]:
     """Start a forge in the background and return when it is ready.
 
     Its output goes to ``ROOT/forge.log``. Raises WaitError with the log's tail
-    when it ends or is not ready in `timeout` seconds; nothing is left running.
+    when it ends or is not ready in a minute; nothing is left running.
     """
     start.root.mkdir(parents=True, exist_ok=True)
     log = start.root / "forge.log"
@@ -66,7 +58,7 @@ def launch(
             stderr=output,
             start_new_session=True,
         )
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + _START_SECONDS
     try:
         while True:
             info = read_info(start.root)
@@ -94,37 +86,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def stop_running(root: Path) -> bool:
-    """End the forge that runs on `root`, whoever started it; whether there was one.
-
-    Raises WaitError when it does not end.
-    """
-    info = read_info(root)
-    if info is None:
-        return False
-    deadline = time.monotonic() + _STOP_SECONDS
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(info.pid, signal.SIGTERM)
-    while read_info(root) is not None or _is_locked(root):
-        if time.monotonic() > deadline:
-            raise errors.WaitError(
-                "The forge does not end.",
-                what="forge",
-                hint=f"End process {info.pid}, then run it again.",
-            )
-        time.sleep(0.02)
-    return True
-
-
-def _is_locked(root: Path) -> bool:
-    with (root / "lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 @contextlib.contextmanager

@@ -35,7 +35,6 @@ class Route:
     permission: str = ""
     scopes: tuple[str, ...] = ()
     documentation: str = DOCS
-    anonymous: bool = False
     app: bool = False
 
     @property

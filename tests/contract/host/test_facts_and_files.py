@@ -93,14 +93,13 @@ def test_the_machine(node_session: session.NodeSession):
     system = found.system
     assert system.hostname == os.uname().nodename
     assert system.machine == os.uname().machine
-    assert system.cpus == os.cpu_count()
     assert abs(system.memory - os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) < 2**24
-    assert system.id and system.boot_id and "proc" in system.filesystems
+    assert system.id and "proc" in system.filesystems
     assert system.clock_skew == 0.0
     assert found.command("sh") and found.command("no-such-command") is None
     stat = os.statvfs("/")
     assert found.disk("/no/such/path/yet") is not None
-    assert abs(found.disk("/").total - stat.f_blocks * stat.f_frsize) < 2**20  # type: ignore[union-attr]
+    assert 0 < found.disk("/").free <= stat.f_blocks * stat.f_frsize  # type: ignore[union-attr]
     assert found.listens(node_session.node.port) and not found.listens(1)
     assert found.mount("/proc").fstype == "proc"  # type: ignore[union-attr]
     assert found.mount("/no/mount") is None

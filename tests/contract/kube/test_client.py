@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import threading
 import time
 
 import pytest
@@ -188,28 +187,6 @@ def test_builtin_table_is_what_the_server_serves(apiserver) -> None:
             assert asked.find(api_version, kind) == served, kind
 
 
-def test_watch(client: KubeClient, namespace: str) -> None:
-    seen: list[tuple[str, str]] = []
-    started = threading.Event()
-
-    def look() -> None:
-        started.set()
-        for event, obj in client.watch("v1", "ConfigMap", namespace, timeout=20):
-            if obj["metadata"]["name"] == "one":
-                seen.append((event, obj.get("data", {}).get("a", "")))
-            if event == "DELETED":
-                return
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    started.wait()
-    client.create(config_map(namespace, a="1"), field_manager="t")
-    client.apply(config_map(namespace, a="2"), field_manager="t", force=True)
-    client.delete("v1", "ConfigMap", "one", namespace)
-    thread.join(30)
-    assert seen[-1] == ("DELETED", "2")
-
-
 def test_events_are_sentences(client: KubeClient, namespace: str) -> None:
     for number, reason in enumerate(("First", "Second")):
         stamp = f"2026-01-01T00:00:0{number}Z"
@@ -262,14 +239,6 @@ def test_foreign_certificate_is_told_apart(apiserver, tmp_path) -> None:
     with KubeClient.from_kubeconfig(text) as client, pytest.raises(errors.KubeError) as caught:
         client.version()
     assert (caught.value.status, caught.value.reason) == (0, "TLS")
-
-
-def test_delete_with_uid_spares_another_life(client: KubeClient, namespace: str) -> None:
-    client.create(config_map(namespace), field_manager="t")
-    with pytest.raises(errors.KubeError) as caught:
-        client.delete("v1", "ConfigMap", "one", namespace, uid="another")
-    assert caught.value.status == 409
-    assert client.get("v1", "ConfigMap", "one", namespace)
 
 
 def test_a_restarted_server_is_met_again(apiserver, namespace: str) -> None:

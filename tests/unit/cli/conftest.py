@@ -275,9 +275,8 @@ class FakeOperations:
         self._called(name, **given)
         last = script[-1]
         counts = last.counts if isinstance(last, events.Summary) else {}
-        operation: Any = name
         outputs = self.up_outputs if name == "up" else OUTPUTS
-        return api.Result(operation=operation, counts=counts, outputs=outputs, seconds=13.0)
+        return api.Result(counts=counts, outputs=outputs, seconds=13.0)
 
 
 @pytest.fixture

@@ -155,7 +155,6 @@ def test_what_init_writes_is_valid_and_opens_again(root, home):
     config_file.write_new(path, stack)
     found = config_file.find_project(root)
     opened = config_file.read(path, config_file.stack_crypter(found, "kyrion", {}))
-    assert opened.secrets == (Secret("k3y"),)
     assert opened.config.server.port == 2222
     assert opened.config.gpu is not None
     assert opened.config.media is not None

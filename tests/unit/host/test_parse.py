@@ -21,8 +21,6 @@ PSEUDO = """\
 /proc/modules:fuse 200704 3 - Live 0x0
 /proc/net/route:Iface\tDestination\tGateway
 /proc/net/route:eth0\t00000000\t0101A8C0\t0003
-/proc/sys/kernel/random/boot_id:b-o-o-t
-/sys/devices/system/cpu/online:0-2,5
 /sys/fs/cgroup/cgroup.controllers:cpuset cpu io pids
 /proc/cgroups:#subsys_name\thierarchy\tnum_cgroups\tenabled
 /proc/cgroups:memory\t0\t70\t0
@@ -47,13 +45,10 @@ def read(data: bytes, *, sent: float = 1000, received: float = 1001, **wanted: o
 
 
 def test_the_machine():
-    data = output(
-        "uname", "kyrion\n6.6.1\naarch64\n", "systemd", "1", "cgroup2", "1", "pseudo", PSEUDO
-    )
+    data = output("uname", "kyrion\naarch64\n", "systemd", "1", "cgroup2", "1", "pseudo", PSEUDO)
     system = read(data).system
-    assert (system.hostname, system.kernel, system.machine) == ("kyrion", "6.6.1", "aarch64")
-    assert (system.arch, system.cpus, system.memory) == ("arm64", 4, 3884136 * 1024)
-    assert (system.id, system.like, system.version) == ("raspbian", ("debian", "ubuntu"), "12")
+    assert (system.hostname, system.machine, system.arch) == ("kyrion", "aarch64", "arm64")
+    assert (system.id, system.memory) == ("raspbian", 3884136 * 1024)
     assert system.controllers == {"cpuset", "cpu", "io", "pids"}, "memory is off"
     assert system.cgroup2 and system.systemd and system.default_route
     assert system.selinux == "enforcing"
@@ -70,16 +65,15 @@ def test_the_clock_is_judged_within_what_it_may_have_been(date: str, skew: float
 
 def test_units_in_the_order_of_their_names():
     text = (
-        "Id=a.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\n\n"
-        "Id=k3s.service\nLoadState=loaded\nActiveState=active\nSubState=running\n"
-        "UnitFileState=enabled\nFragmentPath=/etc/systemd/system/k3s.service\n"
-        "DropInPaths=/a.conf /b.conf\nMainPID=77\nResult=success\nNeedDaemonReload=yes\n"
+        "Id=a.service\nLoadState=not-found\nActiveState=inactive\n\n"
+        "Id=k3s.service\nLoadState=loaded\nActiveState=active\n"
+        "UnitFileState=enabled\nResult=success\nNeedDaemonReload=yes\n"
     )
     found = read(output("units", text), units=["k3s.service", "a.service"])
     assert not found.unit("a.service").exists
     unit = found.unit("k3s.service")
-    assert (unit.active, unit.enabled, unit.main_pid) == ("active", "enabled", 77)
-    assert unit.needs_reload and unit.drop_ins == ("/a.conf", "/b.conf")
+    assert (unit.active, unit.enabled, unit.result) == ("active", "enabled", "success")
+    assert unit.needs_reload
     with pytest.raises(KeyError):
         found.unit("never-asked.service")
     with pytest.raises(parse.UnreadableFacts):
@@ -167,7 +161,7 @@ def test_what_cannot_be_trusted_is_refused(why: str, data: bytes):
 
 
 def test_what_a_profile_prints_is_passed_over():
-    assert read(b"Welcome to kyrion!\n" + output("uname", "a\nb\nc\n")).system.hostname == "a"
+    assert read(b"Welcome to kyrion!\n" + output("uname", "a\nb\n")).system.hostname == "a"
 
 
 @given(st.binary(max_size=200), st.integers(0, 200))

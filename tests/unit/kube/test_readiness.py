@@ -217,19 +217,6 @@ def test_what_cannot_become_ready_has_failed(dead: dict, reason: str) -> None:
     assert reason in verdict.reason
 
 
-def test_revision_of_a_kustomization() -> None:
-    applied = flux({**READY_FLUX, "lastAppliedRevision": "main@sha1:old"})
-    assert readiness(applied).ready
-    assert "not yet at main@sha1:new" in readiness(applied, "main@sha1:new").reason
-    assert readiness(applied, "main@sha1:old").ready
-
-
-def test_revision_of_a_source() -> None:
-    source = flux({**READY_FLUX, "artifact": {"revision": "main@sha1:a"}})
-    assert readiness(source, "main@sha1:a").ready
-    assert not readiness(source, "main@sha1:b").ready
-
-
 def test_before_the_first_success_the_reason_is_told() -> None:
     waiting = cond("Ready", "False", "DependencyNotReady", "a is not", observedGeneration=1)
     first = flux({"observedGeneration": -1, "conditions": [waiting]})

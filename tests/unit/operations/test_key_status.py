@@ -17,7 +17,6 @@ PAIR = keypair.make_pair("ed25519")
 KEY = deploy_keys.DeployKey(
     id=7,
     title=keypair.title("kyrion", 3, PAIR.fingerprint),
-    key=PAIR.public,
     fingerprint=PAIR.fingerprint,
     read_only=False,
     created_at=NOW - datetime.timedelta(days=12, hours=1),

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import queue
 import threading
 import time
 from pathlib import Path
@@ -96,14 +97,20 @@ def test_the_first_failure_ends_the_waits_of_the_others() -> None:
 
 def test_a_lock_is_for_one_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "locks" / "one"
-    with (
-        files.locked(path, what="building"),
-        pytest.raises(errors.ElysiumError, match="building"),
-        files.locked(path, what="building", wait=False),
-    ):
-        pass
-    with files.locked(path, what="building", wait=False):
-        pass
+    said = queue.SimpleQueue[str]()
+    got: list[str] = []
+
+    def second() -> None:
+        with files.locked(path, what="building", say=said.put):
+            got.append("it")
+
+    other = threading.Thread(target=second)
+    with files.locked(path, what="building"):
+        other.start()
+        assert "building" in said.get(timeout=10)
+        assert not got
+    other.join(10)
+    assert got
 
 
 def test_a_wait_that_is_in_vain_shows_the_log_of_the_process(tmp_path: Path) -> None:

@@ -93,13 +93,13 @@ class CustomSteps:
         except Exception as error:
             partial = providers.partial_failure(error)
             if partial is None or not partial.id:
-                self._run.end(number, durable=True)
+                self._run.end(number)
                 raise
             kept = outcomes.partly(new, partial, partial.inputs or new.inputs)
             self._run.put(kept, asked, takes, self._run.ended(number), *others, replaced=replaced)
             raise
         if not made.id:
-            self._run.end(number, durable=True)
+            self._run.end(number)
             raise errors.StackError(f"{new.urn} was created without an id", operation="provider")
         now = record.now()
         done = new.but(id=made.id, created=now, modified=now)
@@ -185,7 +185,7 @@ class CustomSteps:
         except Exception as error:
             partial = providers.partial_failure(error)
             if partial is None:
-                self._run.end(number, durable=True)
+                self._run.end(number)
                 raise
             kept = outcomes.partly(new.but(id=known.id), partial, partial.inputs or known.inputs)
             self._run.put(kept, asked, before.old, self._run.ended(number))

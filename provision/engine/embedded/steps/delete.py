@@ -171,7 +171,7 @@ class Deleter:
                 with self._run.timed(known, op):
                     self._crud.delete(self._calls.get(known.provider), known)
             except Exception:
-                self._run.end(number, durable=True)
+                self._run.end(number)
                 raise
             old.done = True
             self._run.keeper.commit(drop, self._run.ended(number))

@@ -204,13 +204,12 @@ class Registrar:
                     hint=f"add it: --target '{urn}'",
                 )
 
-    def _component(
-        self, new: record.Record, asked: registration.Goal, old: run.Old | None
-    ) -> run.New:
+    def _component(self, new: record.Record, asked: registration.Goal, old: run.Old | None) -> None:
         if old is None:
             now = record.now()
             self._run.planned(new, "create")
-            return self._run.put(new.but(created=now, modified=now), asked, None, durable=False)
+            self._run.put(new.but(created=now, modified=now), asked, None, durable=False)
+            return
         known = old.record
         if known.custom:
             raise errors.StackError(
@@ -225,7 +224,7 @@ class Registrar:
             new = new.but(modified=record.now())
         else:
             self._run.planned(new, "same")
-        return self._run.put(new, asked, old, durable=False)
+        self._run.put(new, asked, old, durable=False)
 
     def _leave(self, new: record.Record, asked: registration.Goal, old: run.Old | None) -> Reply:
         """Leave a resource that is not among the targets as it is."""

@@ -109,7 +109,7 @@ class Replacer:
         except Exception:
             with self._run.lock:
                 self._run.deleted.discard(known.urn)
-            self._run.end(number, durable=True)
+            self._run.end(number)
             raise
         kept = known.but(pending_replacement=True)
         with self._run.lock:

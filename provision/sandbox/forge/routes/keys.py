@@ -46,8 +46,8 @@ def get_key(forge: Forge, request: Request, target: Target) -> Response:
     return Response(body=_body(forge, request, target, key))
 
 
-def _refuse(message: str, field: str = "key") -> ApiError:
-    error = {"resource": "PublicKey", "code": "custom", "field": field, "message": message}
+def _refuse(message: str) -> ApiError:
+    error = {"resource": "PublicKey", "code": "custom", "field": "key", "message": message}
     return invalid("Validation Failed", _CREATE, [error])
 
 

@@ -341,7 +341,6 @@ def test_the_deadlocks_are_real_and_the_seeds_end_them(flux) -> None:
     }
     tree = Tree.of(files)
     analysis = coldstart_analysis.analyse(tree, CLUSTER, keys=[key])
-    seeds = {obj["kind"]: obj for obj in analysis.objects()}
     flux.client.delete("v1", "ConfigMap", "cluster-vars", "flux-system")
     flux.publish(tree.files)
     flux.kustomization("flux-system", f"./{CLUSTER}")
@@ -360,7 +359,7 @@ def test_the_deadlocks_are_real_and_the_seeds_end_them(flux) -> None:
         "the second deadlock",
     )
     assert secret.name == "cluster-secret-vars"
-    flux.client.apply(seeds["Secret"], field_manager="elysium")
+    flux.client.apply(secret.object, field_manager="elysium")
 
     flux.until(
         lambda: (
@@ -370,7 +369,7 @@ def test_the_deadlocks_are_real_and_the_seeds_end_them(flux) -> None:
         "the third deadlock",
     )
     assert namespace.name == "tailscale"
-    flux.client.apply(seeds["Namespace"], field_manager="elysium")
+    flux.namespace(namespace.name)
 
     def released() -> bool:
         found = flux.client.list("helm.toolkit.fluxcd.io/v2", "HelmRelease")

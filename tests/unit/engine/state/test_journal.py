@@ -34,6 +34,7 @@ def test_a_reader_never_mixes_two_checkpoints(
         number = 0
         while not stop.is_set() and number < 500:
             keeper.put(raw(number), None)
+            keeper.commit()
             number += 1
 
     writer = threading.Thread(target=write)

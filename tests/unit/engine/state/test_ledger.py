@@ -112,12 +112,15 @@ def _steps(found: store.Store, script: list[int]) -> None:
         kind, pick = number % 4, number // 4
         old = sorted(cell for cell in living if cell not in taken)
         if kind == 0 or not old:
-            found.put(raw(f"new{found.ledger._next}", id="1"), None, durable=bool(number % 3))
+            found.put(raw(f"new{found.ledger._next}", id="1"), None)
+            if number % 3:
+                found.commit()
         elif kind == 1:
             cell = old[pick % len(old)]
             taken.add(cell)
             same = number % 8 == 1
             found.put(None if same else {**living[cell], "id": "2"}, cell)
+            found.commit()
         elif kind == 2:
             cell = old[pick % len(old)]
             taken.add(cell)
@@ -167,6 +170,7 @@ def test_close_writes_once_and_removes_the_journal(place: backend.FileBackend) -
     before = place.path.read_bytes()
     run = store.Store(place, journal.load(place).document or {})
     run.put(raw("b"), None)
+    run.commit()
     assert place.journal.exists()
     assert run.close()
     assert not place.journal.exists()
@@ -178,7 +182,7 @@ def test_close_without_a_change_writes_nothing(place: backend.FileBackend) -> No
     place.write(base(raw("a")))
     before = place.path.stat()
     run = store.Store(place, journal.load(place).document or {})
-    run.put(None, 0, durable=False)
+    run.put(None, 0)
     assert not run.close()
     assert place.path.stat().st_ino == before.st_ino
     assert not place.journal.exists()
@@ -218,13 +222,13 @@ def test_rules(place: backend.FileBackend) -> None:
         {"urn": raw("d")["urn"], "type": "t", "custom": False, "id": "x"},
         raw("e", provider=reference, pendingReplacement=True),
     )
-    rules = [(each.rule, each.index) for each in integrity.check(bad)]
-    assert rules == [
-        ("provider", 0),
-        ("duplicate", 1),
-        ("reference", 2),
-        ("reference", 2),
-        ("id", 3),
+    found = [(each.rule, each.message.split()[0]) for each in integrity.check(bad)]
+    assert found == [
+        ("provider", raw("a")["urn"]),
+        ("duplicate", raw("a")["urn"]),
+        ("reference", raw("c")["urn"]),
+        ("reference", raw("c")["urn"]),
+        ("id", raw("d")["urn"]),
     ]
     with pytest.raises(errors.StackError, match="does not stand before it"):
         integrity.require(bad, "here")

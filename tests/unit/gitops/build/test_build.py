@@ -61,7 +61,6 @@ def test_sourceignore(patterns: str, path: str, ignored: bool) -> None:
 def test_an_ignore_file_counts_for_its_own_folder() -> None:
     files = {"a/.sourceignore": "*.yaml", "a/x.yaml": "", "b/x.yaml": ""}
     assert set(ignore.visible(files)) == {"a/.sourceignore", "b/x.yaml"}
-    assert "b/x.yaml" not in ignore.visible(files, ["b/"])
 
 
 def test_a_checkout(tmp_path: Path) -> None:
@@ -73,8 +72,6 @@ def test_a_checkout(tmp_path: Path) -> None:
     (tmp_path / "a/link.yaml").symlink_to("x.yaml")
     tree = Tree.from_directory(tmp_path)
     assert dict(tree.files) == {"a/x.yaml": "x: ü\n"}
-    assert tree.digest == Tree.of({"a/x.yaml": "x: ü\n"}).digest
-    assert tree.digest != Tree.of({"a/x.yaml": "x: u\n"}).digest
     with pytest.raises(errors.GitOpsError):
         Tree.from_directory(tmp_path / "absent")
 

@@ -103,10 +103,6 @@ def test_what_flux_refuses(text: str) -> None:
     assert caught.value.position == text.index("${")
 
 
-def test_variables_in_order() -> None:
-    assert substitute.variables("${b} ${a:=${c}} ${b} $${d}") == ["b", "c", "a"]
-
-
 def test_line_breaks_go() -> None:
     assert substitute.clean({"a": "b\n", "c": "d\ne"}) == {"a": "b", "c": "de"}
 

@@ -99,7 +99,7 @@ def test_a_start_is_begun_again_when_it_began_with_other_files(
     active: str, node: dict[str, Any], anew: bool
 ):
     inputs = k3snode.k3s_inputs()
-    found = k3snode.k3s_node(inputs, unit={"active": active, "sub": ""}, **node)
+    found = k3snode.k3s_node(inputs, unit={"active": active}, **node)
     assert k3s_plan.starts_with_other_files(found, inputs) is anew
 
 

@@ -75,9 +75,7 @@ def node(
     request = media_plan.fact_request(inputs())
     found = make(request, files=files, **changes)
     units = {
-        name: host_facts.UnitFact(
-            name=name, load="loaded", active=active, sub="x", enabled="enabled"
-        )
+        name: host_facts.UnitFact(name=name, load="loaded", active=active, enabled="enabled")
         for name in names
     }
     return dataclasses.replace(

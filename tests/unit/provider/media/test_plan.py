@@ -46,7 +46,7 @@ def file(path: str, content: bytes | str, mode: int = 0o644, **changes: Any) -> 
 
 
 def unit(name: str, **changes: Any) -> host_facts.UnitFact:
-    known = {"load": "loaded", "active": "active", "sub": "waiting", "enabled": "enabled"}
+    known = {"load": "loaded", "active": "active", "enabled": "enabled"}
     return host_facts.UnitFact(name=name, **(known | changes))
 
 
@@ -78,9 +78,9 @@ class Node:
 
     def mounted(self, **changes: Any) -> None:
         at = self.values["mountPoint"]
-        known = {"source": "media:library", "fstype": "fuse.rclone", "options": "rw"}
-        self.mounts[at] = host_facts.MountFact(path=at, **(known | changes))
-        self.units[self.mount] = unit(self.mount, sub="mounted", enabled="static")
+        known = {"source": "media:library", "fstype": "fuse.rclone"}
+        self.mounts[at] = host_facts.MountFact(**(known | changes))
+        self.units[self.mount] = unit(self.mount, enabled="static")
 
     def write(self, path: str, content: str) -> None:
         self.files[path] = file(path, content, self.files[path].mode)

@@ -57,7 +57,6 @@ def test_the_stack_is_pinned_and_lacks_what_was_lost() -> None:
         assert b"SHA256:" in space.configuration
         left = [each["type"] for each in space.exported()["deployment"]["resources"]]
         assert "elysium:node:K3sServer" not in left and "elysium:secrets:SealingKey" in left
-        assert [each.name for each in space.inventory.lost] == ["kyrion-k3s"]
         for path in folder.rglob("*"):
             assert path.is_dir() or restores.PASSPHRASE.reveal() not in path.read_text()
     assert not folder.exists()
