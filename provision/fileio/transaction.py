@@ -71,8 +71,8 @@ def switch(record: Path, wanted: Sequence[NewFile]) -> None:
         ) from error
 
 
-def finish(record: Path) -> bool:
-    """Finish, or take back, what a killed process left; return whether there was anything.
+def finish(record: Path) -> None:
+    """Finish, or take back, what a killed process left.
 
     Costs one look at the disk where there is nothing. While another process is
     still preparing, the old files are in force and nothing is done; one that
@@ -80,12 +80,12 @@ def finish(record: Path) -> bool:
     changed by something else after the switch was decided.
     """
     if not record.exists():
-        return False
+        return
     try:
         with _held(record, wait=_read(record).get("state") == "committed"):
-            return _finish(record)
+            _finish(record)
     except _Busy:
-        return False
+        return
     except OSError as error:
         raise errors.StackError(
             f"what an interrupted switch of files left at {record} cannot be finished",
@@ -116,10 +116,10 @@ def _held(record: Path, *, wait: bool) -> Generator[None]:
         os.close(handle)
 
 
-def _finish(record: Path) -> bool:
+def _finish(record: Path) -> None:
     found = _read(record)
     if not found:
-        return False
+        return
     if found["state"] == "committed":
         for entry in found["files"]:
             _put(record, entry)
@@ -130,7 +130,6 @@ def _finish(record: Path) -> bool:
             _staged(Path(entry["path"])).unlink(missing_ok=True)
     record.unlink(missing_ok=True)
     _sync(record.parent)
-    return True
 
 
 def _put(record: Path, entry: dict[str, Any]) -> None:

@@ -157,7 +157,7 @@ class _Call:
         try:
             return self._answer(base, headers, data)
         except messages.ApiError as error:
-            return messages.Response(status=error.status, body=error.body, headers=error.headers)
+            return messages.Response(status=error.status, body=error.body)
         except Exception as error:  # noqa: BLE001  one bad call must not end the forge
             self._forge.calls.append(method=self._method, path=self._path, error=repr(error))
             return messages.Response(status=500, body={"message": "Server Error"})
@@ -193,7 +193,6 @@ class _Call:
             caller, permission=route.permission, scopes=route.scopes
         )
         request = messages.Request(
-            method=self._method,
             path=self._path,
             base=base,
             query=self._query,

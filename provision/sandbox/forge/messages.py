@@ -30,7 +30,6 @@ class ApiError(Exception):
         *,
         documentation: str = DOCS,
         errors: list[Any] | None = None,
-        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -39,7 +38,6 @@ class ApiError(Exception):
             self.body["errors"] = errors
         self.body["documentation_url"] = documentation
         self.body["status"] = str(status)
-        self.headers = dict(headers or {})
 
 
 def not_found(documentation: str = DOCS) -> ApiError:
@@ -61,7 +59,6 @@ class Request:
     addresses in bodies lead back here. `names` holds the path's parameters.
     """
 
-    method: str
     path: str
     base: str
     query: Mapping[str, str]

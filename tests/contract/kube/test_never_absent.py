@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +13,10 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from provision.engine import api, events
-from provision.gitops.build import kustomize
 from provision.kube import provider
 from provision.kube.client import KubeClient
 from provision.secret import Secret
-from tests.support import kubedriver
+from tests.support import kubedriver, kubewatch
 
 pytestmark = pytest.mark.sandbox
 
@@ -107,24 +104,16 @@ class Watcher:
 
     def _watch(self) -> None:
         """Take every event since before the first rotation, up to the last one's."""
-        kubeconfig = self._runs.root / "kubeconfig"
-        kubeconfig.write_text(self._runs.kubeconfig)
-        url = (
-            f"/api/v1/namespaces/{self._runs.namespace}/secrets"
-            f"?watch=true&resourceVersion={self._since}&timeoutSeconds=45"
-        )
-        command = [kustomize.kubectl(), f"--kubeconfig={kubeconfig}", "get", "--raw", url]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as kubectl:
-            assert kubectl.stdout is not None
-            for line in kubectl.stdout:
-                event = json.loads(line)
-                if event["object"]["metadata"]["name"] != NAME:
-                    continue
-                key = (event["object"].get("data") or {}).get("identity", "")
-                self.events.append((event["type"], key))
-                if key == kubedriver.b64(LAST) and event["type"] != "DELETED":
-                    break
-            kubectl.kill()
+        runs = self._runs
+        for kind, found in kubewatch.secrets(
+            runs.root, runs.kubeconfig, runs.namespace, since=self._since
+        ):
+            if found["metadata"]["name"] != NAME:
+                continue
+            key = (found.get("data") or {}).get("identity", "")
+            self.events.append((kind, key))
+            if key == kubedriver.b64(LAST) and kind != "DELETED":
+                break
         self._over.set()
 
     def _get(self) -> None:

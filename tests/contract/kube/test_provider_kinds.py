@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
 from provision.kube.client import KubeClient
-from tests.support import kubedriver
+from tests.support import kubedriver, kubewatch
 
 pytestmark = pytest.mark.sandbox
 
 
-def test_a_secret_is_changed_in_place_and_never_absent(provider, client, namespace: str) -> None:
+def test_a_secret_is_changed_in_place_and_never_absent(
+    apiserver, provider, client, namespace: str, tmp_path: Path
+) -> None:
     driver = kubedriver.Driver(provider, kubedriver.SECRET)
     uid = driver.create(kubedriver.secret(namespace, identity="one"))["metadata"]["uid"]
     version = client.get("v1", "Secret", "flux-system", namespace)["metadata"]["resourceVersion"]
@@ -20,8 +23,8 @@ def test_a_secret_is_changed_in_place_and_never_absent(provider, client, namespa
     done = threading.Event()
 
     def look() -> None:
-        for event, obj in client.watch(
-            "v1", "Secret", namespace, resource_version=version, timeout=30
+        for event, obj in kubewatch.secrets(
+            tmp_path, apiserver.kubeconfig, namespace, since=version
         ):
             seen.append((event, obj["data"].get("identity", "")))
             if obj["data"].get("identity") == kubedriver.b64("four"):

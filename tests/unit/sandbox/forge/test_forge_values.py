@@ -29,7 +29,6 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPBpI1d6VXQmzdFZWcJ8aKq9J3i8cpu81nxsr
 
 def _request(path: str = "/x", **query: str) -> messages.Request:
     return messages.Request(
-        method="GET",
         path=path,
         base="http://forge/api/v3",
         query=query,
