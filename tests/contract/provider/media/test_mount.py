@@ -432,13 +432,8 @@ def test_what_is_not_uploaded_is_not_thrown_away(box: Any, world: Any, kind: Any
     state = up(options={"vfs-write-back": "1h"})
     box.on(f"echo precious >{AT}/film.mkv; sync")
     world.warned.clear()
-    script = media_scripts.remove
-
-    def impatient(before: media_files.Before) -> str:
-        return script(before, wait=1)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(media_scripts, "remove", impatient)
+        patch.setattr(media_scripts, "_UPLOAD_WAIT", 1)
         kind.delete(world, state, state)
     assert ["/var/cache/rclone" in warning for warning in world.warned] == [True]
     assert box.on("cat /var/cache/rclone/vfs/media/library/film.mkv") == "precious"
