@@ -19,7 +19,7 @@ from provision import errors
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BASE_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _ONE_LINE: Final = 2**31 - 1
-_SEPARATOR: Final = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
+_SEPARATOR: Final = re.compile(r"^---(?:[ \t][^\r\n]*)?(?:\r?\n|\r?\Z)", re.MULTILINE)
 _DROPPED: Final = (
     "tag:yaml.org,2002:timestamp",
     "tag:yaml.org,2002:value",
@@ -153,19 +153,28 @@ def dump_plain(value: Any) -> str:
 
 def split(text: str) -> Iterator[tuple[int, str]]:
     """Yield (first line, text) of each document of `text`."""
+    for line, _, part in parts(text):
+        yield line, part
+
+
+def parts(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield (first line, offset, text) of each document of `text`."""
     start = line = 0
     for match in _SEPARATOR.finditer(text):
         part = text[start : match.start()]
-        yield line + 1, part
+        yield line + 1, start, part
         line += part.count("\n") + 1
-        start = min(match.end() + 1, len(text))
-    yield line + 1, text[start:]
+        start = match.end()
+    yield line + 1, start, text[start:]
 
 
-def read_text(text: str, file: str, problems: list[errors.Problem]) -> list[Document]:
+def read_text(
+    text: str, file: str, problems: list[errors.Problem], *, only_objects: bool = True
+) -> list[Document]:
     """Return the mappings in `text`; what is no YAML or no mapping goes to `problems`.
 
-    Values are never quoted in a problem.
+    Values are never quoted in a problem. Without `only_objects`, what is YAML
+    and no mapping is passed over.
     """
     found: list[Document] = []
     for line, part in split(text):
@@ -184,7 +193,7 @@ def read_text(text: str, file: str, problems: list[errors.Problem]) -> list[Docu
             if isinstance(value, dict):
                 obj = cast("dict[str, Any]", value)
                 found.append(Document(obj=obj, file=file, line=begins))
-            else:
+            elif only_objects:
                 message = f"a {type(value).__name__} where a Kubernetes object is expected"
                 problems.append(errors.Problem(message=message, where=_place(file, begins)))
     return found

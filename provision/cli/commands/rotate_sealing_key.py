@@ -54,7 +54,7 @@ def sealing_key(called: Settings, older: datetime.timedelta | None, yes: bool) -
         if young and age is not None and not found.unfinished:
             _nothing(called, f"nothing to do: {found.newest} is {durations.words(age)} old", found)
             return
-        rotation.check(stack)
+        rotation.check(stack, found)
         if not yes:
             rotation.preview(stack, found, on_event=listening.on_event)
             listening.pause()
@@ -81,6 +81,12 @@ def planned(found: Outlook) -> list[str]:
     if found.others:
         lines.append("Left as it is, since no key at hand opens it:")
         lines += [f"  {problem}" for problem in found.others]
+    if found.templates:
+        lines.append("Left as it is, since only Helm can read it:")
+        lines += [f"  {path}" for path in found.templates]
+    if found.unreadable:
+        lines.append("Left as it is, since it cannot be read:")
+        lines += [f"  {problem}" for problem in found.unreadable]
     return lines
 
 
@@ -98,6 +104,9 @@ def _rotated(called: Settings, found: Outlook, done: Rotated) -> None:
     if found.others:
         number = len(found.others)
         called.terminal.warn(f"no key at hand opens {number} values: they are as they were")
+    if found.unreadable:
+        files = ", ".join(problem.where for problem in found.unreadable)
+        called.terminal.warn(f"not looked through, since it cannot be read: {files}")
     if not done.proven:
         called.terminal.warn("no controller runs yet: it reads the key when it starts")
     if done.pull:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +98,7 @@ def seal(
     from provision.cli import manifests, sealingkeys
     from provision.gitops import documents
     from provision.gitops.sealing import keys as sealing_keys
-    from provision.gitops.sealing import sealed
+    from provision.gitops.sealing import rewriting, sealed
 
     if manifest is None and not (literals or files):
         raise click.UsageError("give MANIFEST, --from-literal or --from-file")
@@ -120,15 +119,20 @@ def seal(
     if merge_into is None:
         called.terminal.result(documents.dump(made).rstrip("\n"))
         return
-    into = [doc.obj for doc in manifests.read(merge_into) if sealed.is_sealed(doc.obj)]
-    same = [obj for obj in into if documents.ref(obj) == documents.ref(made)]
-    if not same:
+    before = manifests.read(merge_into)
+    into = manifests.sealed(merge_into, before)
+    same = [one for one in into if documents.ref(one.obj) == documents.ref(made)]
+    if len(same) != 1:
+        refs = ", ".join(documents.ref(one.obj) for one in into)
         raise errors.ConfigError(
-            f"{documents.ref(made)} is not in {merge_into}",
+            f"{documents.ref(made)} is {'more than once' if same else 'not'} in {merge_into}",
             [],
-            hint="there are: " + (", ".join(map(documents.ref, into)) or "no SealedSecrets"),
+            hint=f"there are: {refs or 'no SealedSecrets'}",
         )
-    manifests.replace(merge_into, {documents.ref(made): sealed.merge(same[0], made)})
+    wanted = {same[0].place: sealed.merge(same[0].obj, made)}
+    after = rewriting.replaced(before, wanted, str(merge_into))
+    for _ in manifests.write([manifests.Changed(path=merge_into, before=before, after=after)]):
+        pass
     called.terminal.say(f"{', '.join(made['spec']['encryptedData'])}: sealed into {merge_into}")
 
 
@@ -147,7 +151,7 @@ def unseal(called: Settings, file: Path, keys: Path | None) -> None:
     from provision.gitops.sealing import sealed
 
     opened = sealingkeys.read(called, keys)
-    found = [doc for doc in manifests.read(file) if sealed.is_sealed(doc.obj)]
+    found = [one.doc for one in manifests.sealed(file, manifests.read(file))]
     if not found:
         raise errors.ConfigError(f"no SealedSecret is in {file}", [])
     secrets = [documents.dump(sealed.unseal(d.obj, opened, where=d.where)) for d in found]
@@ -162,36 +166,33 @@ def unseal(called: Settings, file: Path, keys: Path | None) -> None:
 def reseal(called: Settings, paths: tuple[Path, ...], keys: Path | None, cert: Path | None) -> None:
     """Seal every SealedSecret in PATHS anew, for the newest key.
 
-    Files are changed in place, comments kept; folders are searched. Nothing
-    is changed unless everything opens.
+    Only the sealed values change in the files, not a byte else; folders are
+    searched. Helm's templates are left alone. Nothing is changed unless
+    everything opens.
     """
     from provision import errors
     from provision.cli import manifests, sealingkeys
-    from provision.gitops import documents
-    from provision.gitops.sealing import sealed
+    from provision.gitops.sealing import resealing
 
     opened = sealingkeys.read(called, keys)
     certificate = sealingkeys.read_text(cert) if cert else opened[0].certificate_pem
-    problems: list[errors.Problem] = []
-    anew: dict[Path, dict[str, Any]] = {}
-    for path in _yaml_files(paths):
-        for doc in manifests.read(path):
-            if not sealed.is_sealed(doc.obj):
-                continue
-            try:
-                again = sealed.reseal(doc.obj, opened, certificate, where=doc.where)
-            except errors.GitOpsError as error:
-                problems += error.problems
-                continue
-            anew.setdefault(path, {})[documents.ref(doc.obj)] = again
+    files = manifests.read_all(paths)
+    found = resealing.survey(files, opened, in_chart=manifests.in_chart)
+    _say_left_alone(called, found.templates)
+    problems = [problem for one in found.closed for problem in one.problems]
+    problems += found.unreadable
     if problems:
         raise errors.GitOpsError("not every SealedSecret can be opened; none was changed", problems)
-    for path, changed in anew.items():
-        manifests.replace(path, changed)
-        for ref in changed:
-            called.terminal.result(f"{path}: {ref}")
-    if not anew:
-        called.terminal.say("there is no SealedSecret")
+    made = resealing.resealed(files, found.stale, opened, certificate)
+    changed = [
+        manifests.Changed(path=Path(path), before=files[path], after=made[path]) for path in made
+    ]
+    for path in manifests.write(changed):
+        for one in found.stale:
+            if one.path == str(path):
+                called.terminal.result(f"{path}: {one.ref}")
+    if not changed:
+        called.terminal.say("there is no SealedSecret to seal anew")
 
 
 @secret.command()
@@ -203,32 +204,37 @@ def reseal(called: Settings, paths: tuple[Path, ...], keys: Path | None, cert: P
 def verify(called: Settings, directory: Path, keys: Path | None) -> None:
     """Show which SealedSecrets of a checkout the keys open.
 
-    Exits with 3 when they do not open all.
+    Exits with 3 when they do not open all, and when a file that speaks of
+    SealedSecrets cannot be read. Helm's templates are left alone.
     """
     from provision import errors
-    from provision.cli import sealingkeys
-    from provision.gitops import documents, tree
-    from provision.gitops.sealing import sealed
+    from provision.cli import manifests, sealingkeys
+    from provision.gitops import tree
+    from provision.gitops.sealing import resealing, sealed
 
     opened = sealingkeys.read(called, keys)
-    read = tree.Tree.from_directory(directory)
-    ignored: list[errors.Problem] = []  # what is no YAML holds no SealedSecret
-    docs = [
-        doc
-        for path in sorted(read.files)
-        if path.endswith((".yaml", ".yml", ".json"))
-        for doc in documents.read_text(read.files[path], path, ignored)
-    ]
-    verdicts = sealed.verify(docs, opened)
+    files = tree.Tree.from_directory(directory).files
+    found = resealing.survey(
+        {path: files[path] for path in resealing.candidates(files)},
+        opened,
+        in_chart=lambda path: manifests.in_chart(str(directory / path)),
+    )
+    verdicts = sealed.verify(found.objects, opened)
     if called.json:
         called.terminal.data([_verdict(one) for one in verdicts])
     else:
         called.terminal.out.print(_table(verdicts))
+    _say_left_alone(called, found.templates)
     problems = [problem for one in verdicts for problem in one.problems]
     if problems:
         closed = sum(not one.ok for one in verdicts)
         raise errors.GitOpsError(
-            f"the keys at hand do not open {closed} of {len(verdicts)} SealedSecrets", problems
+            f"the keys at hand do not open {closed} of {len(verdicts)} SealedSecrets",
+            [*problems, *found.unreadable],
+        )
+    if found.unreadable:
+        raise errors.GitOpsError(
+            "files that speak of SealedSecrets cannot be read", list(found.unreadable)
         )
     if not called.json:
         called.terminal.say(f"the keys open all {len(verdicts)} SealedSecrets")
@@ -308,14 +314,6 @@ def _values(
         yield key if given else path.name, encoded(content)
 
 
-def _yaml_files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_file():
-            yield path
-            continue
-        for folder, inner, names in os.walk(path):
-            inner[:] = sorted(each for each in inner if each != ".git")
-            for name in sorted(names):
-                found = Path(folder) / name
-                if name.endswith((".yaml", ".yml")) and b"SealedSecret" in found.read_bytes():
-                    yield found
+def _say_left_alone(called: Settings, templates: tuple[str, ...]) -> None:
+    for path in templates:
+        called.terminal.say(f"{path}: left alone, a template of a Helm chart")

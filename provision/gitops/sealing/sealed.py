@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -171,6 +172,15 @@ def unseal(
     return secret
 
 
+def decoded(text: Any) -> bytes:
+    """Return what `text` is the base64 of, as Go reads it: line breaks mean nothing.
+
+    Raises `binascii.Error`.
+    """
+    joined = re.sub(r"[\r\n]", "", "" if text is None else str(text))
+    return base64.b64decode(joined.encode(errors="replace"), validate=True)
+
+
 def _open(
     sealed: Mapping[str, Any], keys: Sequence[sealing_keys.SealingKey], where: str
 ) -> tuple[dict[str, bytes], list[errors.Problem]]:
@@ -190,7 +200,7 @@ def _open(
         encrypted = None
     for key, text in (encrypted or {}).items():
         try:
-            raw = base64.b64decode(str(text), validate=True)
+            raw = decoded(text)
             values[key] = sealing_keys.decrypt(raw, keys, label)
         except binascii.Error:
             problems.append(_problem(sealed, where, key, "the value is not base64"))
@@ -258,7 +268,10 @@ def merge(into: Mapping[str, Any], update: Mapping[str, Any]) -> Object:
     if metadata:
         template["metadata"] = metadata
     encrypted = {**(old.get("encryptedData") or {}), **new["encryptedData"]}
-    return {**into, "spec": {**old, "encryptedData": encrypted, "template": template}}
+    spec = {**old, "encryptedData": encrypted}
+    if template:
+        spec["template"] = template
+    return {**into, "spec": spec}
 
 
 def reseal(
@@ -267,11 +280,18 @@ def reseal(
     certificate_pem: str,
     *,
     where: str = "",
+    anew: dict[tuple[bytes, str], str] | None = None,
 ) -> Object:
-    """Return `sealed` with every value encrypted anew for the certificate, all else kept."""
+    """Return `sealed` with every value encrypted anew for the certificate, all else kept.
+
+    `anew` remembers what became of a value, for other objects of its file. An
+    object without values is returned as it is. Raises `errors.GitOpsError`.
+    """
     values, problems = _open(sealed, keys, where)
     if problems:
         raise errors.GitOpsError(f"{documents.ref(sealed)} cannot be opened", problems)
+    if not values:
+        return dict(sealed)
     try:
         public = sealing_keys.read_certificate(certificate_pem)
     except sealing_keys.SealingError as error:
@@ -280,10 +300,14 @@ def reseal(
     label = scope_of(sealed).label(
         str(_meta(sealed, "namespace") or ""), str(_meta(sealed, "name") or "")
     )
-    encrypted = {
-        key: base64.b64encode(sealing_keys.encrypt(value, public, label)).decode()
-        for key, value in values.items()
-    }
+    encrypted = dict(sealed["spec"].get("encryptedData") or {})
+    anew = {} if anew is None else anew
+    for key, value in values.items():
+        # Values that are one in the text, by an anchor, stay one.
+        same = (label, str(encrypted[key]))
+        if same not in anew:
+            anew[same] = base64.b64encode(sealing_keys.encrypt(value, public, label)).decode()
+        encrypted[key] = anew[same]
     return {**sealed, "spec": {**sealed["spec"], "encryptedData": encrypted}}
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from provision import errors
 from provision.github import commits, failures
 from provision.gitops.sealing import keys as sealing_keys
-from provision.gitops.sealing import resealing, sealed
+from provision.gitops.sealing import resealing, rewriting, sealed
 from provision.kube import wait
 from provision.provider.context import Context
 from provision.provider.flux import objects as flux_objects
@@ -31,13 +32,13 @@ class Published:
     """What was committed, or proposed in `pull`.
 
     `resealed` are the SealedSecrets as they were before, `after` the values
-    that each has now, by path and name.
+    that each has now, by path and place.
     """
 
     pull: commits.PullRequest | None = None
     resealed: tuple[resealing.Found, ...] = ()
-    after: Mapping[tuple[str, str], Mapping[str, Any]] = field(
-        default_factory=dict[tuple[str, str], Mapping[str, Any]]
+    after: Mapping[tuple[str, rewriting.Place], Mapping[str, Any]] = field(
+        default_factory=dict[tuple[str, rewriting.Place], Mapping[str, Any]]
     )
 
 
@@ -51,10 +52,25 @@ def survey(
     place: Place,
     keys: list[sealing_keys.SealingKey],
     newest: sealing_keys.SealingKey | None,
-) -> resealing.Survey:
-    """Return the SealedSecrets of the branch head; see `resealing.survey`."""
+) -> tuple[resealing.Survey, list[errors.Problem]]:
+    """Return the SealedSecrets of the branch head, and why `publish` would refuse to seal them.
+
+    See `resealing.survey`. Where nothing is committed, nothing is refused.
+    """
     repo = ctx.github()
-    return resealing.survey(repo.read_tree(repo.head(place.branch)), keys, newest)
+    files = repo.read_tree(repo.head(place.branch))
+    found = _survey(files, keys, newest)
+    return found, resealing.refused(files, found.stale) if place.commit != "none" else []
+
+
+def _survey(
+    files: Mapping[str, str],
+    keys: list[sealing_keys.SealingKey],
+    newest: sealing_keys.SealingKey | None,
+) -> resealing.Survey:
+    return resealing.survey(
+        {path: files[path] for path in resealing.candidates(files)}, keys, newest
+    )
 
 
 def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> Published:
@@ -74,8 +90,8 @@ def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> 
             pull = pull if pull is not None and pull.state == "open" else None
         base = pull.head if pull is not None else head
         files = repo.read_tree(base)
-        found = resealing.survey(files, keys, newest)
-        changed = resealing.resealed(files, found.stale, keys, newest)
+        found = _survey(files, keys, newest)
+        changed = _resealed(files, found, keys)
         if files.get(place.certificate) != newest.certificate_pem:
             changed[place.certificate] = newest.certificate_pem
         if not changed:
@@ -97,11 +113,11 @@ def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> 
             except failures.ConflictError:
                 ctx.progress(f"{place.branch} moved on meanwhile; sealing what it has now")
                 continue
-        after = resealing.survey(changed, [newest], newest).current
+        after = _survey(changed, [newest], newest).current
         return Published(
             pull=pull,
             resealed=found.stale,
-            after={(one.path, one.ref): one.encrypted for one in after},
+            after={(one.path, one.place): one.encrypted for one in after},
         )
     raise failures.ConflictError(
         f"the SealedSecrets of {repo.slug} change faster than they can be sealed anew",
@@ -109,6 +125,18 @@ def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> 
         status=409,
         hint="run the same command again: it goes on with the key that was made",
     )
+
+
+def _resealed(
+    files: Mapping[str, str], found: resealing.Survey, keys: list[sealing_keys.SealingKey]
+) -> dict[str, str]:
+    """Return the files to commit; the hint of an error says that the key is there."""
+    try:
+        return resealing.resealed(files, found.stale, keys, keys[0].certificate_pem)
+    except errors.GitOpsError as error:
+        hint = "the new key is installed and nothing was committed; correct the files, then run"
+        hint += " the same command again: it goes on with that key"
+        raise errors.GitOpsError(error.summary, error.problems, hint=hint) from None
 
 
 def settle(
@@ -136,7 +164,7 @@ def settle(
     refs: list[wait.Ref] = []
     for one in published.resealed:
         there = live.get(_key(one.obj))
-        after = published.after.get((one.path, one.ref))
+        after = published.after.get((one.path, one.place))
         values = ((there or {}).get("spec") or {}).get("encryptedData")
         if there is None or after is None or values not in (one.encrypted, after):
             continue

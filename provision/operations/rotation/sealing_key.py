@@ -44,6 +44,9 @@ class Outlook:
     rotation that was cut off: it is brought into use, and no other is made.
     `reseal` names each SealedSecret that is sealed anew, `others` those that
     no key at hand opens. `commits` is False where nothing is committed.
+    `templates` are Helm's templates, which are left alone; `unreadable` says
+    which files could not be looked through, and `refused` which SealedSecrets
+    cannot be sealed anew: with any of them, nothing is done.
     """
 
     keys: tuple[str, ...]
@@ -53,6 +56,9 @@ class Outlook:
     reseal: tuple[str, ...]
     others: tuple[errors.Problem, ...]
     commits: bool
+    templates: tuple[str, ...] = ()
+    unreadable: tuple[errors.Problem, ...] = ()
+    refused: tuple[errors.Problem, ...] = ()
 
     @property
     def newest(self) -> str:
@@ -96,7 +102,7 @@ def look(stack: Stack) -> Outlook:
     keys = list(facts.known)
     unfinished = _unfinished(facts)
     place = _place(record)
-    found = sealing_git.survey(context, place, keys, keys[0] if unfinished else None)
+    found, refused = sealing_git.survey(context, place, keys, keys[0] if unfinished else None)
     return Outlook(
         keys=tuple(key.fingerprint for key in keys),
         unfinished=unfinished,
@@ -105,14 +111,19 @@ def look(stack: Stack) -> Outlook:
         reseal=tuple(f"{one.where}: {one.ref}" for one in found.stale),
         others=tuple(problem for one in found.closed for problem in one.problems),
         commits=place.commit != "none",
+        templates=found.templates,
+        unreadable=found.unreadable,
+        refused=tuple(refused),
     )
 
 
-def check(stack: Stack) -> None:
-    """Check what GitHub would refuse, before anything is changed.
+def check(stack: Stack, before: Outlook) -> None:
+    """Check what GitHub or the repository's files would refuse, before anything is changed.
 
-    Raises `errors.PreflightError` naming each thing.
+    Raises `errors.PreflightError` naming each thing, and `errors.GitOpsError`
+    naming each SealedSecret that cannot be sealed anew.
     """
+    _require_sealable(before)
     problems = operations_preflight.github(stack)
     if not problems and stack.config.flux.commit == "push":
         problems = preflight.branch(stack.live.github())
@@ -235,9 +246,20 @@ def _record(stack: Stack) -> state.Record:
     )
 
 
+def _require_sealable(before: Outlook) -> None:
+    """Raise `errors.GitOpsError` for SealedSecrets that no new key could be brought to."""
+    if before.refused:
+        raise errors.GitOpsError(
+            "the repository's SealedSecrets cannot be sealed for another key",
+            list(before.refused),
+            hint="nothing was changed; correct the files, then run the same command again",
+        )
+
+
 def _refuse_another(stack: Stack, before: Outlook) -> None:
     """Refuse where there is a newer key than the user was asked about."""
     now = look(stack)
+    _require_sealable(now)
     if now.keys[0] != before.keys[0]:
         detail = f"the newest was {before.keys[0]} and is {now.keys[0]}"
         raise flow.rotated_meanwhile("sealing key", detail)

@@ -130,3 +130,13 @@ def test_for_a_machine_it_is_one_event(call, asked):
     }
     out = call("rotate", "sealing-key", "--yes", "--json", "--if-older-than", "8w").out
     assert json.loads(out.splitlines()[-1])["changed"] is False
+
+
+def test_what_is_left_alone_is_listed(call, asked, monkeypatch):
+    unread = errors.Problem(where="b.yaml:3", message="not YAML")
+    found = dataclasses.replace(FOUND, templates=("chart/templates/a.yaml",), unreadable=(unread,))
+    monkeypatch.setattr(sealing_key, "look", lambda stack: found)
+    err = call("rotate", "sealing-key", answers="y\n").err
+    assert "only Helm can read it:\n  chart/templates/a.yaml\n" in err
+    assert "cannot be read:\n  b.yaml:3: not YAML\n" in err
+    assert "not looked through, since it cannot be read: b.yaml:3" in err

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from provision.fileio import atomic
 from provision.gitops import documents
+from provision.gitops.build import kustomize
 from provision.gitops.sealing import keys as sealing_keys
-from provision.gitops.sealing import sealed
+from provision.gitops.sealing import resealing, sealed
 from tests.support import elysiumrepo
 
 MANIFEST = """\
@@ -306,3 +310,126 @@ def test_where_there_is_neither_stack_nor_keys(call, checkout, tmp_path, monkeyp
     outcome = call("secret", "verify", str(checkout))
     assert outcome.code == 2
     assert "name the keys: --keys FILE" in outcome.err
+
+
+def sealed_text(key: sealing_keys.SealingKey, name: str = "plex") -> str:
+    return "# kept\n" + elysiumrepo.sealed_secret(key, name, "media", token="t-1")
+
+
+def lines_but_values(raw: bytes) -> list[bytes]:
+    return [line for line in raw.splitlines(keepends=True) if b"    token: " not in line]
+
+
+@pytest.mark.parametrize("end", ["---\n", "---", "...\n", "  \n\n", "# end", "---\n# x\n---\n"])
+@pytest.mark.parametrize("eol", ["\n", "\r\n"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+def test_reseal_changes_the_values_and_no_other_byte(call, folder, both, bom, eol, end):
+    checkout = folder / "repo"
+    checkout.mkdir()
+    (folder / "keys.yaml").write_text(keys_of(*both))
+    path = checkout / "a.yaml"
+    before = (bom + sealed_text(both[1]) + end).replace("\n", eol).encode()
+    path.write_bytes(before)
+    outcome = call("secret", "reseal", "repo", "--keys", "keys.yaml")
+    assert outcome.code == 0, outcome.err
+    after = path.read_bytes()
+    assert after != before
+    assert lines_but_values(after) == lines_but_values(before)
+    assert after.endswith(end.replace("\n", eol).encode())
+    (checkout / "kustomization.yaml").write_text("resources: [a.yaml]\n")
+    built = subprocess.run(
+        [kustomize.kubectl(), "kustomize", str(checkout)], capture_output=True, check=True
+    )
+    obj = yaml.safe_load(built.stdout)
+    assert sealed.values(obj, both[:1]) == {"token": b"t-1"}
+    assert call("secret", "verify", "repo", "--keys", "keys.yaml").code == 0
+
+
+def test_merge_into_a_file_with_an_empty_document_at_its_end(call, checkout):
+    path = checkout / "plex.yaml"
+    before = (MANIFEST + "---\n").replace("\n", "\r\n").encode()
+    path.write_bytes(before)
+    outcome = call(
+        "secret", "seal", "--name", "plex", "-n", "media", "--from-literal", "token=new",
+        "--merge-into", str(path),
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    after = path.read_bytes()
+    assert lines_but_values(after) == before.splitlines(keepends=True)
+    assert after.count(b"\r\n") == before.count(b"\r\n") + 1
+
+
+def test_a_file_that_kustomize_cannot_read_is_not_well(call, folder, both):
+    (folder / "repo").mkdir()
+    (folder / "keys.yaml").write_text(keys_of(*both))
+    path = folder / "repo" / "a.yaml"
+    for broken, words in (
+        (sealed_text(both[0]) + "---\n...\n", "not YAML"),
+        (sealed_text(both[0]) + "--- {a: b}\n", "something follows ---"),
+        (sealed_text(both[0]) + "kind: SealedSecret\n", "the key is there twice"),
+    ):
+        path.write_text(broken)
+        outcome = call("secret", "verify", "repo", "--keys", "keys.yaml")
+        assert outcome.code == 3
+        assert words in outcome.err
+        assert f"a.yaml:{len(broken.splitlines())}" in outcome.err
+        assert call("secret", "reseal", "repo", "--keys", "keys.yaml").code == 3
+        assert path.read_text() == broken
+
+
+def test_reseal_of_a_whole_checkout_leaves_alone_what_is_not_its_own(call, checkout, folder):
+    chart = checkout / "charts" / "app"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("name: app\n")
+    template = "kind: SealedSecret\n{{- if .Values.x }}\nspec: {{ .Values.x }}\n{{- end }}\n"
+    (chart / "templates" / "s.yaml").write_text(template)
+    outside = folder / "outside.yaml"
+    source = checkout / "clusters" / "kyrion" / "sealed-secrets.yaml"
+    outside.write_text(source.read_text())
+    (checkout / "link.yaml").symlink_to(outside)
+    (checkout / "gone.yaml").symlink_to(checkout / "nowhere.yaml")
+    os.mkfifo(checkout / "pipe.yaml")
+    (checkout / "list.yaml").write_text("- SealedSecret\n- of no object\n")
+    before = outside.read_text()
+    source_before = source.read_text()
+    outcome = call("secret", "reseal", str(checkout), str(source), "--keys", "keys.yaml")
+    assert outcome.code == 0, outcome.err
+    assert "templates/s.yaml: left alone, a template of a Helm chart" in outcome.err
+    assert (chart / "templates" / "s.yaml").read_text() == template
+    assert outside.read_text() == before
+    assert source.read_text() != source_before
+    assert outcome.out.count("cluster-secret-vars") == 1
+    assert call("secret", "verify", str(checkout), "--keys", "keys.yaml").code == 0
+    alone = call("secret", "reseal", str(chart / "templates" / "s.yaml"), "--keys", "keys.yaml")
+    assert alone.code == 0 and "left alone" in alone.err
+
+
+def test_what_is_changed_meanwhile_or_cannot_be_written_is_as_it_was(
+    call, checkout, folder, monkeypatch
+):
+    real = resealing.resealed
+    path = checkout / "clusters" / "kyrion" / "sealed-secrets.yaml"
+
+    def meanwhile(files, *arguments):
+        path.write_text("somebody's\n")
+        return real(files, *arguments)
+
+    before = path.read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr(resealing, "resealed", meanwhile)
+        outcome = call("secret", "reseal", str(checkout), "--keys", "keys.yaml")
+    assert outcome.code == 2
+    assert "sealed-secrets.yaml was changed while it was being sealed" in outcome.err
+    assert path.read_text() == "somebody's\n"
+
+    path.write_text(before)
+
+    def full(path, content, **more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic, "write", full)
+    outcome = call("secret", "reseal", str(checkout), "--keys", "keys.yaml")
+    assert outcome.code == 2
+    assert "cannot be written; it is as it was" in outcome.err
+    assert "No space left on device" in outcome.err
+    assert path.read_text() == before

@@ -319,3 +319,59 @@ def test_where_flux_does_not_follow_nothing_is_waited_for(world) -> None:
     source = ("flux-system", "flux-system")
     assert sealing_git.settle(world, "kubeconfig", published, source=source, timeout=1) == 0
     assert "applies the commit when it does" in world.warned[0]
+
+
+def unsealable(key: sealing_keys.SealingKey) -> str:
+    """A SealedSecret that cannot be sealed anew alone: its value is used elsewhere, too."""
+    text = elysiumrepo.sealed_secret(key, "c", "media", token="t-3")
+    return text.replace("token: ", "token: &x ") + "    data:\n      copy: *x\n"
+
+
+def test_what_could_not_be_sealed_is_known_before_a_key_is_made(world, monkeypatch) -> None:
+    state = begin(world)
+    keys = keyring.load(state["keys"])
+    world.hub.write("main", "somebody", {"apps/c.yaml": unsealable(keys[0])})
+    world.calls.clear()
+    _, refused = sealing_git.survey(world, PUSH, keys, None)
+    assert [problem.where for problem in refused] == ["apps/c.yaml:1"]
+    none = dataclasses.replace(PUSH, commit="none")
+    assert sealing_git.survey(world, none, keys, None)[1] == []
+    assert world.calls == []
+
+    before = dataclasses.replace(BEFORE, refused=tuple(refused))
+    monkeypatch.setattr(sealing_key, "look", lambda stack: before)
+    for refusing in (sealing_key.check, sealing_key._refuse_another):
+        with pytest.raises(errors.GitOpsError) as caught:
+            refusing(None, before)
+        assert caught.value.problems == refused
+        assert "nothing was changed" in caught.value.hint
+
+
+def test_what_is_pushed_after_the_key_was_made_ends_in_words(world) -> None:
+    state = begin(world)
+    key = keyring.load(state["keys"])[0]
+    pushes = iter([unsealable(key)])
+
+    def push() -> None:
+        text = next(pushes, None)
+        if text:
+            again = elysiumrepo.sealed_secret(key, "a", "media", token="t-1")
+            world.hub.write("main", "somebody", {"apps/a.yaml": again, "apps/c.yaml": text})
+
+    world.hub.before_commit = push
+    with pytest.raises(errors.GitOpsError) as caught:
+        rotate(world, state, "1")
+    assert "it goes on with that key" in caught.value.hint
+    assert world.hub.messages[-1] == "somebody" or in_git(world)["apps/c.yaml"].endswith("*x\n")
+
+
+def test_a_template_of_a_chart_is_no_reason_to_refuse(world) -> None:
+    state = begin(world)
+    template = "kind: SealedSecret\n{{- with .Values.x }}\nspec: {{ . }}\n{{- end }}\n"
+    files = {"charts/a/Chart.yaml": "name: a\n", "charts/a/templates/s.yaml": template}
+    world.hub.write("main", "somebody", files)
+    found, refused = sealing_git.survey(world, PUSH, keyring.load(state["keys"]), None)
+    assert found.templates == ("charts/a/templates/s.yaml",) and refused == []
+    state, _ = rotate(world, state, "1")
+    finished(world, state, 2)
+    assert in_git(world)["charts/a/templates/s.yaml"] == template
