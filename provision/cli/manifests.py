@@ -82,9 +82,9 @@ def _below(folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def in_chart(path: str) -> bool:
-    """Return whether Helm renders the file `path` of this computer."""
-    return templates.in_chart(Path(path).absolute().as_posix(), os.path.isfile)
+def place_of(path: str) -> templates.Place:
+    """Return whether the file `path` of this computer is in a Helm chart, and where in it."""
+    return templates.place_of(Path(path).absolute().as_posix(), os.path.isfile)
 
 
 def write(changed: Iterable[Changed]) -> Iterator[Path]:

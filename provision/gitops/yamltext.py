@@ -64,8 +64,12 @@ class Node:
         """Return the value itself, for an alias its target."""
         return self if self.target is None else self.target
 
-    def entries(self) -> dict[str, Node]:
-        """Return the values of a mapping by key, those of merge keys (``<<``) included."""
+    def entries(self, inside: frozenset[int] = frozenset()) -> dict[str, Node]:
+        """Return the values of a mapping by key, those of merge keys (``<<``) included.
+
+        `inside` are the mappings that this one is merged into.
+        """
+        inside |= {id(self.resolved)}
         found: dict[str, Node] = {}
         merged: list[Node] = []
         for key, value in self.resolved.pairs or ():
@@ -75,8 +79,8 @@ class Node:
             elif key.resolved.value is not None:
                 found[key.resolved.value] = value
         for one in merged:
-            if one.resolved is not self:
-                for name, value in one.entries().items():
+            if id(one.resolved) not in inside:
+                for name, value in one.entries(inside).items():
                     found.setdefault(name, value)
         return found
 

@@ -177,7 +177,7 @@ def reseal(called: Settings, paths: tuple[Path, ...], keys: Path | None, cert: P
     opened = sealingkeys.read(called, keys)
     certificate = sealingkeys.read_text(cert) if cert else opened[0].certificate_pem
     files = manifests.read_all(paths)
-    found = resealing.survey(files, opened, in_chart=manifests.in_chart)
+    found = resealing.survey(files, opened, place_of=manifests.place_of)
     _say_left_alone(called, found.templates)
     problems = [problem for one in found.closed for problem in one.problems]
     problems += found.unreadable
@@ -217,7 +217,7 @@ def verify(called: Settings, directory: Path, keys: Path | None) -> None:
     found = resealing.survey(
         {path: files[path] for path in resealing.candidates(files)},
         opened,
-        in_chart=lambda path: manifests.in_chart(str(directory / path)),
+        place_of=lambda path: manifests.place_of(str(directory / path)),
     )
     verdicts = sealed.verify(found.objects, opened)
     if called.json:

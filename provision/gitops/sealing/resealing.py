@@ -85,15 +85,15 @@ def survey(
     keys: Sequence[sealing_keys.SealingKey],
     newest: sealing_keys.SealingKey | None = None,
     *,
-    in_chart: Callable[[str], bool] | None = None,
+    place_of: Callable[[str], templates.Place] | None = None,
 ) -> Survey:
     """Return the SealedSecrets in `files` (path to content).
 
     Without `newest`, the one to seal for is still to be made: everything that
-    opens is stale. `in_chart` returns whether Helm renders the file of a path;
-    by default the files of its chart are among `files`.
+    opens is stale. `place_of` returns where the file of a path is; by default
+    the ``Chart.yaml`` of every chart is among `files`.
     """
-    in_chart = in_chart or (lambda path: templates.in_chart(path, files.__contains__))
+    place_of = place_of or (lambda path: templates.place_of(path, files.__contains__))
     stale: list[Found] = []
     current: list[Found] = []
     closed: list[Found] = []
@@ -104,15 +104,15 @@ def survey(
             continue
         problems: list[errors.Problem] = []
         located = rewriting.find(files[path], path, problems)
-        chart = in_chart(path)
-        if templates.is_template(files[path], readable=not problems, in_chart=chart):
+        place = place_of(path)
+        found = [_found(one, path, keys) for one in located]
+        shut = [one.obj for one in found if one.problems]
+        if templates.is_template(files[path], place, readable=not problems) or (
+            shut and templates.may_be_template(files[path], place, shut)
+        ):
             left.append(path)
             continue
         unreadable += problems
-        found = [_found(one, path, keys) for one in located]
-        if chart and any(one.problems for one in found):
-            left.append(path)  # its namespace is that of the release
-            continue
         for one in found:
             if one.problems:
                 closed.append(one)
@@ -184,7 +184,8 @@ def resealed(
             continue
         problems += _not_the_same(made[path], path, found, keys, opener)
     if problems:
-        raise errors.GitOpsError("not every SealedSecret can be sealed anew", problems)
+        known = list(dict.fromkeys(problems))  # a certificate is refused for each of them
+        raise errors.GitOpsError("not every SealedSecret can be sealed anew", known)
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import pytest
@@ -142,21 +143,28 @@ def test_templates_of_a_chart_are_left_alone(keys, stranger) -> None:
     files = {
         "apps/Chart.yaml": "name: apps\n",
         "apps/templates/quoted.yaml": helm,
+        "apps/files/tpl.yaml": text + "    data: {x: '{{ .Values.x }}'}\n",
         "apps/templates/of-the-release.yaml": text,
         "apps/templates/ours.yaml": ours,
         "deploy/helm.yaml": "{{- if .Values.x }}\n" + helm + "{{- end }}\n",
         "deploy/controller.yaml": controller,
+        "deploy/quoted.yaml": helm,
     }
     found = resealing.survey(files, keys, keys[0])
     assert found.templates == (
+        "apps/files/tpl.yaml",
         "apps/templates/of-the-release.yaml",
         "apps/templates/quoted.yaml",
         "deploy/helm.yaml",
+        "deploy/quoted.yaml",
     )
     assert [one.path for one in found.stale] == [
         "apps/templates/ours.yaml",
         "deploy/controller.yaml",
     ]
+    # The controller's own templates are no reason: this one is somebody else's.
+    other = {"deploy/other.yaml": text + "    data: {x: '{{ .token }}'}\n"}
+    assert refs(resealing.survey(other, keys).closed) == ["SealedSecret media/a"]
     assert found.closed == () and found.unreadable == ()
     made = resealing.resealed(files, found.stale, keys, keys[0].certificate_pem)
     assert "{{ .token }}" in made["deploy/controller.yaml"]
@@ -184,3 +192,16 @@ def test_no_value_is_told(files, keys) -> None:
     found = resealing.survey(files, keys, keys[0])
     told = repr(found) + "".join(str(p) for one in found.closed for p in one.problems)
     assert "t-1" not in told and "t-3" not in told
+
+
+def test_an_expired_certificate_is_told_once(keys, monkeypatch) -> None:
+    text = elysiumrepo.sealed_secret(keys[0], "a", "media", token="t")
+    files = {"a.yaml": text, "b.yaml": text}
+    found = resealing.survey(files, keys)
+    past = sealing_keys.made(keys[0]) - datetime.timedelta(days=9)
+    monkeypatch.setattr(sealing_keys, "VALID_DAYS", 1)
+    monkeypatch.setattr(sealing_keys, "KEY_BITS", 1024)
+    expired = sealing_keys.make_key(now=past)
+    with pytest.raises(errors.GitOpsError) as caught:
+        resealing.resealed(files, found.stale, keys, expired.certificate_pem)
+    assert len(caught.value.problems) == 1

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision import errors
+from provision.gitops import yamltext
 from provision.gitops.sealing import rewriting
 
 EOLS = ("\n", "\r\n")
@@ -250,3 +251,8 @@ def test_a_malformed_object_is_named_and_not_stumbled_over(shape: str) -> None:
     assert rewriting.find(text, "a.yaml", problems) == []
     assert problems[0].message == "a map is expected"
     assert problems[0].where == "a.yaml:1"
+
+
+def test_maps_that_are_merged_into_each_other_end() -> None:
+    (root,) = yamltext.compose("a: &a {x: &b {<<: *a, y: 1}, <<: *b}\n")
+    assert set(root.entries()["a"].entries()) == {"x", "y"}
