@@ -46,7 +46,7 @@ class Loader(_BASE):
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         """Return the tag of a node that has none."""
         if kind is yaml.ScalarNode and implicit[0]:
-            return _plain_tag(value)
+            return plain_tag(value)
         return super().resolve(kind, value, implicit)
 
     def construct_document(self, node: Any) -> Any:
@@ -86,7 +86,8 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789")
 
 
 @functools.lru_cache(maxsize=4096)
-def _plain_tag(value: str) -> str:
+def plain_tag(value: str) -> str:
+    """Return the tag of a plain scalar."""
     resolvers: Any = Loader.yaml_implicit_resolvers
     for tag, pattern in [*resolvers.get(value[:1], ()), *resolvers.get(None, ())]:
         if pattern.match(value):
@@ -96,7 +97,20 @@ def _plain_tag(value: str) -> str:
 
 def plain(text: str) -> Any:
     """Return what a plain scalar `text` means: a text, unless it looks like something else."""
-    return text if _plain_tag(text) == _STR else load_all(text)[0]
+    return text if plain_tag(text) == _STR else load_all(text)[0]
+
+
+class _Dumper(_BASE_DUMPER):
+    """PyYAML's safe dumper; what Go would take for a number or a boolean gets quotes, too."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:value",
+    re.compile(
+        r"^(?:[yYnN]|[-+]?0o[0-7_]+|[-+]?\.?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9_]+)?)$"
+    ),
+    list("yYnN-+.0123456789"),
+)
 
 
 class _PlainDumper(_BASE_DUMPER):
@@ -128,16 +142,14 @@ class Document:
         return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
 
 
-def load_all(text: str) -> list[Any]:
+def load_all(text: str, loader: Any = Loader) -> list[Any]:
     """Return every document of `text`. Raises `yaml.YAMLError`."""
-    return list(yaml.load_all(text, Loader=Loader))
+    return list(yaml.load_all(text, Loader=loader))
 
 
 def dump(value: Any) -> str:
     """Return `value` as YAML, keys in their order."""
-    return yaml.dump(
-        value, Dumper=_BASE_DUMPER, sort_keys=False, allow_unicode=True, width=_ONE_LINE
-    )
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_ONE_LINE)
 
 
 def dump_plain(value: Any) -> str:
@@ -169,7 +181,12 @@ def parts(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def read_text(
-    text: str, file: str, problems: list[errors.Problem], *, only_objects: bool = True
+    text: str,
+    file: str,
+    problems: list[errors.Problem],
+    *,
+    only_objects: bool = True,
+    loader: Any = Loader,
 ) -> list[Document]:
     """Return the mappings in `text`; what is no YAML or no mapping goes to `problems`.
 
@@ -179,7 +196,7 @@ def read_text(
     found: list[Document] = []
     for line, part in split(text):
         try:
-            loaded = load_all(part)
+            loaded = load_all(part, loader)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             at = line + min(mark.line if mark else 0, part.rstrip().count("\n"))

@@ -14,6 +14,7 @@ from provision.cli import lazy
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
+    from provision.gitops.documents import Document
     from provision.gitops.sealing.sealed import Verdict
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -90,7 +91,7 @@ def seal(
     merge_into: Path | None,
     cert: Path | None,
 ) -> None:
-    """Seal values, or the Secret in MANIFEST (- is stdin), and print it.
+    """Seal values, or the Secrets in MANIFEST (- is stdin), and print them.
 
     What is printed can be committed: only the cluster's controller opens it.
     """
@@ -106,34 +107,38 @@ def seal(
         raise click.UsageError("MANIFEST has its own name, namespace and values")
     certificate = sealingkeys.find_certificate(cert, merge_into.parent if merge_into else Path())
     if manifest is not None:
-        plain = _only_secret(manifest)
+        secrets = _secrets(manifest)
     else:
-        plain = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "namespace": namespace},
-            "type": type_,
-            "data": dict(_values(called, literals, files)),
-        }
-    made = sealed.seal(plain, certificate, scope=sealing_keys.Scope(scope) if scope else None)
+        values = dict(_values(called, literals, files))
+        metadata = {"name": name, "namespace": namespace}
+        obj = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+        secrets = [documents.Document(obj=obj | {"type": type_, "data": values}, file="", line=0)]
+    wide = sealing_keys.Scope(scope) if scope else None
+    made, problems = sealed.seal_all(secrets, certificate, scope=wide)
+    if problems:
+        raise errors.GitOpsError("the Secret cannot be sealed", problems)
     if merge_into is None:
-        called.terminal.result(documents.dump(made).rstrip("\n"))
+        called.terminal.result("---\n".join(map(documents.dump, made)).rstrip("\n"))
         return
     before = manifests.read(merge_into)
     into = manifests.sealed(merge_into, before)
-    same = [one for one in into if documents.ref(one.obj) == documents.ref(made)]
-    if len(same) != 1:
-        refs = ", ".join(documents.ref(one.obj) for one in into)
-        raise errors.ConfigError(
-            f"{documents.ref(made)} is {'more than once' if same else 'not'} in {merge_into}",
-            [],
-            hint=f"there are: {refs or 'no SealedSecrets'}",
-        )
-    wanted = {same[0].place: sealed.merge(same[0].obj, made)}
+    wanted: dict[rewriting.Place, dict[str, Any]] = {}
+    for update in made:
+        same = [one for one in into if documents.ref(one.obj) == documents.ref(update)]
+        if len(same) != 1:
+            refs = ", ".join(documents.ref(one.obj) for one in into)
+            raise errors.ConfigError(
+                f"{documents.ref(update)} is {'more than once' if same else 'not'} in {merge_into}",
+                [],
+                hint=f"there are: {refs or 'no SealedSecrets'}",
+            )
+        place = same[0].place
+        wanted[place] = sealed.merge(wanted.get(place, same[0].obj), update)
     after = rewriting.replaced(before, wanted, str(merge_into))
     for _ in manifests.write([manifests.Changed(path=merge_into, before=before, after=after)]):
         pass
-    called.terminal.say(f"{', '.join(made['spec']['encryptedData'])}: sealed into {merge_into}")
+    names = [key for update in made for key in update["spec"]["encryptedData"]]
+    called.terminal.say(f"{', '.join(names)}: sealed into {merge_into}")
 
 
 @secret.command()
@@ -272,19 +277,19 @@ def _verdict(one: Verdict) -> dict[str, Any]:
     }
 
 
-def _only_secret(path: Path) -> dict[str, Any]:
+def _secrets(path: Path) -> list[Document]:
     from provision import errors
     from provision.cli import sealingkeys
-    from provision.gitops import documents
+    from provision.gitops.sealing import plain
 
     text = sys.stdin.read() if str(path) == "-" else sealingkeys.read_text(path)
     problems: list[errors.Problem] = []
-    found = documents.read_text(text, "stdin" if str(path) == "-" else path.name, problems)
+    found = plain.read(text, "stdin" if str(path) == "-" else path.name, problems)
     if problems:
         raise errors.GitOpsError("the Secret cannot be read", problems)
-    if len(found) != 1:
-        raise errors.ConfigError(f"one Secret is expected, not {len(found)} documents", [])
-    return found[0].obj
+    if not found:
+        raise errors.ConfigError(f"no Secret is in {'stdin' if str(path) == '-' else path}", [])
+    return found
 
 
 def _values(

@@ -7,15 +7,14 @@ kubeseal and the controller in both directions.
 from __future__ import annotations
 
 import base64
-import binascii
-import re
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.sealing import gotemplate
+from provision.gitops.sealing import gotemplate, plain
 from provision.gitops.sealing import keys as sealing_keys
 
 Object = dict[str, Any]
@@ -51,18 +50,26 @@ def scope_of(obj: Mapping[str, Any]) -> sealing_keys.Scope:
 
 
 def seal(
-    secret: Mapping[str, Any], certificate_pem: str, *, scope: sealing_keys.Scope | None = None
+    secret: Mapping[str, Any],
+    certificate_pem: str,
+    *,
+    scope: sealing_keys.Scope | None = None,
+    where: str = "",
 ) -> Object:
     """Return `secret` (a Secret, `data` in base64 or `stringData`) sealed with the certificate.
 
-    `scope` None follows the Secret's annotations. Raises `errors.GitOpsError`
-    for a Secret without name, namespace (unless cluster-wide) or content, and
-    for a certificate that cannot be used.
+    `scope` None follows the Secret's annotations, `where` names the Secret in
+    errors. Raises `errors.GitOpsError` for a Secret without name, namespace
+    (unless cluster-wide) or content, and for a certificate that cannot be used.
     """
-    scope = scope or scope_of(secret)
-    metadata: dict[str, Any] = dict(secret.get("metadata") or {})
-    namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
-    problems = _unsealable(secret, namespace, name, scope)
+    metadata = _metadata(secret)
+    scope = scope or sealing_keys.Scope.of(metadata)
+    namespace, name = metadata.get("namespace") or "", metadata.get("name") or ""
+    values, problems = plain.values(secret)
+    if not values and not problems:
+        problems.append(errors.Problem(message="there is nothing to seal"))
+    problems = _unsealable(secret, namespace, name, scope) + problems
+    problems = [dataclasses.replace(one, where=where) for one in problems]
     public = None
     try:
         public = sealing_keys.read_certificate(certificate_pem)
@@ -98,11 +105,43 @@ def seal(
         "spec": {
             "encryptedData": {
                 key: base64.b64encode(sealing_keys.encrypt(value, public, label)).decode()
-                for key, value in sorted(_values(secret).items())
+                for key, value in sorted(values.items())
             },
             "template": template,
         },
     }
+
+
+def seal_all(
+    secrets: Iterable[documents.Document],
+    certificate_pem: str,
+    *,
+    scope: sealing_keys.Scope | None = None,
+) -> tuple[list[Object], list[errors.Problem]]:
+    """Return each of `secrets` sealed as by `seal`, and what is wrong with the others."""
+    made: list[Object] = []
+    problems: list[errors.Problem] = []
+    for doc in secrets:
+        try:
+            where = doc.where if doc.file else ""
+            made.append(seal(doc.obj, certificate_pem, scope=scope, where=where))
+        except errors.GitOpsError as error:
+            problems += error.problems
+    return made, list(dict.fromkeys(problems))
+
+
+def _metadata(secret: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a Secret with texts where the API has texts."""
+    given = secret.get("metadata")
+    metadata: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {}
+    for key in ("name", "namespace"):
+        if metadata.get(key) is not None:
+            metadata[key] = plain.as_text(metadata[key]) or ""
+    for key in ("labels", "annotations"):
+        if isinstance(metadata.get(key), Mapping):
+            entries = metadata[key].items()
+            metadata[key] = {plain.as_text(k) or "": plain.as_text(v) or "" for k, v in entries}
+    return metadata
 
 
 def _unsealable(
@@ -116,22 +155,7 @@ def _unsealable(
     if not namespace and scope is not sealing_keys.Scope.CLUSTER_WIDE:
         message = f"it is missing, and the scope {scope.value} binds the values to it"
         found.append(errors.Problem(key="metadata.namespace", message=message))
-    data = secret.get("data") or {}
-    if not data and not secret.get("stringData"):
-        found.append(errors.Problem(message="there is nothing to seal"))
-    for key, text in data.items():
-        try:
-            base64.b64decode(str(text), validate=True)
-        except binascii.Error:
-            found.append(errors.Problem(key=f"data.{key}", message="the value is not base64"))
     return found
-
-
-def _values(secret: Mapping[str, Any]) -> dict[str, bytes]:
-    values = {key: base64.b64decode(str(text)) for key, text in (secret.get("data") or {}).items()}
-    return values | {
-        key: str(text).encode() for key, text in (secret.get("stringData") or {}).items()
-    }
 
 
 def unseal(
@@ -172,15 +196,6 @@ def unseal(
     return secret
 
 
-def decoded(text: Any) -> bytes:
-    """Return what `text` is the base64 of, as Go reads it: line breaks mean nothing.
-
-    Raises `binascii.Error`.
-    """
-    joined = re.sub(r"[\r\n]", "", "" if text is None else str(text))
-    return base64.b64decode(joined.encode(errors="replace"), validate=True)
-
-
 def _open(
     sealed: Mapping[str, Any], keys: Sequence[sealing_keys.SealingKey], where: str
 ) -> tuple[dict[str, bytes], list[errors.Problem]]:
@@ -200,11 +215,8 @@ def _open(
         encrypted = None
     for key, text in (encrypted or {}).items():
         try:
-            raw = decoded(text)
-            values[key] = sealing_keys.decrypt(raw, keys, label)
-        except binascii.Error:
-            problems.append(_problem(sealed, where, key, "the value is not base64"))
-        except sealing_keys.SealingError as error:
+            values[key] = sealing_keys.decrypt(plain.decoded(text), keys, label)
+        except ValueError as error:  # a SealingError is one
             problems.append(_problem(sealed, where, key, str(error)))
     return values, problems
 

@@ -207,7 +207,8 @@ def test_seal_a_manifest(call, checkout, folder):
         (["keys.yaml", "--name", "a"], 2, "MANIFEST has its own name"),
         (["--from-literal", "a=b"], 3, "metadata.name: it is missing"),
         (["--name", "a", "-n", "b", "--from-file", "/nowhere"], 2, "No such file"),
-        (["keys.yaml"], 2, "one Secret is expected, not 2 documents"),
+        (["-"], 2, "no Secret is in stdin"),
+        (["Pulumi.yaml"], 3, "Pulumi.yaml:1: a Secret is expected, not None"),
     ],
 )
 def test_what_cannot_be_sealed(call, checkout, arguments, code, message):
@@ -433,3 +434,66 @@ def test_what_is_changed_meanwhile_or_cannot_be_written_is_as_it_was(
     assert "cannot be written; it is as it was" in outcome.err
     assert "No space left on device" in outcome.err
     assert path.read_text() == before
+
+
+SECRETS = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: plex, namespace: media, labels: {beta: true}}
+stringData: {claim: new, port: 0755}
+---
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Secret
+  metadata: {name: other, namespace: media}
+  data: {a: YQ==}
+"""
+
+
+def test_every_secret_of_a_manifest_is_sealed(call, checkout, both):
+    outcome = call("secret", "seal", "-", *cert_of(checkout), stdin=SECRETS)
+    assert outcome.code == 0, outcome.err
+    one, other = documents.load_all(outcome.out)
+    assert sealed.values(one, both) == {"claim": b"new", "port": b"493"}
+    assert sealed.values(other, both) == {"a": b"a"}
+    assert one["spec"]["template"]["metadata"]["labels"] == {"beta": "true"}
+
+    broken = SECRETS + "- apiVersion: v1\n  kind: Secret\n  metadata: {name: x, namespace: y}\n"
+    outcome = call("secret", "seal", "-", *cert_of(checkout), stdin=broken)
+    assert outcome.code == 3
+    assert "stdin:6: there is nothing to seal" in outcome.err
+    assert outcome.out == ""
+
+
+def test_every_secret_of_a_manifest_is_merged(call, checkout, both):
+    path = checkout / "plex.yaml"
+    path.write_text(MANIFEST + "---\n" + MANIFEST.replace("name: plex", "name: other"))
+    (checkout / "secrets.yaml").write_text(SECRETS)
+    outcome = call(
+        "secret", "seal", str(checkout / "secrets.yaml"), "--merge-into", str(path)
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    found = [doc for doc in documents.load_all(path.read_text()) if sealed.is_sealed(doc)]
+    assert list(found[0]["spec"]["encryptedData"]) == ["claim", "port"]
+    assert found[0]["spec"]["template"]["metadata"]["labels"] == {"beta": "true"}
+    assert list(found[1]["spec"]["encryptedData"]) == ["claim", "a"]
+    assert path.read_text().count("# and its settings") == 2
+
+
+def test_a_wrapped_value_is_opened_and_sealed_anew(call, folder, both):
+    text = sealed_text(both[1])
+    value = yaml.safe_load(text)["spec"]["encryptedData"]["token"]
+    lines = [value[at : at + 76] for at in range(0, len(value), 76)]
+    wrapped = text.replace(f"token: {value}", "token: |\n      " + "\n      ".join(lines))
+    (folder / "keys.yaml").write_text(keys_of(*both))
+    (folder / "a.yaml").write_text(wrapped)
+    outcome = call("secret", "unseal", "a.yaml", "--keys", "keys.yaml")
+    assert outcome.code == 0, outcome.err
+    assert call("secret", "reseal", "a.yaml", "--keys", "keys.yaml").code == 0
+    after = (folder / "a.yaml").read_text()
+    assert [len(line) for line in after.splitlines()] == [
+        len(line) for line in wrapped.splitlines()
+    ]
+    assert sealed.values(yaml.safe_load(after), both[:1]) == {"token": b"t-1"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provision.gitops.sealing import keys as sealing_keys
-from provision.gitops.sealing import sealed
+from provision.gitops.sealing import plain, sealed
 from tests.support import apiserver
 
 pytestmark = pytest.mark.sandbox
@@ -137,3 +137,25 @@ def test_resealed_values_open_in_kubeseal(kubeseal, key, tmp_path) -> None:
         )
     )
     assert texts(opened) == secret()["data"]
+
+
+PLAIN = """
+y n Y yes on off no true ~ null 08 08001 0755 0123 0o17 0X1f 1e3 1e+3 1e6 1e21 1. .5 1_000 1_0.5
+1:30 190:20:30.15 12345678901234567890 123456789012345678901234567890 -9223372036854775809 0b11 1.10
+1e300 1e-300 3.4028236e38 16777217.0 0.1 2001-01-01 2001-01-01T00:00:00Z 0x 1e +1 -0 -0.0 = 1__0 _1
+0_7 1e1_0 +.5 00 0.0 1e-7 123456789.5 0b2 '08' "yes" .inf -.Inf .nan
+"""
+
+
+def test_a_plain_scalar_becomes_the_text_that_kubeseal_makes_of_it(kubeseal, key, tmp_path) -> None:
+    certificate = tmp_path / "pub.pem"
+    certificate.write_text(key.certificate_pem)
+    text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\nstringData:\n"
+    text += "".join(f"  v{number}: {one}\n" for number, one in enumerate(PLAIN.split()))
+    text += "  nothing:\ndata:\n  nothing-either:\n  broken: |\n    YWJj\n    ZGVm\n"
+    theirs = json.loads(run(kubeseal, "--cert", str(certificate), "--format", "json", stdin=text))
+    problems: list = []
+    (ours,) = plain.read(text, "a.yaml", problems)
+    made = sealed.seal(ours.obj, key.certificate_pem)
+    assert problems == []
+    assert sealed.values(made, [key]) == sealed.values(theirs, [key])
