@@ -192,6 +192,8 @@ def read_back(work: Work) -> None:
             raise errors.BundleDamagedError("the backup that was read back is not the one written")
     except (errors.BundleError, OSError) as error:
         path.unlink(missing_ok=True)
+        if type(error) is errors.BundleError:
+            raise  # this machine cannot open it now; nothing says that the file is damaged
         raise errors.BundleDamagedError(
             f"the backup could not be read back from {path}",
             detail=str(error),

@@ -2,7 +2,7 @@
 
 The format is age's version 1 (https://age-encryption.org/v1), so ``age -d``
 opens what is written here. With a passphrase the key is derived slowly on
-purpose: a second or two each time.
+purpose: a second or two each time (`provision.recovery.bundle.passphrase`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from provision import errors
+from provision.recovery.bundle import passphrase
 from provision.secret import Secret
 
 _HEAD: Final = b"age-encryption.org/v1\n"
@@ -45,12 +46,11 @@ Keys = Passphrase | Identities
 
 def encrypt(plain: bytes, locks: Locks) -> bytes:
     """Return `plain` as an age file. Raises `errors.ConfigError` for an unusable recipient."""
-    pyrage = _pyrage()
     if isinstance(locks, Passphrase):
         if not locks.secret:
             raise errors.ConfigError("the passphrase of a backup cannot be empty", [])
-        return bytes(pyrage.passphrase.encrypt(plain, locks.secret.reveal()))
-    return bytes(pyrage.encrypt(plain, check_recipients(locks.lines)))
+        return passphrase.encrypt(plain, locks.secret)
+    return bytes(_pyrage().encrypt(plain, check_recipients(locks.lines)))
 
 
 def encrypt_with_witness(plain: bytes, locks: Locks) -> tuple[bytes, Keys]:
@@ -74,7 +74,8 @@ def decrypt(file: bytes, keys: Keys) -> bytes:
 
     Raises `errors.BundleKeyError` when the passphrase or none of the keys
     opens it, `errors.BundleDamagedError` when it is no age file, cut short or
-    changed. A change in the lines that hold the keys' shares looks like a
+    changed, and `errors.BundleError` when opening it takes too much work or
+    memory. A change in the lines that hold the keys' shares looks like a
     wrong key; the words for that say so.
     """
     pyrage = _pyrage()
@@ -89,13 +90,13 @@ def decrypt(file: bytes, keys: Keys) -> bytes:
             "the backup is locked for recipients, not with a passphrase",
             hint="give the private key of one of them: --identity FILE",
         )
+    if isinstance(keys, Passphrase):
+        return passphrase.decrypt(file, keys.secret)
     try:
-        if isinstance(keys, Passphrase):
-            return bytes(pyrage.passphrase.decrypt(file, keys.secret.reveal()))
         identities = [each for text in keys.texts for each in read_identities(text)]
         return bytes(pyrage.decrypt(file, identities))
     except pyrage.DecryptError as error:
-        raise _refused(str(error), keys) from error
+        raise _refused(str(error)) from error
 
 
 def locked_with(file: bytes) -> Literal["passphrase", "recipients"]:
@@ -171,16 +172,9 @@ def _pyrage() -> Any:
     return pyrage
 
 
-def _refused(said: str, keys: Keys) -> errors.BundleError:
+def _refused(said: str) -> errors.BundleError:
     # The words of age (Rust) for a share that none of the keys opens.
     if said in ("No matching keys found", "Decryption failed"):
-        if isinstance(keys, Passphrase):
-            return errors.BundleKeyError(
-                "the passphrase does not open the backup",
-                hint="it is exact to the letter: look at caps lock and the keyboard's layout; it "
-                "may be another one than the stack's. If it is right, the file's beginning is "
-                f"damaged: {_ANOTHER}",
-            )
         return errors.BundleKeyError(
             "the key does not open the backup",
             hint="give the private key of a recipient that it was made for: --identity FILE; if it "
