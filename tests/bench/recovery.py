@@ -63,7 +63,7 @@ def _round(table: figures.Table, name: str, folder: pathlib.Path) -> None:
         lab.sandbox = renewal.replace_node(name)
         (folder / mode).mkdir()
         fresh, node = night.elsewhere(lab, folder / mode), lab.sandbox.node
-        where = ("--host", node.host, "--host-key", node.host_key, "--yes")
+        where = ("--host", node.host, "--host-key", node.host_key, "--yes", *night.trusting(lab))
         back = _measure(fresh, "restore", str(kept), *more, *where)
         table.series(WHAT[mode], figures.ELYSIUM).add(back.seconds, back.memory)
         table.series(WHAT[mode], OTHER, aims=at_most).add(first.seconds, first.memory)

@@ -71,6 +71,7 @@ def test_one_file_and_one_passphrase_bring_it_back(
     environ = {name: value for name, value in lab.environ.items() if "PASSPHRASE" not in name}
     fresh = dataclasses.replace(lab, folder=tmp_path, environ=environ | {"HOME": str(home)})
     wanted = ("restore", str(file), "--host", node.host, "--host-key", node.host_key, "--yes")
+    wanted += night.trusting(lab)
     wrong = fresh.elysium(*wanted, environ={"ELYSIUM_BACKUP_PASSPHRASE": "another one, wrong"})
     assert wrong.status == 3 and [path.name for path in tmp_path.iterdir()] == ["home"]
 

@@ -33,6 +33,8 @@ def follow(
         more += ["--host-key", node.host_key]
     if arguments[0] in ("up", "node", "restore") and "--dry-run" not in arguments:
         more.append("--yes")
+    if arguments[0] == "restore":
+        more += night.trusting(lab)
     return lab.elysium(*(said.get(each, each) for each in arguments), *more, environ=night.PHRASE)
 
 

@@ -45,6 +45,7 @@ def test_a_restore_goes_on_after_every_step(
     stacks.append(fresh)
     node = lab.sandbox.node
     words = ("restore", str(kept), *(("--datastore",) if mode == "datastore" else ()), "--yes")
+    words += night.trusting(lab)
     point, seen = tmp_path / "point", list[str]()
     host: tuple[str, ...] = ("--host", node.host, "--host-key", node.host_key)
     for step in restore_steps.STEPS[mode]:

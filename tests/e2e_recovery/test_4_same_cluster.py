@@ -22,7 +22,7 @@ def mine(
     lab.sandbox = renewal.replace_node(lab.sandbox.name)
     node = lab.sandbox.node
     fresh = night.elsewhere(lab, tmp_path_factory.mktemp("mine"))
-    where = ("--host", node.host, "--host-key", node.host_key, "--yes")
+    where = ("--host", node.host, "--host-key", node.host_key, "--yes", *night.trusting(lab))
     fresh.elysium("restore", str(kept), *where, environ=night.PHRASE).ok()
     return fresh
 

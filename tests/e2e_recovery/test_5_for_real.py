@@ -63,7 +63,7 @@ def restored(lab: labs.Lab, file: pathlib.Path, folder: pathlib.Path) -> labs.La
     """Put an empty node in the place of the lab's, and restore from `file` in `folder`."""
     lab.sandbox = renewal.replace_node(lab.sandbox.name)
     fresh, there = night.elsewhere(lab, folder), lab.sandbox.node
-    where = ("--host", there.host, "--host-key", there.host_key, "--yes")
+    where = ("--host", there.host, "--host-key", there.host_key, "--yes", *night.trusting(lab))
     fresh.elysium("restore", str(file), *where, environ=night.PHRASE).ok()
     return fresh
 

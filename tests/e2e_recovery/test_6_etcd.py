@@ -69,6 +69,7 @@ def test_it_is_rebuilt_from_git(
     etcd.sandbox = renewal.replace_node(etcd.sandbox.name)
     fresh, here = night.elsewhere(etcd, tmp_path), etcd.sandbox.node
     args = ("restore", str(kept), "--host", here.host, "--host-key", here.host_key, "--yes")
+    args += night.trusting(etcd)
     done = fresh.elysium("--json", *args, environ=night.PHRASE).ok()
     (ended,) = [each for each in done.json_lines() if each.get("event") == "restored"]
     kept_ones = {name: data for name, data in before.items() if name != "default/by-hand"}
@@ -82,6 +83,7 @@ def test_its_datastore_comes_back_on_a_machine_of_another_name(
     etcd.sandbox = renewal.replace_node(etcd.sandbox.name, hostname="vega")
     fresh, here = night.elsewhere(etcd, tmp_path), etcd.sandbox.node
     args = ("restore", str(kept), "--datastore", "--host", here.host, "--host-key", here.host_key)
+    args += night.trusting(etcd)
     done = fresh.elysium("--json", *args, "--yes", environ=night.PHRASE).ok()
     (ended,) = [each for each in done.json_lines() if each.get("event") == "restored"]
     assert ended["equal"] == len(before)
@@ -96,7 +98,7 @@ def test_killed_while_k3s_restores_the_snapshot_it_goes_on(
 ) -> None:
     etcd.sandbox = renewal.replace_node(etcd.sandbox.name)
     fresh, here = night.elsewhere(etcd, tmp_path), etcd.sandbox.node
-    words = ("restore", str(kept), "--datastore")
+    words = ("restore", str(kept), "--datastore", *night.trusting(etcd))
     process = subprocess.Popen(
         [str(labs.ELYSIUM), *words, "--host", here.host, "--host-key", here.host_key, "--yes"],
         cwd=fresh.folder,

@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import shlex
 
+from provision.sandbox import tryout
 from tests.support import lab as labs
 
 PHRASE = {"ELYSIUM_BACKUP_PASSPHRASE": "correct horse battery"}
@@ -44,6 +45,16 @@ def elsewhere(lab: labs.Lab, folder: pathlib.Path) -> labs.Lab:
     environ = {name: value for name, value in lab.environ.items() if "PASSPHRASE" not in name}
     environ["HOME"] = str(folder / "home")
     return dataclasses.replace(lab, folder=folder, environ=environ)
+
+
+def trusting(lab: labs.Lab) -> tuple[str, ...]:
+    """Return the options that confirm what a backup of the lab names."""
+    settings, node = tryout.settings(lab.sandbox), lab.sandbox.node
+    named = ("github.baseUrl", "github.tokenFile", "artifacts.mirror", "artifacts.pins")
+    values = [settings[key] for key in (*named, "media.remote.endpoint") if key in settings]
+    values += [each for key, each in settings.items() if key == "k3s.proxy.https"]
+    values.append(str(node.identity_file))
+    return tuple(word for value in values for word in ("--trust-address", value))
 
 
 def unchanged(lab: labs.Lab) -> None:

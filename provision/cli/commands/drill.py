@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli import bundlefiles, bundlekeys, lazy, stack_context
+from provision.cli import bundlefiles, bundlekeys, bundletrust, lazy, stack_context
 from provision.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from provision.recovery.bundle import archive
 
 
 @click.command(
@@ -35,6 +38,7 @@ from provision.cli.settings import Settings
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the report goes, as JSON and as a page. Default: .elysium/drills.",
 )
+@bundletrust.option
 @click.option("--webhook", metavar="URL", help="POST the JSON report there, passed or failed.")
 @click.option("--name", default="drill", show_default=True, help="The sandbox to use.")
 @click.option("--keep", is_flag=True, help="Leave the sandbox up, to look into it.")
@@ -56,6 +60,7 @@ def drill(
     keep: bool,
     at: str | None,
     remove: bool,
+    trusted: tuple[str, ...],
     **keys: Any,
 ) -> None:
     """Rehearse a restore in a sandbox, and write a report of it.
@@ -65,7 +70,9 @@ def drill(
     there), waits for every Kustomization, and compares with what the backup
     says the cluster was. The real repository is only read; node, media
     library and deploy key are the sandbox's own. Exits with 5 when something
-    failed. Needs Linux, systemd and root.
+    failed. Needs Linux, systemd and root. Addresses other than GitHub's own
+    and local files that the backup names are shown and confirmed before they
+    are used.
     """
     from provision import errors
     from provision.cli.render import drills, reporter
@@ -75,7 +82,7 @@ def drill(
     from provision.sandbox import rehearsal
 
     if at is not None or remove:
-        _schedule(called, file, at or "", folder, webhook, name, **keys)
+        _schedule(called, file, at or "", folder, webhook, name, trusted, **keys)
         return
     where, path = bundlefiles.find(called, file)
     content = catalog.load(path)
@@ -88,6 +95,8 @@ def drill(
             hint="elysium backup --datastore makes one with it; without --datastore, the cluster "
             "is rebuilt from Git",
         )
+    root = where.root if where is not None else called.directory.absolute()
+    _confirm(called, found, root, trusted)
     wanted = rehearse.Wanted(
         bundle=found,
         file=path.name,
@@ -101,7 +110,6 @@ def drill(
             on_event=listening.on_event,
             progress=listening.step,
         )
-    root = where.root if where is not None else called.directory.absolute()
     written = report.write(done, folder or root / ".elysium" / "drills")
     if called.json:
         called.terminal.event(drills.ended(done, written))
@@ -113,6 +121,21 @@ def drill(
         raise click.exceptions.Exit(5)
 
 
+def _confirm(called: Settings, found: archive.Bundle, root: Path, trusted: tuple[str, ...]) -> None:
+    """Have the addresses confirmed that the rehearsal contacts, and the files that it reads."""
+    from provision import errors
+    from provision.operations import node_replace
+    from provision.recovery.restore import addresses, workspace
+
+    try:
+        with workspace.opened(found, node_replace.NewNode(), ask=False) as space:
+            named = addresses.used_in_drill(space.named())
+    except errors.ElysiumError:
+        return  # the rehearsal ends at the same place, with this as its finding
+    cluster = found.manifest.cluster
+    bundletrust.confirm(called, named, cluster=cluster, target=root, trusted=trusted)
+
+
 def _schedule(
     called: Settings,
     file: str | None,
@@ -120,6 +143,7 @@ def _schedule(
     folder: Path | None,
     webhook: str | None,
     name: str,
+    trusted: tuple[str, ...],
     *,
     identities: tuple[Path, ...],
     passphrase_file: Path | None,
@@ -144,6 +168,8 @@ def _schedule(
             words += [option, str(path.absolute())]
     if webhook:
         words += ["--webhook", webhook]
+    for address in trusted:
+        words += ["--trust-address", address]
     with stack_context.stack(called) as stack:
         job = timers.job(stack, at=at, system=True, kind="drill", words=tuple(words))
         if not at:

@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provision.cli import bundlefiles, bundlekeys, lazy, node_prompts, running, stack_context
+from provision.cli import (
+    bundlefiles,
+    bundlekeys,
+    bundletrust,
+    lazy,
+    node_prompts,
+    running,
+    stack_context,
+)
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
     from provision.operations.node_replace import NewNode
     from provision.recovery import journal
+    from provision.recovery.bundle import archive
     from provision.recovery.restore import workspace
 
 
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
     help="Bring back the cluster's database as it was, instead of rebuilding from Git.",
 )
 @click.option("--token-file", metavar="FILE", help="A GitHub token; goes into github.tokenFile.")
+@bundletrust.option
 @click.option("--dry-run", is_flag=True, help="Only say what would happen; needs no node.")
 @click.option("--anyway", is_flag=True, help="Go on although not everything will come back.")
 @click.option("--anew", is_flag=True, help="Begin at the first step, not where it was cut off.")
@@ -50,6 +60,7 @@ def restore(
     *,
     datastore: bool,
     token_file: str | None,
+    trusted: tuple[str, ...],
     dry_run: bool,
     anyway: bool,
     anew: bool,
@@ -64,7 +75,9 @@ def restore(
     end well, and changes nothing until you agree. Then rebuilds the cluster
     as Git describes it now, with the keys of the backup; with --datastore, it
     brings back the database itself. Interrupted, run it again: it goes on
-    where it was. Volumes of workloads are not in a backup.
+    where it was. Volumes of workloads are not in a backup. Addresses other
+    than GitHub's own and local files that the backup names are shown and
+    confirmed before they are used.
     """
     from provision.cli.render import reporter, restores
     from provision.recovery.backup import catalog
@@ -83,9 +96,10 @@ def restore(
     before = _before(target, found.manifest.cluster, content, mode, anew=anew)
     new = _new(called, found.manifest.node.host, before, dry_run=dry_run, **given)
     settings = {"github.tokenFile": str(Path(token_file).absolute())} if token_file else {}
+    ask = _trusted(called, found, new, settings, target, trusted) and not dry_run
     with (
         stack_context.ending_well(called),
-        _pinned(called, found, new, settings, dry_run=dry_run) as space,
+        _pinned(called, found, new, settings, dry_run=dry_run, ask=ask) as space,
         reporter.of(called) as listening,
     ):
         called.terminal.keep_secret([space.passphrase])
@@ -206,9 +220,40 @@ def _pinned_before(called: Settings, before: journal.Run) -> NewNode:
     )
 
 
+def _trusted(
+    called: Settings,
+    found: archive.Bundle,
+    new: NewNode,
+    settings: dict[str, str],
+    target: Path,
+    trusted: tuple[str, ...],
+) -> bool:
+    """Have the backup's addresses confirmed; return whether the old cluster may be asked."""
+    from provision.recovery.restore import workspace
+
+    given = {*settings, *(f"nodes.{key}" for key in new.values())}
+    with workspace.opened(found, new, settings=settings, ask=False) as space:
+        named = space.named(given)
+    left = bundletrust.confirm(
+        called,
+        named,
+        cluster=found.manifest.cluster,
+        target=target,
+        trusted=trusted,
+        host=new.host,
+    )
+    return not left
+
+
 @contextlib.contextmanager
 def _pinned(
-    called: Settings, found: Any, new: NewNode, settings: dict[str, str], *, dry_run: bool
+    called: Settings,
+    found: archive.Bundle,
+    new: NewNode,
+    settings: dict[str, str],
+    *,
+    dry_run: bool,
+    ask: bool,
 ) -> Any:
     """Open the workspace, with the new machine's host key shown and confirmed."""
     from provision.recovery.restore import workspace
@@ -216,7 +261,7 @@ def _pinned(
     if not dry_run and new.host_key is None:
         with workspace.opened(found, new, ask=False) as unpinned:
             new = node_prompts.pinned(called, unpinned.stack.config.server, new)
-    with workspace.opened(found, new, settings=settings, ask=not dry_run) as space:
+    with workspace.opened(found, new, settings=settings, ask=ask) as space:
         yield space
 
 

@@ -22,12 +22,11 @@ _MODES = {
 def told(report: Report) -> console.Group:
     """Return what a restore would do, need and lose."""
     described = report.manifest
-    git = described.git
     rows = [
         ("backup", f"{described.created}, of {described.node.name} at {described.node.host}"),
         ("mode", _MODES[report.mode]),
         ("node", report.host or "not named yet, so not looked at"),
-        ("repository", f"{git.repository} {git.branch} {git.path}"),
+        ("repository", report.repository),
         ("goes on after", ", ".join(report.resumed)),
         ("time", report.took),
         *(("note", words) for words in report.notes),
@@ -80,6 +79,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "cluster": report.manifest.cluster,
         "created": report.manifest.created,
         "host": report.host,
+        "repository": report.repository,
         "well": report.well,
         "problems": [
             {

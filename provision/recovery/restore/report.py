@@ -37,6 +37,8 @@ class Report:
     mode: journal.Mode
     manifest: manifest.Manifest
     host: str
+    repository: str
+    """The repository, branch and path that the configuration names."""
     resumed: tuple[str, ...] = ()
     """The steps that an earlier run did."""
     hard: tuple[errors.Problem, ...] = ()
@@ -98,6 +100,7 @@ def look(
         mode=mode,
         manifest=found.manifest,
         host=host,
+        repository=_repository(stack),
         resumed=done,
         hard=tuple(hard),
         soft=tuple(dict.fromkeys((*soft, *decided.problems))),
@@ -109,6 +112,11 @@ def look(
         changes=() if done else tuple(_changes(space, target)),
         took=_took(space, target),
     )
+
+
+def _repository(stack: Stack) -> str:
+    cfg = stack.config
+    return f"{cfg.github.git_url} {cfg.github.branch} {cfg.flux_path}"
 
 
 def _at_hand(space: workspace.Workspace) -> list[sealing_keys.SealingKey]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,12 +21,12 @@ from provision.engine import api
 from provision.engine.state import stacks, values
 from provision.gitops.sealing import keyring
 from provision.gitops.sealing import keys as sealing_keys
-from provision.operations import node_replace
+from provision.operations import node_replace, status
 from provision.operations.stack import Stack
 from provision.provider import connections
 from provision.recovery.bundle import archive, parts
 from provision.recovery.bundle import validation as bundle_validation
-from provision.recovery.restore import scratch
+from provision.recovery.restore import addresses, scratch
 from provision.secret import Secret
 
 _SEALING: Final = "elysium:secrets:SealingKey"
@@ -51,6 +51,8 @@ class Workspace:
     project: str
     alive: str
     """How the cluster that was backed up still answers, in a sentence; empty if it does not."""
+    old: addresses.Named | None = None
+    """Where the cluster that was backed up is asked; None where it must not be asked."""
 
     @property
     def cluster(self) -> str:
@@ -61,6 +63,13 @@ class Workspace:
     def configuration(self) -> bytes:
         """Return ``Pulumi.<cluster>.yaml`` as it will be."""
         return (self.stack.directory / f"Pulumi.{self.cluster}.yaml").read_bytes()
+
+    def named(self, given: Collection[str] = ()) -> tuple[addresses.Named, ...]:
+        """Return the addresses and local files that the bundle names, but those `given`."""
+        # The configuration of the connections is the bundle's: in it flux.crds is as written.
+        found = addresses.named(self.stack.live.config, given)
+        found += addresses.of_file(self.configuration.decode())
+        return (*found, self.old) if self.old is not None else found
 
     @property
     def passphrase(self) -> Secret:
@@ -92,14 +101,25 @@ def opened(
     with scratch.folder("restore") as folder:
         stack, project_name = _stack(found, folder, new, settings or {}, rewrite)
         with contextlib.closing(stack):
-            alive = node_replace.living(stack) if ask else ""
+            text = _kubeconfig(stack)
+            old = addresses.old_cluster(text) if text else None
+            alive = node_replace.living(stack) if ask and (old or not text) else ""
             node_replace.forget(stack)
             yield Workspace(
                 bundle=found,
                 stack=stack,
                 project=project_name,
                 alive=alive,
+                old=old,
             )
+
+
+def _kubeconfig(stack: Stack) -> str:
+    """Return the kubeconfig in the state, empty where there is none."""
+    try:
+        return status.kubeconfig(stack)
+    except errors.StackError:
+        return ""
 
 
 def _stack(
@@ -164,7 +184,9 @@ def _project(found: archive.Bundle, folder: Path) -> str:
     """Write a ``Pulumi.yaml`` like the bundle's, with this machine's paths; return its name."""
     try:
         raw = yaml.safe_load(found.read(parts.PROJECT))
-        name, backend = str(raw["name"]), (raw.get("backend") or {}).get("url") or _LOCAL
+        name, backend = raw["name"], (raw.get("backend") or {}).get("url") or _LOCAL
+        if not isinstance(name, str):
+            raise TypeError("the name is not text")
     except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise errors.BundlePartError(
             f"the backup's part {parts.PROJECT} cannot be used: it names no project",

@@ -1,0 +1,190 @@
+"""A backup that somebody else made: nothing is sent, read or asked before it is confirmed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from provision.gitops.sealing import keys as sealing_keys
+from provision.recovery.bundle import archive, encryption, parts
+from provision.sandbox import rehearsal
+from stacks import cache
+from tests.support import memorysandbox, restores
+
+LOCK = pyrage.x25519.Identity.generate()
+KEY = sealing_keys.make_key()
+CANARY = "ghp_canary_of_this_machine"
+PIN = "SHA256:" + "A" * 43
+NODE = ("--host", "10.0.0.9", "--host-key", PIN)
+
+
+@dataclasses.dataclass
+class Outside:
+    """An HTTP server of somebody else, and what it heard."""
+
+    url: str
+    heard: list[str] = dataclasses.field(default_factory=list)
+
+
+@pytest.fixture
+def outside() -> Iterator[Outside]:
+    heard: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(f"{self.path} {self.headers.get('Authorization')}")
+            self.send_response(404)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Outside(url=f"http://127.0.0.1:{server.server_port}", heard=heard)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_known_here(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in folder.glob("Pulumi*"):
+        path.unlink()
+    monkeypatch.setenv("GITHUB_TOKEN", CANARY)
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "remembered")
+
+
+def forged(
+    folder: Path, more: str = "", *, kubeconfig: str = "", node: str = ""
+) -> tuple[str, ...]:
+    """Write a backup whose configuration has `more`; return what opens it."""
+    text = restores.CONFIGURATION.format(salt=restores.vault().salt) + more
+    text = text.replace("      user: root\n", f"      user: root\n{node}")
+    replaced = {parts.stack_file("kyrion"): text.encode()}
+    if kubeconfig:
+        document = restores.state(KEY)
+        resources = document["deployment"]["resources"]
+        resources[0]["outputs"] = {"kubeconfig": kubeconfig}
+        replaced[parts.STATE] = json.dumps(document).encode()
+    found = restores.made(KEY, KEY, replaced=replaced)
+    listed = [
+        archive.Part(
+            name=info.name, content=found.read(info.name), kind=info.kind, source=info.source
+        )
+        for info in found.manifest.parts
+    ]
+    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
+    file, key = folder.parent / "kyrion.age", folder.parent / "key.txt"
+    file.write_bytes(encryption.encrypt(archive.pack(found.manifest, listed)[1], lock))
+    key.write_text(str(LOCK))
+    return str(file), "-i", str(key)
+
+
+RESTORES = [("restore", "--dry-run"), ("restore", "--yes", *NODE), ("drill",)]
+
+
+@pytest.mark.parametrize("command", RESTORES, ids=" ".join)
+def test_no_token_goes_where_a_backup_says(
+    call: Any, folder: Path, outside: Outside, command: tuple[str, ...], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(rehearsal, "Rehearsal", lambda _name: memorysandbox.Memory())
+    opening = forged(folder, f"    baseUrl: {outside.url}\n")
+    done = call(*command, *opening)
+    assert done.code == 2, done.err
+    assert outside.heard == []
+    assert outside.url in done.err and f"--trust-address {outside.url}" in " ".join(
+        done.err.split()
+    )
+    assert "Traceback" not in done.err and not list(folder.rglob("*"))
+
+
+def test_no_file_of_this_machine_is_read_for_a_backup(
+    call: Any, folder: Path, tmp_path: Path, outside: Outside
+) -> None:
+    (tmp_path / "mine").write_text("a-secret-of-this-machine")
+    more = f"    baseUrl: {outside.url}\n    tokenFile: {tmp_path / 'mine'}\n"
+    opening = forged(folder, more)
+    done = call("restore", "--dry-run", *opening, "--trust-address", outside.url)
+    assert done.code == 2 and outside.heard == []
+    assert str(tmp_path / "mine") in done.err and "github.tokenFile" in done.err
+    call(
+        *("restore", "--dry-run", *opening, "--trust-address", outside.url),
+        *("--trust-address", str(tmp_path / "mine")),
+    )
+    assert any("a-secret-of-this-machine" in each for each in outside.heard)
+
+
+def test_a_person_confirms_it_or_does_not(call: Any, folder: Path, outside: Outside) -> None:
+    opening = forged(folder, f"    baseUrl: {outside.url}\n")
+    done = call("restore", "--dry-run", *opening, answers="n\n")
+    assert done.code != 0 and outside.heard == []
+    assert outside.url in done.err and "the GitHub token is sent there" in done.err
+    call("restore", "--dry-run", *opening, answers="y\n")
+    assert any(CANARY in each for each in outside.heard)
+
+
+def test_yes_confirms_no_address(call: Any, folder: Path, outside: Outside) -> None:
+    opening = forged(folder, f"    baseUrl: {outside.url}\n")
+    done = call("restore", "--yes", *NODE, *opening)
+    assert done.code == 2 and outside.heard == []
+
+
+def test_an_address_of_the_configuration_here_is_the_users_own(
+    call: Any, folder: Path, outside: Outside
+) -> None:
+    """So that a timer's drill goes on as before."""
+    more = f"    baseUrl: {outside.url}\n"
+    opening = forged(folder, more)
+    (folder / "Pulumi.yaml").write_text("name: elysium\nruntime: python\n")
+    text = restores.CONFIGURATION.format(salt=restores.vault().salt) + more
+    (folder / "Pulumi.kyrion.yaml").write_text(text)
+    call("restore", "--dry-run", *opening)
+    assert outside.heard
+
+
+def kubeconfig(server: str, user: str = "token: of-the-backup") -> str:
+    return (
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\n"
+        f"clusters: [{{name: a, cluster: {{server: '{server}'}}}}]\n"
+        f"users: [{{name: a, user: {{{user}}}}}]\n"
+        "contexts: [{name: a, context: {cluster: a, user: a}}]\n"
+    )
+
+
+@pytest.mark.parametrize("user", ["token: of-the-backup", "tokenFile: /etc/hostname"])
+def test_the_cluster_in_the_state_is_not_asked_unconfirmed(
+    call: Any, folder: Path, outside: Outside, user: str
+) -> None:
+    opening = forged(folder, "    tokenFile: /nowhere\n", kubeconfig=kubeconfig(outside.url, user))
+    known = ("--trust-address", "/nowhere")
+    done = call("restore", "--yes", *NODE, *opening, *known)
+    assert outside.heard == []
+    assert ("was not asked" in done.err) == user.startswith("token:")
+    call("restore", "--yes", *NODE, *opening, *known, "--trust-address", outside.url)
+    assert len(outside.heard) == (1 if user.startswith("token:") else 0)
+
+
+def test_the_jump_host_is_not_asked_for_a_host_key_before(call: Any, folder: Path) -> None:
+    opening = forged(folder, node="      jump: {host: 192.0.2.7}\n")
+    done = call("restore", "--yes", *NODE, *opening)
+    assert done.code == 2, done.err
+    assert "192.0.2.7:22" in done.err and "nodes.jump.host" in done.err
+
+
+def test_githubs_own_address_needs_no_confirmation(
+    call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provision.provider import connections
+
+    repository = restores.Repository(files={})
+    monkeypatch.setattr(connections.Live, "github", lambda *_: repository)
+    done = call("restore", "--dry-run", *forged(folder, "    baseUrl: https://api.github.com/\n"))
+    assert "confirm" not in done.err and "trust" not in done.err
