@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +39,41 @@ def open_(
     from provision.recovery.backup import catalog
 
     where, path = find(called, file)
-    return where, path, unlock(called, catalog.load(path), **options)
+    return where, path, unlock(called, path, catalog.load(path), **options)
 
 
 def unlock(
-    called: Settings, content: bytes, identities: tuple[Path, ...], passphrase_file: Path | None
+    called: Settings,
+    path: Path,
+    content: bytes,
+    identities: tuple[Path, ...],
+    passphrase_file: Path | None,
 ) -> archive.Bundle:
-    """Return the bundle in an age file. Raises `errors.BundleError` and `errors.ConfigError`."""
+    """Return the bundle in the age file `content` of `path`.
+
+    Raises `errors.BundleError`, which names the file, and `errors.ConfigError`.
+    """
     from provision.recovery.bundle import archive
 
-    return archive.read(content, bundlekeys.keys(called, content, identities, passphrase_file))
+    with naming(path):
+        return archive.read(content, bundlekeys.keys(called, content, identities, passphrase_file))
+
+
+def checked(path: Path, found: archive.Bundle) -> None:
+    """Check that every part of `found` can be used. Raises `errors.BundleError`, with the file."""
+    from provision.recovery.bundle import validation as bundle_validation
+
+    with naming(path):
+        bundle_validation.check(found)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Generator[None]:
+    """Put the name of the backup's file before what is wrong with the backup."""
+    from provision import errors
+
+    try:
+        yield
+    except errors.BundleError as error:
+        error.summary = f"{path.name}: {error.summary}"
+        raise

@@ -172,7 +172,6 @@ def verify(called: Settings, file: str | None, no_open: bool, **options: Any) ->
     """
     from provision import errors
     from provision.recovery.backup import catalog
-    from provision.recovery.bundle import validation as bundle_validation
 
     where, path = bundlefiles.find(called, file)
     content = catalog.load(path)
@@ -186,8 +185,8 @@ def verify(called: Settings, file: str | None, no_open: bool, **options: Any) ->
             )
         called.terminal.result(f"{path}: as it was written; it was not opened")
         return
-    found = bundlefiles.unlock(called, content, **options)
-    bundle_validation.check(found)
+    found = bundlefiles.unlock(called, path, content, **options)
+    bundlefiles.checked(path, found)
     if where is not None:
         catalog.mark_verified(where, content, found, path)
     if called.json:

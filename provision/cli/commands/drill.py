@@ -77,7 +77,6 @@ def drill(
     from provision import errors
     from provision.cli.render import drills, reporter
     from provision.recovery.backup import catalog
-    from provision.recovery.bundle import validation as bundle_validation
     from provision.recovery.drill import rehearse, report
     from provision.sandbox import rehearsal
 
@@ -86,8 +85,8 @@ def drill(
         return
     where, path = bundlefiles.find(called, file)
     content = catalog.load(path)
-    found = bundlefiles.unlock(called, content, **keys)
-    bundle_validation.check(found)
+    found = bundlefiles.unlock(called, path, content, **keys)
+    bundlefiles.checked(path, found)
     if datastore and not found.manifest.datastore.part:
         raise errors.ConfigError(
             "the backup has no copy of the datastore",

@@ -81,7 +81,6 @@ def restore(
     """
     from provision.cli.render import reporter, restores
     from provision.recovery.backup import catalog
-    from provision.recovery.bundle import validation as bundle_validation
     from provision.recovery.restore import report
     from provision.recovery.restore import steps as restore_steps
 
@@ -89,8 +88,8 @@ def restore(
         running.needs_an_answer(called, yes, "whether to begin")
     _, path = bundlefiles.find(called, file)
     content = catalog.load(path)
-    found = bundlefiles.unlock(called, content, identities, passphrase_file)
-    bundle_validation.check(found)
+    found = bundlefiles.unlock(called, path, content, identities, passphrase_file)
+    bundlefiles.checked(path, found)
     mode: journal.Mode = "datastore" if datastore else "rebuild"
     target = _target(called)
     before = _before(target, found.manifest.cluster, content, mode, anew=anew)

@@ -77,11 +77,23 @@ def shelf(directory: Path, stack: str | None) -> Shelf:
 def load(path: Path) -> bytes:
     """Return the file's bytes. Raises `errors.BundleError` or `errors.ConfigError`."""
     try:
+        if not path.is_file():
+            raise errors.ConfigError(f"{path} is no file", [])
         if path.stat().st_size > MAX_FILE:
-            raise manifest.too_large()
-        return path.read_bytes()
+            raise _too_large(path)
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
     except OSError as error:
         raise errors.ConfigError(f"{path} cannot be read: {error.strerror}", []) from error
+    if len(content) > MAX_FILE:  # it grew meanwhile
+        raise _too_large(path)
+    return content
+
+
+def _too_large(path: Path) -> errors.BundlePartError:
+    return errors.BundlePartError(
+        f"{path.name} is larger than {MAX_FILE // 1024**2} MiB, which no backup is", part=""
+    )
 
 
 def compare(file: bytes, entry: records.Entry | None) -> bool:

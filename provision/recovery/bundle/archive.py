@@ -23,10 +23,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from provision import errors
-from provision.recovery.bundle import encryption, manifest, parts
+from provision.recovery.bundle import encryption, manifest, parts, tarstream
 
 Manifest = manifest.Manifest
 _LEVEL: Final = 6
+_MAX_VALUES: Final = 5_000_000
+"""Values of one JSON part: in memory, each takes a hundred times its byte."""
 _ANOTHER: Final = "take the same file from another place it was copied to, or an earlier backup"
 
 
@@ -59,9 +61,15 @@ class Bundle:
 
     def json(self, name: str) -> Any:
         """Return what the JSON of the part `name` says. Raises `errors.BundlePartError`."""
+        content = self.read(name)
+        values = sum(content.count(sign) for sign in (b",", b"[", b"{"))
+        if values > _MAX_VALUES:
+            raise errors.BundlePartError(
+                f"the part {name} has more than {_MAX_VALUES} values", part=name, hint=_ANOTHER
+            )
         try:
-            return json.loads(self.read(name))
-        except ValueError:
+            return json.loads(content)
+        except (ValueError, RecursionError):
             raise errors.BundlePartError(f"the part {name} is not JSON", part=name) from None
 
 
@@ -140,26 +148,23 @@ def unpack(archive: bytes) -> Bundle:
 def _members(archive: bytes) -> dict[str, bytes]:
     """Return the files of the archive by name; the manifest must be the first."""
     found: dict[str, bytes] = {}
-    left = manifest.MAX_BYTES + 64 * 1024**2  # what the manifest and tar itself may add
+    # The manifest, and tar's own blocks: a header and padding for each member.
+    around = 64 * 1024**2
+    stream = tarstream.Gunzip(archive, manifest.MAX_BYTES + around)
     try:
-        with (
-            gzip.GzipFile(fileobj=io.BytesIO(archive)) as squeezed,
-            tarfile.open(fileobj=squeezed, mode="r|") as tar,
-        ):
-            for member in tar:
-                left -= member.size
-                if left < 0:
-                    raise manifest.too_large()
-                stream = tar.extractfile(member) if member.isreg() else None
-                if stream is None or member.name in found:
-                    raise errors.BundleDamagedError(
-                        f"the backup's archive is not as elysium writes it, at {member.name}"
-                    )
-                if not found and member.name != parts.MANIFEST:
-                    raise manifest.absent()
-                found[member.name] = stream.read()
-            while squeezed.read(1024**2):
-                pass  # to the end, where gzip's own checksum is
+        for member in tarstream.members(stream.read):
+            name = member.header.name
+            if not member.header.isreg() or name in found:
+                raise errors.BundleDamagedError(
+                    f"the backup's archive is not as elysium writes it, at {name}"
+                )
+            if not found and name != parts.MANIFEST:
+                raise manifest.absent()
+            found[name] = member.content
+    except tarstream.LimitError as error:
+        raise errors.BundlePartError(
+            f"the backup's archive is larger than a backup may be: {error}", part="", hint=_ANOTHER
+        ) from error
     except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
         raise errors.BundleDamagedError(
             "the backup's archive is damaged or cut short", detail=str(error), hint=_ANOTHER

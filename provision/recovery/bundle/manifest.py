@@ -6,6 +6,7 @@ passed over; a newer schema is refused.
 
 from __future__ import annotations
 
+import collections
 import datetime
 import json
 import re
@@ -24,6 +25,9 @@ MAX_BYTES: Final = 1024**3
 VOLUMES: Final = (
     "volumes of the workloads are not in a backup; 'backup.paths' adds small folders of the node"
 )
+MAX_MANIFEST: Final = 8 * 1024**2
+MAX_TEXT: Final = 1024**2
+"""The largest configuration, passphrase or file of k3s."""
 _NAME: Final = re.compile(r"(?!(.*/)?\.{1,2}(/|$))[^/\0][^\0]{0,900}(?<!/)")
 
 
@@ -126,6 +130,11 @@ def load(content: bytes) -> Manifest:
     Raises `errors.BundleSchemaError` for one of a newer elysium,
     `errors.BundleDamagedError` when it is none, `errors.BundlePartError`.
     """
+    if len(content) > MAX_MANIFEST:
+        raise errors.BundlePartError(
+            f"the backup's manifest is larger than {MAX_MANIFEST // 1024**2} MiB",
+            part=parts.MANIFEST,
+        )
     try:
         raw: Any = json.loads(content)
         version = raw["schema"] if raw["format"] == FORMAT else None
@@ -151,10 +160,18 @@ def load(content: bytes) -> Manifest:
 
 def check(manifest: Manifest) -> None:
     """Raise `errors.BundlePartError` for a list of parts that no bundle may have."""
-    names = [part.name for part in manifest.parts]
-    for name in names:
-        if not _NAME.fullmatch(name) or name == parts.MANIFEST or names.count(name) > 1:
+    names = collections.Counter(part.name for part in manifest.parts)
+    for name, count in names.items():
+        if not _NAME.fullmatch(name) or name == parts.MANIFEST or count > 1:
             raise errors.BundlePartError(f"{name!r} cannot be a part of a backup", part=name)
+    small = (parts.PROJECT, parts.PASSPHRASE, parts.stack_file(manifest.cluster))
+    for part in manifest.parts:
+        is_small = part.name in small or part.name.startswith(f"{parts.NODE}/")
+        if is_small and part.size > MAX_TEXT:
+            raise errors.BundlePartError(
+                f"the backup's part {part.name} is larger than {MAX_TEXT // 1024} KiB",
+                part=part.name,
+            )
     needed = [*parts.REQUIRED, parts.stack_file(manifest.cluster)]
     if manifest.datastore.part:
         needed.append(manifest.datastore.part)
