@@ -110,7 +110,7 @@ func Link(name string, args []string) error {
 // the truth.
 func versionText(version string) string {
 	return fmt.Sprintf("k3s version %s (5a4d0000)\ngo version %s\nelysium sandbox stand-in, %s\n",
-		version, runtime.Version(), madeOf(exists((&options{dataDir: defaultDataDir}).at("db", "etcd"))))
+		version, runtime.Version(), madeOf(hasEtcd(&options{dataDir: defaultDataDir})))
 }
 
 func kubectl(args []string) error {

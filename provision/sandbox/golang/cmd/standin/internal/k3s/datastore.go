@@ -2,7 +2,6 @@ package k3s
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,17 +27,24 @@ type discard struct{}
 
 func (discard) Write(text []byte) (int, error) { return len(text), nil }
 
-// usesEtcd says which datastore a server has: etcd when it is asked for or is
-// there already, else SQLite. k3s moves what is in SQLite to etcd; that is not
-// part of the sandbox.
-func usesEtcd(o *options, asked bool) (bool, error) {
-	if exists(o.at("db", "etcd")) {
-		return true, nil
+// hasEtcd returns whether there is an etcd datastore. The folder db/etcd proves
+// nothing: k3s makes it, with the member's name in it, for SQLite too.
+func hasEtcd(o *options) bool { return exists(o.at("db", "etcd", "member")) }
+
+// usesEtcd returns which datastore a server has: etcd when it is asked for or
+// exists already, else SQLite.
+func usesEtcd(o *options, asked bool) bool { return asked || hasEtcd(o) }
+
+// memberName writes the name of the etcd member, which k3s does with any datastore.
+func memberName(o *options) error {
+	path := o.at("db", "etcd", "name")
+	if exists(path) {
+		return nil
 	}
-	if asked && exists(o.at("db", "state.db")) {
-		return false, errors.New("moving the data of SQLite to etcd is not part of the sandbox")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
 	}
-	return asked, nil
+	return os.WriteFile(path, []byte(o.nodeName+"-"+randomHex(4)), 0o600)
 }
 
 // datastore starts kine with SQLite or etcd and returns when it answers.
@@ -50,10 +56,53 @@ func (s *server) datastore(ctx context.Context) error {
 		}
 		return awaitSocket(ctx, o.at("kine.sock"))
 	}
+	begins := !hasEtcd(o)
 	if err := s.start("etcd", etcdArgs(o)); err != nil {
 		return err
 	}
-	return awaitEtcd(ctx)
+	if err := awaitEtcd(ctx); err != nil {
+		return err
+	}
+	if begins && exists(o.at("db", "state.db")) {
+		return s.migrate(ctx)
+	}
+	return nil
+}
+
+// migrate copies the objects in SQLite to the etcd that runs and renames the
+// SQLite file, as k3s does when it starts with etcd for the first time. It asks
+// nobody, and k3s has no way back.
+func (s *server) migrate(ctx context.Context) error {
+	logf("Migrating content from sqlite to etcd")
+	o := s.options
+	kine, err := component(s.spawner, o, "kine", kineArgs())
+	if err != nil {
+		return err
+	}
+	defer kine.Stop(grace)
+	if err := awaitSocket(ctx, o.at("kine.sock")); err != nil {
+		return err
+	}
+	from, err := (&options{dataDir: o.dataDir}).client()
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := o.client()
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	found, err := from.Get(ctx, "/registry/", clientv3.WithPrefix())
+	if err != nil {
+		return fmt.Errorf("failed to migrate content from sqlite to etcd: %w", err)
+	}
+	for _, each := range found.Kvs {
+		if _, err := to.Put(ctx, string(each.Key), string(each.Value)); err != nil {
+			return fmt.Errorf("failed to migrate content from sqlite to etcd: %w", err)
+		}
+	}
+	return os.Rename(o.at("db", "state.db"), o.at("db", "state.db.migrated"))
 }
 
 // etcdArgs run a cluster of one. k3s has certificates in front of it; here it

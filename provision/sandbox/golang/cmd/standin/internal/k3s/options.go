@@ -80,10 +80,7 @@ func resolve(s *settings, hostname string, hostIP func() (string, error)) (*opti
 		result.kubeconfigMode = os.FileMode(bits)
 	}
 	resetting := s.enabled("cluster-reset")
-	var err error
-	if result.etcd, err = usesEtcd(result, s.enabled("cluster-init") || resetting); err != nil {
-		return nil, err
-	}
+	result.etcd = usesEtcd(result, s.enabled("cluster-init") || resetting)
 	if path := s.text("cluster-reset-restore-path", ""); path != "" && !resetting {
 		return nil, errors.New("cluster-reset-restore-path goes with cluster-reset")
 	}

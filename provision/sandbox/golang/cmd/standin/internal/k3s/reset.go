@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
@@ -25,7 +26,7 @@ func (s *server) clusterReset(ctx context.Context, snapshot, password string) er
 		if err := restoreSnapshot(o, snapshot); err != nil {
 			return err
 		}
-	} else if !exists(o.at("db", "etcd")) {
+	} else if !hasEtcd(o) {
 		return fmt.Errorf("cluster-reset: there is no etcd in %s", o.at("db"))
 	}
 	arguments := etcdArgs(o)
@@ -53,8 +54,8 @@ func (s *server) clusterReset(ctx context.Context, snapshot, password string) er
 	return nil
 }
 
-// restoreSnapshot makes etcd's folder of the snapshot, by etcd's own program,
-// which checks its sha256; what was there is kept beside it.
+// restoreSnapshot makes etcd's data of the snapshot, by etcd's own program,
+// which checks its sha256; earlier data is kept beside it.
 func restoreSnapshot(o *options, snapshot string) error {
 	if !exists(snapshot) {
 		return fmt.Errorf("etcd: snapshot path does not exist: %s", snapshot)
@@ -72,14 +73,20 @@ func restoreSnapshot(o *options, snapshot string) error {
 	if err != nil {
 		return fmt.Errorf("restore %s: %w: %s", snapshot, err, output)
 	}
-	if exists(o.at("db", "etcd")) {
+	if hasEtcd(o) {
 		kept := o.at("db", fmt.Sprintf("etcd-old-%d", time.Now().Unix()))
 		if err := os.Rename(o.at("db", "etcd"), kept); err != nil {
 			return err
 		}
 		logf("Pre-restore etcd database moved to %s", kept)
 	}
-	return os.Rename(making, o.at("db", "etcd"))
+	if err := memberName(o); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(making, "member"), o.at("db", "etcd", "member")); err != nil {
+		return err
+	}
+	return os.RemoveAll(making)
 }
 
 func (o *options) resetFlag() string { return o.at("db", "reset-flag") }

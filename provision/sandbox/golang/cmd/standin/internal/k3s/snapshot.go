@@ -40,7 +40,7 @@ func etcdSnapshot(args []string) error {
 	case "delete":
 		return deleteSnapshots(*folder, flags.Args())
 	}
-	if !exists(o.at("db", "etcd")) {
+	if !hasEtcd(o) {
 		return errors.New("etcd datastore disabled")
 	}
 	node, err := os.Hostname()

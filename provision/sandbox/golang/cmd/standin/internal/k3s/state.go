@@ -25,7 +25,7 @@ func folders(o *options) error {
 			return err
 		}
 	}
-	return nil
+	return memberName(o)
 }
 
 // prepare makes what a server finds on its disk before the API starts, where

@@ -1,6 +1,7 @@
 package k3s
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"net"
@@ -197,20 +198,40 @@ func TestWhatIsSealedOpensWithItsTokenOnly(t *testing.T) {
 func TestTheDatastoreThatIsThereStays(t *testing.T) {
 	o := someOptions(t)
 	for _, asked := range []bool{true, false} {
-		if etcd, err := usesEtcd(o, asked); err != nil || etcd != asked {
-			t.Errorf("new, asked %v: %v, %v", asked, etcd, err)
+		if etcd := usesEtcd(o, asked); etcd != asked {
+			t.Errorf("new, asked %v: %v", asked, etcd)
 		}
 	}
 	if err := os.WriteFile(o.at("db", "state.db"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := usesEtcd(o, true); err == nil {
-		t.Error("moved to etcd")
+	if usesEtcd(o, false) || !usesEtcd(o, true) {
+		t.Error("SQLite stays unless etcd is asked for, and then it moves")
 	}
-	if err := os.Mkdir(o.at("db", "etcd"), 0o700); err != nil {
+	if err := os.MkdirAll(o.at("db", "etcd", "member"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if etcd, err := usesEtcd(o, false); err != nil || !etcd {
-		t.Errorf("etcd is there: %v, %v", etcd, err)
+	if !usesEtcd(o, false) {
+		t.Error("etcd stays")
+	}
+}
+
+func TestTheNameOfTheMemberIsThereWithSQLiteToo(t *testing.T) {
+	o := someOptions(t)
+	if err := folders(o); err != nil {
+		t.Fatal(err)
+	}
+	first, err := os.ReadFile(o.at("db", "etcd", "name"))
+	if err != nil || !strings.HasPrefix(string(first), o.nodeName+"-") {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if err := folders(o); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := os.ReadFile(o.at("db", "etcd", "name")); err != nil || !bytes.Equal(first, again) {
+		t.Errorf("%q, %v", again, err)
+	}
+	if usesEtcd(o, false) {
+		t.Error("the folder alone is taken for etcd")
 	}
 }
