@@ -32,8 +32,12 @@ def make_program(
     decided: repository_facts.Decisions,
     *,
     rotations: Rotations = Rotations(),
+    migrate_datastore: bool = False,
 ) -> Callable[[], None]:
-    """Return the Pulumi program of `cfg`, given what the repository decides."""
+    """Return the Pulumi program of `cfg`, given what the repository decides.
+
+    `migrate_datastore` asks for the move of k3s' datastore from SQLite to etcd.
+    """
 
     def program() -> None:
         elysium = resources.Provider("elysium", pulumi.Output.secret(settings.dump(cfg)))
@@ -44,6 +48,7 @@ def make_program(
                 config=cfg,
                 token_rotation=rotations.k3s_token,
                 client_rotation=rotations.clients,
+                migrate_datastore=migrate_datastore,
             ),
             top,
         )

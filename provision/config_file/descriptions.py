@@ -10,7 +10,8 @@ _MEANINGS = {
     "nodes[].role": "`server` runs the control plane.",
     "k3s": "The k3s server; without this key, all defaults.",
     "k3s.version": "The pinned release. A newer pin upgrades; nothing ever downgrades.",
-    "k3s.datastore": "`sqlite` for one server, `etcd` to add servers later.",
+    "k3s.datastore": "`sqlite` for one server, `etcd` to add servers later. It decides for a "
+    "new cluster; only `elysium up --migrate-datastore` moves one, from SQLite to etcd.",
     "k3s.tlsSan": "More names and addresses that the API's certificate is valid for.",
     "k3s.disable": "Parts of k3s to leave out, for example `traefik` or `servicelb`.",
     "k3s.registries": "What `registries.yaml` says: mirrors and logins of image registries.",

@@ -21,18 +21,33 @@ class UpResult:
     steps: tuple[tuple[str, float], ...]
 
 
-def preview(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> api.Result:
+def preview(
+    stack: Stack,
+    *,
+    on_event: Listener,
+    options: api.Options | None = None,
+    migrate_datastore: bool = False,
+) -> api.Result:
     """Show what `up` would do: plans, file diffs, commits, keys. Changes nothing."""
     return stack.engine().preview(
-        _program(stack), options=options or api.Options(), on_event=on_event
+        _program(stack, migrate_datastore=migrate_datastore),
+        options=options or api.Options(),
+        on_event=on_event,
     )
 
 
-def up(stack: Stack, *, on_event: Listener, options: api.Options | None = None) -> UpResult:
+def up(
+    stack: Stack,
+    *,
+    on_event: Listener,
+    options: api.Options | None = None,
+    migrate_datastore: bool = False,
+) -> UpResult:
     """Make the cluster as the configuration and the repository say.
 
     Reads what is there first, unless the options say not to; what is as
-    wanted is left alone.
+    wanted is left alone. With `migrate_datastore`, k3s moves its datastore from
+    SQLite to etcd for good; the caller has made a backup before.
     """
     steps: list[tuple[str, float]] = []
     names: dict[str, str] = {}
@@ -44,7 +59,8 @@ def up(stack: Stack, *, on_event: Listener, options: api.Options | None = None) 
             steps.append((names.get(event.urn, event.urn), event.seconds))
         on_event(event)
 
-    result = stack.engine().up(_program(stack), options=_told(options), on_event=watch)
+    described = _program(stack, migrate_datastore=migrate_datastore)
+    result = stack.engine().up(described, options=_told(options), on_event=watch)
     return UpResult(result=result, steps=tuple(steps))
 
 
@@ -67,8 +83,9 @@ def refresh(
     )
 
 
-def _program(stack: Stack) -> api.Program:
-    return program.make_program(stack.config, repository.decide(stack))
+def _program(stack: Stack, *, migrate_datastore: bool) -> api.Program:
+    decided = repository.decide(stack)
+    return program.make_program(stack.config, decided, migrate_datastore=migrate_datastore)
 
 
 def _told(options: api.Options | None) -> api.Options:

@@ -5,21 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent import futures
+from typing import TYPE_CHECKING, Any
 
 from provision import errors
 from provision.operations import repository, state
 from provision.operations.stack import Stack
 from provision.progress import Progress, silent
 from provision.provider import registry
+from provision.provider.k3s import datastore as k3s_datastore
 from stacks.components import node as node_component
 
+if TYPE_CHECKING:
+    from provision.host.facts import NodeFacts
+
 Check = Callable[[Stack], list[errors.Problem]]
+_K3S = "elysium:node:K3sServer"
 
 
-def preflight(stack: Stack, progress: Progress = silent) -> list[str]:
+def preflight(
+    stack: Stack, progress: Progress = silent, *, migrate_datastore: bool = False
+) -> list[str]:
     """Check node, GitHub and repository; change nothing.
 
-    Returns what does not matter now and would to a new cluster, in sentences.
+    `migrate_datastore`: the datastore is to be moved from SQLite to etcd.
+    Returns warnings: a datastore that the stack does not know, and problems
+    that matter only for a new cluster.
 
     The node's part collects, in one exec, all the facts that the resources
     will ask for afterwards. Raises `errors.PreflightError` with every problem
@@ -29,7 +39,10 @@ def preflight(stack: Stack, progress: Progress = silent) -> list[str]:
     progress("checking node, GitHub and repository")
     first = not state.has(stack, "elysium:flux:GitAccess")
     prefetch(stack)
-    checks: tuple[Check, ...] = (node, lambda stack: github(stack, progress, new_key=first))
+    checks: tuple[Check, ...] = (
+        lambda stack: [*node(stack), *datastore(stack, migrate=migrate_datastore)],
+        lambda stack: github(stack, progress, new_key=first),
+    )
     problems: list[errors.Problem] = []
     raised: list[errors.ElysiumError] = []
     later: list[errors.Problem] = []
@@ -59,7 +72,8 @@ def preflight(stack: Stack, progress: Progress = silent) -> list[str]:
             problems,
             hint="nothing was changed; run the same command again afterwards",
         )
-    return [f"a new cluster would not come up: {problem}" for problem in later]
+    warnings = [f"a new cluster would not come up: {problem}" for problem in later]
+    return [*_unrecorded_datastore(stack), *warnings]
 
 
 def prefetch(stack: Stack) -> None:
@@ -86,6 +100,47 @@ def node(stack: Stack) -> list[errors.Problem]:
 
     facts = stack.live.node(stack.config.server.name).facts(host.preflight_request(stack.config))
     return host.check(facts, stack.config)
+
+
+def datastore(stack: Stack, *, migrate: bool = False) -> list[errors.Problem]:
+    """Return why the datastore on the node keeps `up` from going on. Changes nothing.
+
+    `migrate`: it is to be moved from SQLite to etcd.
+    """
+    facts, inputs = _server(stack)
+    where = f"node {stack.config.server.name}"
+    problems = k3s_datastore.problems(facts, inputs, where, migrate=migrate)
+    if migrate and not problems and moves_datastore(stack) and not state.has(stack, _K3S):
+        problems.append(
+            errors.Problem(
+                message="the stack has not set up this cluster yet, so that no backup can be made",
+                hint="set k3s.datastore to sqlite and run elysium up; move the datastore then",
+                where=where,
+                kind="datastore",
+            )
+        )
+    return problems
+
+
+def moves_datastore(stack: Stack) -> bool:
+    """Return whether the node's datastore would be moved, were that asked for."""
+    facts, inputs = _server(stack)
+    return k3s_datastore.migrates(facts, inputs | {"migrateDatastore": True})
+
+
+def _unrecorded_datastore(stack: Stack) -> list[str]:
+    """Return a warning about a datastore that the stack's state does not know."""
+    if state.has(stack, _K3S):
+        return []
+    said = k3s_datastore.unrecorded(*_server(stack))
+    return [said] if said else []
+
+
+def _server(stack: Stack) -> tuple[NodeFacts, dict[str, Any]]:
+    """Return the facts of the server's node that k3s asks for, and k3s' inputs."""
+    inputs = node_component.k3s_inputs(stack.config)
+    facts = stack.live.node(stack.config.server.name).facts(registry.node_facts(_K3S, inputs))
+    return facts, registry.find(_K3S).check(inputs)[0]
 
 
 def github(

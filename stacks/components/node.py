@@ -67,6 +67,8 @@ class NodeArgs:
     """Asks for a new server token, if it was not used before."""
     client_rotation: str = ""
     """Asks for a step of another authority for client certificates."""
+    migrate_datastore: bool = False
+    """Asks for the move of the datastore from SQLite to etcd."""
 
 
 class Node(pulumi.ComponentResource):
@@ -88,6 +90,8 @@ class Node(pulumi.ComponentResource):
             "tokenRotation": args.token_rotation,
             "clientRotation": args.client_rotation,
         }
+        if args.migrate_datastore:
+            k3s["migrateDatastore"] = True
         self.k3s = resources.K3sServer(
             f"{name}-k3s", k3s | {"registries": pulumi.Output.secret(k3s["registries"])}, child
         )

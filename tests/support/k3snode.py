@@ -66,11 +66,12 @@ def k3s_node(
     binary: str = PINNED,
     started: Mapping[str, str] | None = None,
     by_hand: str = "",
+    cluster_init: str = "",
 ) -> k3s_plan.K3sFacts:
     """A node on which k3s runs exactly as `inputs` say, but for the changes given.
 
     A file that is None is not there. `by_hand` is what the snippet tells of a
-    server that elysium did not set up.
+    server that elysium did not set up, `cluster_init` which drop-ins ask for etcd.
     """
     wanted = k3s_files.wanted_files(inputs, encrypt=bool(inputs["secretsEncryption"]))
     there: dict[str, facts.FileFact | None] = {
@@ -109,6 +110,7 @@ def k3s_node(
         snippets={
             "k3s-version": f"k3s version {version} (abc)\ngo version go1.26\n",
             "k3s-found": by_hand,
+            "k3s-cluster-init": cluster_init,
         },
     )
     return k3s_plan.K3sFacts(node=found, pinned=PINNED)

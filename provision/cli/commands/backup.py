@@ -81,7 +81,7 @@ def backup(
     with stack_context.stack(called) as stack, reporter.of(called) as listening:
         cfg = stack.config.backup
         wanted = cfg.datastore if datastore is None else datastore
-        if stop_k3s and (not wanted or stack.config.k3s.datastore != "sqlite"):
+        if stop_k3s and not wanted:
             raise errors.ConfigError(
                 "--stop-k3s is for a copy of SQLite: give --datastore too; etcd needs no stop", []
             )

@@ -10,6 +10,7 @@ from provision import errors
 from provision.host import facts as host_facts
 from provision.operations.adoption.model import Part, Setting
 from provision.operations.stack import Stack
+from provision.provider.k3s import datastore as k3s_datastore
 from provision.provider.k3s import existing as k3s_existing
 from provision.provider.k3s import files as k3s_files
 from provision.provider.k3s import plan as k3s_plan
@@ -88,7 +89,10 @@ def k3s(stack: Stack) -> tuple[Part, str]:
             ("state", found.unit(k3s_files.UNIT_NAME).active),
         ),
         settings=settings,
-        notes=tuple(f"it will be restarted: {why}" for why in by_hand.beyond),
+        notes=(
+            *(f"it will be restarted: {why}" for why in by_hand.beyond),
+            *_datastore_notes(found, inputs, by_hand),
+        ),
         problems=tuple(problems),
     )
     return part, kubeconfig
@@ -165,8 +169,29 @@ def _refused(found: k3s_existing.Found, node: str) -> Iterator[errors.Problem]:
 def _datastore(
     node: host_facts.NodeFacts, inputs: Mapping[str, Any], found: k3s_existing.Found
 ) -> str:
-    etcd = node.file(k3s_files.places(inputs).databases[1]) is not None
-    return "etcd" if etcd or found.options.get("cluster-init") else "sqlite"
+    """Return the datastore on the disk; without one, the one that the server is to make."""
+    there = k3s_datastore.kind(node, {**inputs, "options": found.options})
+    return there or ("etcd" if _asks_for_etcd(found) else "sqlite")
+
+
+def _datastore_notes(
+    node: host_facts.NodeFacts, inputs: Mapping[str, Any], found: k3s_existing.Found
+) -> Iterator[str]:
+    drop_ins = k3s_datastore.drop_ins(node)
+    if not (_asks_for_etcd(found) or drop_ins):
+        return
+    if _datastore(node, inputs, found) == "sqlite":
+        where = ", ".join(drop_ins) or "its own settings"
+        yield (
+            f"it keeps its data in SQLite and sets cluster-init ({where}): k3s would move the data "
+            "to etcd at its next start, which cannot be undone. Elysium keeps SQLite"
+            + ("; remove cluster-init from that file" if drop_ins else "")
+        )
+
+
+def _asks_for_etcd(found: k3s_existing.Found) -> bool:
+    text = str(found.options.get("cluster-init") or "").lower()
+    return text in ("true", "t", "1")
 
 
 def _encrypts(node: host_facts.NodeFacts, inputs: Mapping[str, Any]) -> bool:

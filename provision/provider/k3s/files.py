@@ -75,8 +75,8 @@ class Places:
 
     @property
     def databases(self) -> tuple[str, str]:
-        """The datastores: SQLite's file, etcd's folder."""
-        return f"{self.data}/server/db/state.db", f"{self.data}/server/db/etcd"
+        """What only SQLite, and only etcd, has on the disk (`k3s.datastore`)."""
+        return f"{self.data}/server/db/state.db", f"{self.data}/server/db/etcd/member"
 
 
 def places(inputs: Mapping[str, Any]) -> Places:

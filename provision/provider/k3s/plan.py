@@ -11,7 +11,7 @@ from typing import Any
 from provision.change import Change
 from provision.host import facts
 from provision.provider import node_files
-from provision.provider.k3s import existing, files
+from provision.provider.k3s import datastore, existing, files
 
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-[\w.]+)?\+k3s(\d+)")
 
@@ -72,9 +72,10 @@ def why_taken_over(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[str, ...
     foreign = existing.read(found.node)
     if foreign is None:
         return None
-    wanted = files.settings(inputs, encrypt=encrypts(found.node, inputs))
-    if found.node.file(files.places(inputs).databases[1]) is not None:
-        # etcd is there: the option that began it says nothing any more.
+    settled = datastore.settled(found.node, inputs)
+    wanted = files.settings(settled, encrypt=encrypts(found.node, inputs))
+    if datastore.kind(found.node, inputs) == "etcd":
+        # `cluster-init` is ignored once etcd exists.
         wanted.pop("cluster-init", None)
         foreign = dataclasses.replace(
             foreign, options={k: v for k, v in foreign.options.items() if k != "cluster-init"}
@@ -83,6 +84,8 @@ def why_taken_over(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[str, ...
     why += [
         f"{path} changed after it started" for path in existing.newer_files(foreign, found.node)
     ]
+    if datastore.migrates(found.node, inputs):
+        why.append("its datastore is moved to etcd")
     if inputs.get("registries"):
         why.append("k3s.registries is configured")
     if _binary(found, inputs):
@@ -100,6 +103,8 @@ def plan(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[Change, ...]:
     if why:
         summary = f"take over k3s, which was set up by hand: {'; '.join(why)}"
         changes.insert(0, Change(property="settings", action="update", summary=summary))
+    if datastore.migrates(found.node, inputs):
+        changes.insert(0, _MIGRATION)
     if not inputs.get("registries"):
         changes += node_files.plan_removals(found.node, ours(found.node, files.REGISTRIES))
     foreign = foreign_config(found.node)
@@ -121,6 +126,12 @@ def plan(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[Change, ...]:
     ]
     changes += _unit(found, inputs, wanted)
     return tuple(changes)
+
+
+def plan_leftover(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return the adoption of a datastore that an earlier cluster left on a node without k3s."""
+    said = datastore.leftover(found.node, inputs)
+    return (Change(property="datastore", action="run", summary=said),) if said else ()
 
 
 def plan_token(others: tuple[Change, ...]) -> tuple[Change, ...]:
@@ -145,7 +156,8 @@ def plan_token(others: tuple[Change, ...]) -> tuple[Change, ...]:
 
 def wanted_files(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[node_files.WantedFile, ...]:
     """Return the files the node should have."""
-    return files.wanted_files(inputs, encrypt=encrypts(found.node, inputs))
+    settled = datastore.settled(found.node, inputs)
+    return files.wanted_files(settled, encrypt=encrypts(found.node, inputs))
 
 
 def ours(found: facts.NodeFacts, path: str) -> tuple[str, ...]:
@@ -219,6 +231,14 @@ def starts_with_other_files(found: K3sFacts, inputs: Mapping[str, Any]) -> bool:
 
 _WATCHED = frozenset(
     {files.CONFIG, files.REGISTRIES, files.UNIT, files.ENV},
+)
+
+
+_MIGRATION = Change(
+    property="datastore",
+    action="update",
+    summary="move the datastore from SQLite to etcd, after a backup; this cannot be undone: "
+    "nothing moves etcd back to SQLite",
 )
 
 
@@ -309,10 +329,4 @@ def remarks(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[str, ...]:
             f"Secrets of the cluster on {node} are {have} in its datastore, "
             "and that cannot be changed afterwards: k3s.secretsEncryption is not followed"
         )
-    etcd = found.node.file(files.places(inputs).databases[1]) is not None
-    if etcd and inputs.get("datastore") != "etcd":
-        said.append(
-            f"the cluster on {node} keeps its data in etcd and goes on doing so: "
-            "set k3s.datastore to etcd"
-        )
-    return tuple(said)
+    return (*said, *datastore.remarks(found.node, inputs))

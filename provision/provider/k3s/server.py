@@ -19,7 +19,7 @@ from provision.change import Change
 from provision.host import bundle, facts
 from provision.provider import node_files, node_templates, resource
 from provision.provider.context import Context
-from provision.provider.k3s import client_ca, existing, files, service
+from provision.provider.k3s import client_ca, datastore, existing, files, service
 from provision.provider.k3s import plan as k3s_plan
 from provision.provider.k3s import token as k3s_token
 
@@ -57,7 +57,7 @@ def fact_request(inputs: Values) -> facts.FactRequest:
         listings=frozenset({files.DROP_INS}),
         units=frozenset({files.UNIT_NAME}),
         commands=frozenset(files.LINKS),
-        snippets=frozenset({service.version_snippet(), existing.snippet()}),
+        snippets=frozenset({service.version_snippet(), existing.snippet(), datastore.snippet()}),
     )
 
 
@@ -67,7 +67,8 @@ class K3sServer(resource.Resource[K3sFacts]):
     Besides the inputs that the program gives, `tokenRotation` (any text that
     was not used before) asks for a new server token, and `clientRotation` for
     a new authority for client certificates beside the old one, or, as
-    `client_ca.FINISH`, for the new one alone.
+    `client_ca.FINISH`, for the new one alone. `migrateDatastore` asks for the
+    move of the datastore from SQLite to etcd.
     """
 
     type = "elysium:node:K3sServer"
@@ -122,6 +123,8 @@ class K3sServer(resource.Resource[K3sFacts]):
     def plan(self, facts: K3sFacts, inputs: Values, state: Values) -> tuple[Change, ...]:
         """Decide what to change."""
         changes = k3s_plan.plan(facts, inputs)
+        if not state.get("token"):
+            changes = k3s_plan.plan_leftover(facts, inputs) + changes
         if k3s_token.wanted(inputs, state):
             changes += k3s_plan.plan_token(changes)
         return changes + client_ca.plan(client_authority(facts, inputs), inputs, state)

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import provision
-from provision import config_file, errors
+from provision import config, config_file, errors
 from provision.engine.state import stacks
 from provision.gitops.sealing import keys as keys_module
+from provision.host import facts
 from provision.operations import state, status
 from provision.progress import Progress, silent
+from provision.provider.k3s import datastore as k3s_datastore
 from provision.provider.k3s import files as k3s_files
 from provision.recovery import journal
 from provision.recovery.backup import node_files
 from provision.recovery.bundle import archive, datastore, inventory, manifest, parts
 
 if TYPE_CHECKING:
+    from provision.host.session import NodeSession
     from provision.kube.client import KubeClient
     from provision.operations.stack import Stack
 
@@ -72,13 +75,14 @@ def collect(
     found += on_node.parts
     paths, odd = node_files.collect_paths(node, cfg.backup.paths, cfg.backup.paths_limit)
     found += [paths] if paths is not None else []
-    store = manifest.Datastore(kind=cfg.k3s.datastore)
+    kind = datastore_kind(node, cfg, choice)
+    store = manifest.Datastore(kind=kind)
     if choice.datastore:
         progress("copying the datastore")
         data = k3s_files.places({"options": cfg.k3s.options}).data
         copied = datastore.copy(
             node,
-            cfg.k3s.datastore,
+            kind,
             data,
             stop=choice.stop,
             stamp=f"{now:%Y%m%d%H%M%S}",
@@ -104,6 +108,39 @@ def collect(
         absent=(*absent, *on_node.absent, *odd),
     )
     return described, tuple(found)
+
+
+def datastore_kind(node: NodeSession, cfg: config.Config, choice: Choice) -> datastore.Kind:
+    """Return which datastore the cluster has: the one on the node's disk.
+
+    Raises `errors.PreflightError` when `choice` wants a copy that cannot be
+    made, or that a restore with this configuration refuses.
+    """
+    inputs = {"options": cfg.k3s.options}
+    paths = k3s_files.places(inputs).databases
+    kind = k3s_datastore.kind(node.facts(facts.FactRequest(files=frozenset(paths))), inputs)
+    problem: errors.Problem | None = None
+    if kind is None:
+        problem = errors.Problem(
+            message=f"there is no datastore: neither {' nor '.join(paths)} exists",
+            hint="leave out --datastore; an external datastore has its own backups",
+        )
+    elif kind == "etcd" and cfg.k3s.datastore == "sqlite":
+        problem = errors.Problem(
+            message=f"k3s.datastore is sqlite, and the cluster keeps its data in etcd ({paths[1]})",
+            key="k3s.datastore",
+            hint="set k3s.datastore to etcd: a restore refuses the copy otherwise",
+        )
+    elif kind == "etcd" and choice.stop:
+        problem = errors.Problem(
+            message=f"the cluster keeps its data in etcd ({paths[1]}), which needs no stop",
+            hint="leave out --stop-k3s",
+        )
+    if choice.datastore and problem is not None:
+        raise errors.PreflightError(
+            f"the datastore of {cfg.server.name} cannot be copied", [problem]
+        )
+    return kind or cfg.k3s.datastore
 
 
 def sealing_keys(

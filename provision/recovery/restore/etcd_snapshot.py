@@ -40,7 +40,7 @@ def install(stack: Stack, *, encrypt: bool, progress: Progress) -> None:
     """
     cfg = stack.config
     node = stack.live.node(cfg.server.name)
-    inputs = components.k3s_inputs(cfg)
+    inputs = components.k3s_inputs(cfg) | {"datastore": "etcd"}
     wanted = catalog.k3s(cfg.k3s.version)
     found = node.facts(_NOTHING)
     arch = found.system.arch
@@ -102,7 +102,8 @@ def reset_script(data: str, snapshot: str) -> str:
         f"systemd-run --quiet --collect --wait --unit={_UNIT} -p RuntimeMaxSec={_LONG} -- "
         f"{command} || {{\n"
         f"journalctl -q --no-pager -o cat -n 20 -u {_UNIT} >&2\nexit 1\n}}\n"
-        f"[ -d {scripts.quote([f'{database}/etcd'])} ] || "
+        # The folder db/etcd alone proves nothing: k3s makes it in any case.
+        f"[ -d {scripts.quote([f'{database}/etcd/member'])} ] || "
         "{ echo 'k3s ended without a datastore' >&2; exit 1; }\n"
         f"rm -f -- {quoted}\n"
     )

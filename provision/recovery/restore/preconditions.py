@@ -71,10 +71,11 @@ def of_bundle(
             message="the backup has no copy of the datastore",
             hint="leave out --datastore: the cluster is then rebuilt from Git",
         )
-    elif store.kind != cfg.k3s.datastore:
+    elif store.kind == "etcd" and cfg.k3s.datastore == "sqlite":
         yield errors.Problem(
             message=f"the copy is of {store.kind}, and k3s.datastore is {cfg.k3s.datastore}",
             key="k3s.datastore",
+            hint="leave out --datastore: the cluster is then rebuilt from Git",
         )
     if not found.manifest.of_kind(parts.TOKEN_KIND):
         yield errors.Problem(

@@ -108,7 +108,7 @@ def look(
         sops=sops,
         secrets=_forsaken(was, coming) if mode == "rebuild" else (),
         losses=tuple(_losses(space, mode)),
-        notes=tuple(_notes(space, was.revision, head, decided.notes)),
+        notes=tuple(_notes(space, mode, was.revision, head, decided.notes)),
         changes=() if done else tuple(_changes(space, target)),
         took=_took(space, target),
     )
@@ -177,7 +177,11 @@ def _losses(space: workspace.Workspace, mode: journal.Mode) -> Iterable[str]:
 
 
 def _notes(
-    space: workspace.Workspace, revision: str, head: str, assumed: tuple[str, ...]
+    space: workspace.Workspace,
+    mode: journal.Mode,
+    revision: str,
+    head: str,
+    assumed: tuple[str, ...],
 ) -> Iterable[str]:
     stack = space.stack
     if revision and not revision.endswith(head):
@@ -185,6 +189,12 @@ def _notes(
         yield (
             f"the repository moved on: the cluster had {was}, "
             f"{stack.config.github.branch} is at {now}; the cluster comes back as that says"
+        )
+    store = space.bundle.manifest.datastore
+    if mode == "datastore" and store.kind == "sqlite" and stack.config.k3s.datastore == "etcd":
+        yield (
+            "the copy is of SQLite and k3s.datastore is etcd: the cluster goes on with SQLite. Set "
+            "k3s.datastore to sqlite afterwards, or run elysium up --migrate-datastore"
         )
     there = {key.fingerprint for key in stack.live.github().deploy_keys()}
     print_ = str(state.public_outputs(stack, _ACCESS).get("fingerprint") or "")

@@ -218,18 +218,22 @@ class FakeOperations:
         self._called("open_stack", directory=directory, stack=stack, engine=engine)
         return self.stack
 
-    def preflight(self, stack: FakeStack, progress: Callable[[str], None]) -> list[str]:
+    def preflight(
+        self, stack: FakeStack, progress: Callable[[str], None], **options: bool
+    ) -> list[str]:
         progress("checking node, GitHub and repository")
-        self._called("preflight")
+        self._called("preflight", **options)
         return []
 
-    def preview(self, stack: FakeStack, *, on_event: Any, options: api.Options) -> api.Result:
-        return self._play("preview", self.preview_events, on_event, options=options)
+    def preview(
+        self, stack: FakeStack, *, on_event: Any, options: api.Options, **more: bool
+    ) -> api.Result:
+        return self._play("preview", self.preview_events, on_event, options=options, **more)
 
-    def up(self, stack: FakeStack, *, on_event: Any, options: api.Options) -> Any:
+    def up(self, stack: FakeStack, *, on_event: Any, options: api.Options, **more: bool) -> Any:
         from provision.operations import deploy
 
-        result = self._play("up", self.up_events, on_event, options=options)
+        result = self._play("up", self.up_events, on_event, options=options, **more)
         return deploy.UpResult(result=result, steps=(("kyrion", 12.3),))
 
     def refresh(

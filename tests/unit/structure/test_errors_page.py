@@ -32,7 +32,14 @@ def test_every_class_is_there_with_its_exit_status() -> None:
     assert {name: int(code) for name, code in ROWS if code} == classes()
 
 
-@pytest.mark.parametrize("module", ["provision.host.preflight", "provision.github.preflight"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "provision.host.preflight",
+        "provision.provider.k3s.datastore",
+        "provision.github.preflight",
+    ],
+)
 def test_every_kind_is_there(module: str) -> None:
     path = importlib.import_module(module).__file__
     text = pathlib.Path(path or "").read_text()

@@ -41,6 +41,40 @@ def test_options_of_k3s_that_have_no_place_of_their_own() -> None:
     }
 
 
+DB = "/var/lib/rancher/k3s/server/db"
+
+
+@pytest.mark.parametrize(
+    ("there", "options", "kind"),
+    [
+        (("state.db", "etcd", "etcd/name"), {}, "sqlite"),
+        (("state.db", "etcd", "etcd/name"), {"cluster-init": True}, "sqlite"),
+        (("etcd", "etcd/name", "etcd/member"), {}, "etcd"),
+        (("state.db", "etcd", "etcd/member"), {}, "etcd"),
+        ((), {"cluster-init": "true"}, "etcd"),
+        ((), {"cluster-init": "false"}, "sqlite"),
+        ((), {}, "sqlite"),
+    ],
+)
+def test_the_datastore_is_the_one_on_the_disk(
+    there: tuple[str, ...], options: dict[str, object], kind: str
+) -> None:
+    inputs = k3snode.k3s_inputs()
+    files = {f"{DB}/state.db": None} | {f"{DB}/{x}": k3snode.a_file(f"{DB}/{x}") for x in there}
+    facts = k3snode.k3s_node(inputs, files=files).node
+    assert node._datastore(facts, inputs, found(options=options)) == kind
+
+
+def test_a_move_that_is_due_at_the_next_start_is_told() -> None:
+    inputs = k3snode.k3s_inputs()
+    facts = k3snode.k3s_node(inputs).node
+    (note,) = node._datastore_notes(facts, inputs, found(options={"cluster-init": True}))
+    assert "cannot be undone" in note and "keeps SQLite" in note
+    assert list(node._datastore_notes(facts, inputs, found())) == []
+    drop_in = k3snode.k3s_node(inputs, cluster_init="/etc/x.yaml\n").node
+    assert "/etc/x.yaml" in next(node._datastore_notes(drop_in, inputs, found()))
+
+
 @pytest.mark.parametrize("name", ["datastore-endpoint", "agent-token", "vpn-auth"])
 def test_secret_options_are_refused_until_they_are_in_a_drop_in(name: str) -> None:
     (problem,) = node._refused(found(options={name: "swordfish"}), "kyrion")

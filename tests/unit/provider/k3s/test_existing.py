@@ -114,11 +114,16 @@ def test_flags_win_over_environment_and_file() -> None:
 
 def test_etcd_that_is_there_needs_no_word_of_its_beginning() -> None:
     found, inputs = server(datastore="etcd")
-    etcd = k3s_files.places(inputs).databases[1]
-    files = dict(found.node.files) | {etcd: k3snode.a_file(etcd)}
-    node = found.node.__class__(**{**vars(found.node), "files": files})
-    assert k3s_plan.plan(k3s_plan.K3sFacts(node=node, pinned=found.pinned), inputs) == ()
-    assert k3s_plan.plan(found, inputs) != ()
+    sqlite, etcd = k3s_files.places(inputs).databases
+
+    def planned(databases: dict[str, Any]) -> Any:
+        files = {path: one for path, one in found.node.files.items() if path != sqlite} | databases
+        node = found.node.__class__(**{**vars(found.node), "files": files})
+        return k3s_plan.plan(k3s_plan.K3sFacts(node=node, pinned=found.pinned), inputs)
+
+    assert planned({etcd: k3snode.a_file(etcd, kind="directory")}) == ()
+    assert planned({}) != (), "a new datastore begins with it"
+    assert planned({sqlite: k3snode.a_file(sqlite)}) == (), "SQLite is not moved by the way"
 
 
 def test_ours_and_none_at_all_are_not_by_hand() -> None:

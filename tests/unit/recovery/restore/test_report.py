@@ -184,6 +184,10 @@ def test_the_datastore_needs_what_opens_it() -> None:
         f"{configured}  elysium:k3s: {{datastore: etcd}}\n".encode()
     )
     assert problems(**etcd) == []
+    sqlite = {**etcd["replaced"], parts.SQLITE: b"x"}
+    del sqlite[parts.ETCD]
+    before_the_move = {"changes": {"datastore": COPY}, "replaced": sqlite}
+    assert problems(**before_the_move) == [], "elysium up --migrate-datastore makes such a one"
     newer = {"datastore": COPY, "versions": {"k3s": "v1.99.0+k3s1"}}
     (message,) = problems(changes=newer, replaced={parts.SQLITE: b"x"})
     assert "older" in message
