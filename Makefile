@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults soak age test test-parts test-whole bench bench-engine architecture sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults soak age shells test test-parts test-whole bench bench-engine architecture sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -43,7 +43,7 @@ check: lint types quick ## Format, lint, types, quick tests: under two minutes
 sandbox-parts: setup ## Build the sandbox's parts once, into the cache
 	$(BIN)/elysium sandbox build
 
-contract: setup sandbox-parts ## Against real sshd, git, API server, FUSE
+contract: setup sandbox-parts shells ## Against real sshd, git, API server, FUSE
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
 
 integration: setup ## The engine with the real SDK and against recordings of upstream's; the wheel
@@ -84,7 +84,14 @@ recovery: setup sandbox-parts browser age ## The page for the night, command by 
 age: # the other program that opens our backups
 	@command -v age >/dev/null || { apt-get update -qq && apt-get install -y -qq age; }
 
-test: age check unit sandbox-parts ## Everything
+SHELLS := zsh fish tcsh csh ksh mksh yash posh rc sash elvish xonsh busybox
+
+shells: # every interactive login shell of Debian: our scripts pass through each
+	@for shell in zsh fish tcsh csh ksh93 mksh yash posh rc.byron sash elvish xonsh busybox; do \
+		command -v $$shell >/dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends $(SHELLS); exit; }; done
+
+test: age shells check unit sandbox-parts ## Everything
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-parts test-whole
 
 # What `make test` does side by side: most of either is waiting.

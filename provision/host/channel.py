@@ -60,14 +60,16 @@ class Gate(Protocol):
 class _Sender(threading.Thread):
     """Sends a long input, so that reading goes on meanwhile."""
 
-    def __init__(self, channel: paramiko.Channel, source: BinaryIO) -> None:
+    def __init__(self, channel: paramiko.Channel, first: bytes, source: BinaryIO) -> None:
         super().__init__(name="elysium-ssh-stdin", daemon=True)
         self._channel = channel
+        self._first = first
         self._source = source
         self.failure: BaseException | None = None
 
     def run(self) -> None:
         try:
+            self._channel.sendall(self._first)
             while chunk := self._source.read(_CHUNK):
                 self._channel.sendall(chunk)
             self._channel.shutdown_write()
@@ -88,20 +90,23 @@ def execute(
     stdin: bytes | BinaryIO,
     timeout: float,
     what: str,
+    script: bytes = b"",
     gate: Gate | None = None,
     on_output: OnOutput | None = None,
 ) -> Completed:
     """Run `command` on a fresh session channel and wait until it ends.
 
-    `on_output` gets standard output as it arrives, besides its being
-    returned. Raises `errors.RemoteTimeoutError` after `timeout` seconds and
-    `errors.ConnectError` when the connection breaks.
+    `script` is sent before `stdin`. `on_output` gets standard output as it
+    arrives, besides its being returned. Raises `errors.RemoteTimeoutError` after
+    `timeout` seconds and `errors.ConnectError` when the connection breaks.
     """
     began = time.monotonic()
     deadline = began + timeout
     channel.settimeout(timeout)
     channel.exec_command(command)
-    pump = _Pump(channel, stdin=stdin, gate=gate, on_output=on_output)
+    if isinstance(stdin, bytes):
+        script, stdin = script + stdin, b""
+    pump = _Pump(channel, script=script, stdin=stdin, gate=gate, on_output=on_output)
     try:
         pump.run(deadline)
     except TimeoutError as error:
@@ -136,11 +141,13 @@ class _Pump:
         self,
         channel: paramiko.Channel,
         *,
+        script: bytes,
         stdin: bytes | BinaryIO,
         gate: Gate | None,
         on_output: OnOutput | None,
     ) -> None:
         self._channel = channel
+        self._script = script
         self._stdin = stdin
         self._gate = gate
         self._on_output = on_output
@@ -200,14 +207,14 @@ class _Pump:
                 self._start_input()
 
     def _start_input(self) -> None:
-        if isinstance(self._stdin, bytes) and len(self._stdin) <= _INLINE:
+        if not self._stdin and len(self._script) <= _INLINE:
             try:
-                if self._stdin:
-                    self._channel.sendall(self._stdin)
+                if self._script:
+                    self._channel.sendall(self._script)
                 self._channel.shutdown_write()
             except OSError as error:
                 _LOG.debug("input was not read to its end: %s", error)
             return
         source = io.BytesIO(self._stdin) if isinstance(self._stdin, bytes) else self._stdin
-        self._sender = _Sender(self._channel, source)
+        self._sender = _Sender(self._channel, self._script, source)
         self._sender.start()

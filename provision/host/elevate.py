@@ -1,15 +1,14 @@
 """Becoming root: directly, by sudo without a password, or by sudo with one.
 
-sudo's password goes over standard input, only after sudo asked for it, and
-the command's own input only after the command itself runs: neither can be
-taken for the other.
+sudo's password goes over standard input, only after sudo asked for it. The
+script and its own input follow only after sudo let the shell run: neither can
+be taken for the other.
 """
 
 from __future__ import annotations
 
-import shlex
-
 from provision import errors
+from provision.host import scripts
 from provision.secret import Secret
 
 PROMPT = "elysium-sudo-asks:"
@@ -51,6 +50,18 @@ def wrong_password(host: str) -> errors.SudoError:
     )
 
 
+def not_run(user: str, host: str, status: int, said: str) -> errors.RemoteError:
+    """Return the error for a login whose shell does not run our scripts."""
+    return errors.RemoteError(
+        f"the login shell of {user} on {host} runs no scripts, and nothing was done",
+        host=host,
+        detail=said.strip() or f"it ended with status {status} and said nothing",
+        hint=f"give {user} a login shell without restrictions (on {host}: chsh -s /bin/sh {user}), "
+        "take a forced command from its SSH server, or log in as another user; "
+        "the host needs /usr/bin/env, /bin/sh, dd and timeout",
+    )
+
+
 class Elevation:
     """How commands become root for one login."""
 
@@ -65,18 +76,18 @@ class Elevation:
         return self._user != "root"
 
     def command(self, script: str, *, timeout: float) -> str:
-        """Return the command line that runs `script` as root under ``sh``.
+        """Return the command line that reads `script` from standard input and runs it as root.
 
-        The node itself ends it after `timeout` seconds, so that nothing goes
-        on behind the back of an operator who was told of a failure.
+        The input is `scripts.framed`, after the gate. The node itself ends the
+        script after `timeout` seconds, so that nothing goes on behind the back
+        of an operator who was told of a failure.
         """
-        limit = f"timeout -k 5 {max(1, round(timeout))}"
+        limit = ("timeout", "-k", "5", str(max(1, round(timeout))))
         if not self.needed:
-            return f"exec {limit} /bin/sh -c {shlex.quote(script)}"
+            return scripts.command(script, *limit)
+        how = ("-n",) if self._password is None else ("-S", "-p", PROMPT)
         # The marker says that sudo is through: what follows is the script's own.
-        script = f"printf '%s\\n' {STARTED} >&2\n{script}"
-        how = "-n" if self._password is None else f"-S -p {PROMPT}"
-        return f"exec sudo {how} {limit} /bin/sh -c {shlex.quote(script)}"
+        return scripts.command(script, "sudo", *how, *limit, before=f"echo {STARTED} >&2")
 
     def gate(self) -> SudoGate | None:
         """Return the gate for one command, None where no password is to be given."""
@@ -85,10 +96,17 @@ class Elevation:
         return SudoGate(self._host, self._password)
 
     def strip(self, stderr: bytes) -> bytes:
-        """Return standard error without prompts and marker."""
+        """Return standard error without prompts and markers."""
+        stderr = scripts.strip(stderr)
         if not self.needed:
             return stderr
         return stderr.replace(PROMPT.encode(), b"").replace(STARTED.encode() + b"\n", b"")
+
+    def check_shell(self, status: int, stdout: bytes, stderr: bytes) -> None:
+        """Raise `errors.RemoteError` when the login shell did not run the script."""
+        if not scripts.ran(stderr):
+            said = (self.strip(stderr) or stdout).decode("utf-8", "replace")
+            raise not_run(self._user, self._host, status, said)
 
     def check(self, status: int, stderr: bytes) -> None:
         """Raise `errors.SudoError` when sudo itself ended the command."""

@@ -63,7 +63,8 @@ def take(
     try:
         channel.settimeout(_TIMEOUT)
         channel.exec_command(command)
-        said, stderr = _converse(channel, gate, time.monotonic() + _TIMEOUT)
+        deadline = time.monotonic() + _TIMEOUT
+        said, stderr = _converse(channel, scripts.framed(script), gate, deadline)
     except BaseException:
         channel.close()
         raise
@@ -72,6 +73,7 @@ def take(
     status = channel.recv_exit_status() if channel.exit_status_ready() else -1
     channel.close()
     elevation.check(status, stderr)
+    elevation.check_shell(status, said.encode(), stderr)
     if _TAKEN in said:
         other = said.split(_TAKEN, 1)[1].strip() or "someone else"
         raise errors.RemoteError(
@@ -83,15 +85,25 @@ def take(
     raise errors.RemoteError(
         f"the lock of node {connection.host} cannot be taken",
         host=connection.host,
-        detail=stderr.decode("utf-8", "replace") or said,
+        detail=elevation.strip(stderr).decode("utf-8", "replace") or said,
         hint="flock (util-linux) is needed on the node, and a writable /run",
     )
 
 
-def _converse(channel: Any, gate: elevate.SudoGate | None, deadline: float) -> tuple[str, bytes]:
-    """Answer sudo if it asks; return both outputs once the lock's fate is known."""
+def _converse(
+    channel: Any, script: bytes, gate: elevate.SudoGate | None, deadline: float
+) -> tuple[str, bytes]:
+    """Answer sudo if it asks, send the script; return both outputs once the lock's fate is known.
+
+    The input stays open: its end lets go of the lock.
+    """
     said, stderr = bytearray(), bytearray()
+    sent = False
     while time.monotonic() < deadline:
+        if not sent and (gate is None or gate.open):
+            sent = True
+            with contextlib.suppress(OSError):  # it ended before: its status tells why
+                channel.sendall(script)
         over = channel.exit_status_ready() and channel.eof_received
         while channel.recv_ready():
             said += channel.recv(65536)

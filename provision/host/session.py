@@ -122,11 +122,11 @@ class NodeSession:
     ) -> Completed:
         """Run `script` as root under ``/bin/sh``.
 
-        `script` is seen in the node's process list: secrets go to `stdin`.
-        `what` names it in errors ("installing fuse3"). Unless `reads_only`, the
-        node's lock is taken first and the facts are forgotten. `on_output` gets
-        standard output as it arrives. `timeout` is in seconds; the node itself
-        ends the script then.
+        `script` may be seen on the node: secrets go to `stdin`. `what` names it
+        in errors ("installing fuse3"). Unless `reads_only`, the node's lock is
+        taken first and the facts are forgotten. `on_output` gets standard output
+        as it arrives. `timeout` is in seconds; the node itself ends the script
+        then.
 
         Raises `errors.ConnectError`, `AuthError`, `HostKeyError`, `SudoError`,
         `RemoteTimeoutError`, and `CommandError` for a status other than 0 if
@@ -240,7 +240,7 @@ class NodeSession:
             f"the facts of node {self.name} cannot be read",
             host=self.transport.host,
             detail=reason,
-            hint="try again; the login shell must be a POSIX shell that prints nothing by itself",
+            hint="try again; the login shell must print nothing by itself",
         )
 
     def _execute(
@@ -259,10 +259,12 @@ class NodeSession:
             # The node's own limit comes first; this one is for a node that is gone.
             timeout=timeout + 15,
             what=what,
+            script=scripts.framed(script),
             gate=self._elevation.gate(),
             on_output=on_output,
         )
         self._elevation.check(done.status, done.stderr)
+        self._elevation.check_shell(done.status, done.stdout, done.stderr)
         done = Completed(
             status=done.status,
             stdout=done.stdout,

@@ -60,6 +60,7 @@ class Transport:
         stdin: bytes | BinaryIO = b"",
         timeout: float,
         what: str,
+        script: bytes = b"",
         gate: channel.Gate | None = None,
         on_output: channel.OnOutput | None = None,
     ) -> Completed:
@@ -78,6 +79,7 @@ class Transport:
                 stdin=stdin,
                 timeout=timeout,
                 what=what,
+                script=script,
                 gate=gate,
                 on_output=on_output,
             )

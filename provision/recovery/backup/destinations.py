@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from provision import config, errors
 from provision.fileio import atomic
-from provision.host import scripts, transport
+from provision.host import elevate, scripts, transport
 from provision.recovery.bundle import manifest
 
 _TIMEOUT: Final = 3600
@@ -232,19 +232,27 @@ class Server:
 
     def _run(self, script: str, stdin: bytes = b"") -> str:
         connection = transport.Transport(self.login)
-        command = f"exec /bin/sh -c {scripts.quote([script])}"
         what = "keeping a backup"
         try:
-            done = connection.execute(command, stdin=stdin, timeout=_TIMEOUT, what=what)
+            done = connection.execute(
+                scripts.command(script),
+                script=scripts.framed(script),
+                stdin=stdin,
+                timeout=_TIMEOUT,
+                what=what,
+            )
         finally:
             connection.close()
+        if not scripts.ran(done.stderr):
+            said = done.error_text or done.text
+            raise elevate.not_run(self.login.user, connection.host, done.status, said)
         if done.status:
             raise errors.CommandError(
                 f"{self.label} does not keep the backup",
                 host=connection.host,
                 command=what,
                 status=done.status,
-                stderr=done.error_text,
+                stderr=scripts.strip(done.stderr).decode("utf-8", "replace"),
                 hint="check the folder's permissions and the room on its disk",
             )
         return done.text

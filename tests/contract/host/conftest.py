@@ -57,7 +57,7 @@ def keygen(path: pathlib.Path, *options: str) -> str:
     return f"{kind} {data}"
 
 
-def start_sshd(folder: pathlib.Path, *, extra: str = "") -> Sshd:
+def start_sshd(folder: pathlib.Path, *, extra: str = "", wrap: tuple[str, ...] = ()) -> Sshd:
     if SSHD is None or os.geteuid() != 0:
         pytest.skip("needs /usr/sbin/sshd and root")
     folder.mkdir(mode=0o755, exist_ok=True)
@@ -78,7 +78,7 @@ def start_sshd(folder: pathlib.Path, *, extra: str = "") -> Sshd:
     )
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
-        [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
+        [*wrap, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
         stdout=log,
         stderr=log,
         start_new_session=True,
@@ -109,8 +109,8 @@ def make_sshd(tmp_path: pathlib.Path) -> Iterator[Callable[..., Sshd]]:
     """Start further servers with extra configuration; all are stopped afterwards."""
     servers: list[Sshd] = []
 
-    def make(extra: str = "") -> Sshd:
-        server = start_sshd(tmp_path / f"sshd{len(servers)}", extra=extra)
+    def make(extra: str = "", wrap: tuple[str, ...] = ()) -> Sshd:
+        server = start_sshd(tmp_path / f"sshd{len(servers)}", extra=extra, wrap=wrap)
         servers.append(server)
         return server
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 
 import pytest
 
@@ -45,6 +46,17 @@ def test_root_needs_no_sudo():
 
 def test_the_password_is_never_in_the_command():
     assert "canary" not in elevation("canary").command("true", timeout=5)
+
+
+@pytest.mark.parametrize("user", ["root", "ops"])
+@pytest.mark.parametrize("password", [None, "canary"])
+def test_the_command_line_holds_nothing_that_a_login_shell_reads_in_its_own_way(
+    user: str, password: str | None
+):
+    script = "sed 's/\\\\/x/' <<'END'\n$a !b ~c\nEND\n"
+    words, text, rest = elevation(password, user).command(script, timeout=5).split("'")
+    assert re.fullmatch(r"[a-z0-9 /:-]+", words + rest, re.IGNORECASE)
+    assert not set(text) & set("\\!$~\n\r\t")
 
 
 def test_the_password_goes_out_once_when_asked_for():
