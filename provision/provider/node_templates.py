@@ -15,6 +15,16 @@ def render(name: str, **values: Any) -> str:
     return str(_template(name).render(values))
 
 
+def removal(path: str) -> str:
+    """Return the script that removes `path`, but nothing that is mounted at or below it.
+
+    It ends with an error, and removes nothing, where it cannot tell what is mounted.
+    """
+    return render(
+        "remove-one.sh", path=path, mounts=render("mounts.sh"), remove_tree=render("remove-tree.sh")
+    )
+
+
 def warm() -> None:
     """Import Jinja2 in the background, while a node is being asked (60 ms)."""
     threading.Thread(target=_environment, name="elysium-templates", daemon=True).start()

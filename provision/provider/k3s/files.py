@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.provider import node_files, node_templates
+from provision.provider.k3s import folders
 
 BINARY = "/usr/local/bin/k3s"
 CONFIG = "/etc/rancher/k3s/config.yaml"
@@ -57,36 +58,43 @@ class Places:
     data: str
     storage: str
     kubeconfig: str
+    kubelet: str = folders.KUBELET
+
+    def within(self, name: str) -> str:
+        """Return a path in the data folder, which may be ``/``."""
+        return f"{self.data.rstrip('/')}/{name}"
 
     @property
     def token(self) -> str:
         """The server token."""
-        return f"{self.data}/server/token"
+        return self.within("server/token")
 
     @property
     def client_authority(self) -> str:
         """What signs client certificates; a bundle while another takes its place."""
-        return f"{self.data}/server/tls/client-ca.crt"
+        return self.within("server/tls/client-ca.crt")
 
     @property
     def encryption(self) -> str:
         """There when Secrets are encrypted in the datastore."""
-        return f"{self.data}/server/cred/encryption-config.json"
+        return self.within("server/cred/encryption-config.json")
 
     @property
     def databases(self) -> tuple[str, str]:
         """What only SQLite, and only etcd, has on the disk (`k3s.datastore`)."""
-        return f"{self.data}/server/db/state.db", f"{self.data}/server/db/etcd/member"
+        return self.within("server/db/state.db"), self.within("server/db/etcd/member")
 
 
 def places(inputs: Mapping[str, Any]) -> Places:
     """Return where this server keeps its things."""
     options = inputs.get("options") or {}
-    data = str(options.get("data-dir") or "/var/lib/rancher/k3s").rstrip("/")
+    data = folders.normal(str(options.get("data-dir") or folders.DATA))
+    storage = str(options.get("default-local-storage-path") or "")
     return Places(
         data=data,
-        storage=str(options.get("default-local-storage-path") or f"{data}/storage").rstrip("/"),
+        storage=folders.normal(storage or f"{data}/storage"),
         kubeconfig=str(options.get("write-kubeconfig") or "/etc/rancher/k3s/k3s.yaml"),
+        kubelet=folders.kubelet_root(options.get("kubelet-arg")),
     )
 
 
@@ -166,7 +174,12 @@ def render_unit() -> bytes:
 @functools.cache
 def render_killall(at: Places) -> bytes:
     """Return the script that stops k3s with all containers."""
-    return node_templates.render("k3s-killall.sh", data_dir=at.data).encode()
+    return node_templates.render(
+        "k3s-killall.sh",
+        data_dir=at.data,
+        kubelet_dir=at.kubelet,
+        mounts=node_templates.render("mounts.sh"),
+    ).encode()
 
 
 @functools.cache
@@ -176,6 +189,17 @@ def render_uninstall(at: Places) -> bytes:
         "k3s-uninstall.sh",
         data_dir=at.data,
         storage_dir=at.storage,
+        kubelet_dir=at.kubelet,
+        storage_parent=at.storage.rpartition("/")[0] or "/",
+        storage_inside=folders.inside(at.storage, at.data),
+        system=folders.is_system(at.data),
+        inner=[at.within(name) for name in folders.INNER],
+        inner_names=list(folders.INNER.items()),
+        volumes=folders.VOLUMES,
+        pods=folders.PODS,
+        kubelet_names=folders.KUBELET_NAMES,
+        mounts=node_templates.render("mounts.sh"),
+        remove_tree=node_templates.render("remove-tree.sh"),
         killall=render_killall(at).decode().partition("\n")[2].rstrip("\n"),
         config=CONFIG,
         config_backup=CONFIG_BACKUP,

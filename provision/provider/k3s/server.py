@@ -246,7 +246,8 @@ class K3sServer(resource.Resource[K3sFacts]):
         """Uninstall; volumes of workloads stay when the user asked for that."""
         node = ctx.node(str(inputs["node"]))
         ctx.progress(f"uninstalling k3s from {node.name}")
-        service.remove(node, inputs, keep_data=ctx.keep_data)
+        for path in service.remove(node, inputs, keep_data=ctx.keep_data):
+            ctx.warn(f"{path} stays on {node.name}")
 
 
 def node_name(inputs: Values) -> str:

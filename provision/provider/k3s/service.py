@@ -77,15 +77,23 @@ def mark_stale(node: session.NodeSession, path: str) -> None:
     )
 
 
-def remove(node: session.NodeSession, inputs: Mapping[str, Any], *, keep_data: bool) -> None:
-    """Take k3s off the node: what elysium and k3s put there, nothing else."""
+def remove(
+    node: session.NodeSession, inputs: Mapping[str, Any], *, keep_data: bool
+) -> tuple[str, ...]:
+    """Take k3s off the node: what elysium and k3s put there, nothing else.
+
+    Returns what stays in folders of k3s, because k3s did not create it,
+    because something is mounted there, or because `keep_data` spares it.
+    """
     script = files.render_uninstall(files.places(inputs)).decode()
     argument = "--keep-data" if keep_data else ""
-    node.run(
+    done = node.run(
         f"set -- {argument}\n{script}",
         timeout=600,
         what="uninstalling k3s",
     )
+    lines = dict.fromkeys(done.text.splitlines())
+    return tuple(line.removeprefix("left ") for line in lines if line.startswith("left "))
 
 
 def kubeconfig(text: str, *, cluster: str, address: str) -> str:

@@ -259,5 +259,9 @@ def _warn(ctx: Context, output: str) -> None:
         word, _, rest = line.partition(" ")
         if word == "kept":
             ctx.warn(f"files that rclone has not uploaded yet are kept in {rest} on the node")
+        elif word == "left":
+            ctx.warn(
+                f"{rest} stays on the node: it is not elysium's, or something is mounted there"
+            )
         elif word == "needed":
             ctx.warn(f"fuse3 stays on the node: {rest} needs it by now")

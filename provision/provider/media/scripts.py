@@ -7,6 +7,7 @@ Their text is in ``templates/media``: POSIX shell, run as root by
 from __future__ import annotations
 
 from provision.host import scripts
+from provision.provider import node_templates
 from provision.provider.media import files
 
 STATUS_LISTING = 7
@@ -88,6 +89,8 @@ def drop_cache(before: files.Before) -> str:
     return files.render(
         "drop-cache.sh",
         dirty=_dirty(before),
+        mounts=node_templates.render("mounts.sh"),
+        remove_tree=node_templates.render("remove-tree.sh"),
         remote=files.REMOTE,
         made=before.cache_dir in before.absent,
     )

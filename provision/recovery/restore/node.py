@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from provision.host import bundle as host_bundle
 from provision.host import scripts
 from provision.progress import Progress
+from provision.provider import node_templates
 from provision.provider.k3s import files as k3s_files
 from provision.recovery.bundle import archive, manifest, parts
 from provision.recovery.restore import etcd_snapshot
@@ -76,7 +77,7 @@ def place_datastore(stack: Stack, found: archive.Bundle, progress: Progress) -> 
     progress("stopping k3s, and putting its token and authorities in place")
     etcd_snapshot.halt(node)
     node.run(
-        f"set -eu\nrm -rf -- {scripts.quote([folder])}\n"
+        f"set -eu\n{node_templates.removal(folder)}"
         f"mkdir -p {scripts.quote([folder])}\nchmod 700 {scripts.quote([folder])}\n",
         timeout=180,
         what="making room for the datastore",

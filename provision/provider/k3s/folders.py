@@ -1,0 +1,95 @@
+"""Folders that k3s fills, by name, and folders that it must not share. Pure.
+
+Names are shell patterns. A deletion removes what these patterns name and
+nothing else, so a name that is missing here stays on the node and is listed.
+
+Facts: the folders of real k3s servers (v1.30 to v1.36) with SQLite and etcd,
+the kubelet's documentation of its files, local-path-provisioner's names of volumes.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, Final
+
+DATA: Final = "/var/lib/rancher/k3s"
+KUBELET: Final = "/var/lib/kubelet"
+
+_SHA256: Final = "[0-9a-f]" + "?" * 63
+
+INNER: Final[dict[str, tuple[str, ...]]] = {
+    "agent": (
+        *("client-*.crt", "client-*.key", "server-ca.crt", "serving-kubelet.crt"),
+        *("serving-kubelet.key", "k3scontroller.kubeconfig", "kubelet.kubeconfig"),
+        *("kubeproxy.kubeconfig", "containerd", "cri-dockerd", "images", "stargz", "pod-manifests"),
+        *("tls-[0-9]*", "etc/cni", "etc/containerd", "etc/crictl.yaml", "etc/flannel"),
+        "etc/k3s-*load-balancer.json",
+    ),
+    "data": (_SHA256, f"{_SHA256}-tmp", "current", "previous", ".lock", "cni"),
+    "server": (
+        *(
+            "agent-token",
+            "cred",
+            "cred-[0-9]*",
+            "db",
+            "elysium-*",
+            "etc/egress-selector-config.yaml",
+        ),
+        *("kine.sock", "manifests", "node-token", "static/charts", "tls", "tls-[0-9]*", "token"),
+    ),
+}
+"""Folders in the data folder, and what k3s creates in each."""
+STORAGE: Final = "storage"
+VOLUMES: Final = "pvc-*"
+"""Volumes of the local-path provisioner."""
+
+PODS: Final = ("-".join("?" * n for n in (8, 4, 4, 4, 12)), "[0-9a-f]" + "?" * 31)
+"""Folders of pods, called by their uid; those of static pods by a hash."""
+KUBELET_NAMES: Final = (
+    *("checkpoints", "device-plugins", "pki", "plugins", "plugins_registry", "pod-resources"),
+    *("actuated_pods_state", "allocated_pods_state", "cpu_manager_state", "dra_manager_state"),
+    *("memory_manager_state", "pod_status_manager_state", "usernamespaces"),
+)
+"""What the kubelet creates besides ``pods``."""
+
+_SYSTEM: Final = frozenset(
+    {
+        *("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32"),
+        *("/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/snap", "/srv", "/sys"),
+        *("/tmp", "/usr", "/var", "/etc/rancher", "/usr/lib", "/usr/lib64", "/usr/libexec"),  # noqa: S108 - a name
+        *("/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin", "/usr/local/share"),
+        *("/usr/share", "/usr/src", "/var/backups", "/var/cache", "/var/lib", "/var/lib/docker"),
+        *("/var/lib/containerd", "/var/lib/elysium", "/var/lib/kubelet", "/var/lib/rancher"),
+        *("/var/local", "/var/log", "/var/mail", "/var/opt", "/var/run", "/var/spool", "/var/tmp"),  # noqa: S108 - a name
+        "/var/www",
+    }
+)
+_KERNEL: Final = ("/dev", "/proc", "/sys", "/boot", "/bin", "/sbin", "/usr/bin", "/usr/sbin")
+
+
+def normal(path: str) -> str:
+    """Return `path` without ``.``, ``..`` and doubled or final slashes."""
+    tidy = posixpath.normpath(path)
+    return f"/{tidy.lstrip('/')}" if tidy.startswith("/") else tidy
+
+
+def inside(path: str, folder: str) -> bool:
+    """Return whether `path` is below `folder`."""
+    return path != folder and path.startswith(f"{folder.rstrip('/')}/")
+
+
+def is_system(path: str) -> bool:
+    """Return whether the system or everybody uses the folder `path`."""
+    tidy = normal(path)
+    in_home = tidy.count("/") == 2 and tidy.startswith("/home/")
+    return tidy in _SYSTEM or in_home or any(inside(tidy, folder) for folder in _KERNEL)
+
+
+def kubelet_root(arguments: Any) -> str:
+    """Return the kubelet's folder, which ``kubelet-arg`` can move."""
+    values = arguments if isinstance(arguments, (list, tuple)) else [arguments or ""]
+    for value in reversed(values):
+        name, _, path = str(value).lstrip("-").partition("=")
+        if name == "root-dir" and path:
+            return normal(path)
+    return KUBELET
