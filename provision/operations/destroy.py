@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from typing import Any
 
-from provision import config_file, errors
+from provision import config, config_file, errors
 from provision.engine import api, events
 from provision.operations import state, status
 from provision.operations.stack import Listener, Stack
-
-LOCAL_PATH = "/var/lib/rancher/k3s/storage"
+from provision.provider.k3s import files as k3s_files
+from provision.provider.k3s import folders
+from provision.provider.media import files as media_files
 
 
 def losses(stack: Stack, *, keep_data: bool = False) -> list[str]:
     """Return, in one sentence each, what a destroy would take that Git cannot bring back."""
+    cfg = stack.config
+    at = k3s_files.places({"options": cfg.k3s.options})
     found = [
-        f"the cluster {stack.config.cluster} on {stack.config.server.host}, with every object in it"
+        f"the cluster {cfg.cluster} on {cfg.server.host}, with every object in it",
+        *_folders(cfg, at, keep_data=keep_data),
     ]
     try:
         client = stack.live.kube(status.kubeconfig(stack))
         volumes = client.list("v1", "PersistentVolume")
     except errors.ElysiumError as error:
-        found.append(f"volumes that could not be listed ({error.summary}); look under {LOCAL_PATH}")
+        found.append(f"volumes that could not be listed ({error.summary}); look under {at.storage}")
         return found
     for volume in volumes:
         path = _local_path(volume)
@@ -30,11 +35,38 @@ def losses(stack: Stack, *, keep_data: bool = False) -> list[str]:
             continue
         claim = volume["spec"].get("claimRef") or {}
         owner = f"{claim.get('namespace')}/{claim.get('name')}" if claim else "no claim"
-        inside = path.startswith(LOCAL_PATH)
+        inside = _is_removed(path, at)
         fate = "stays (--keep-data)" if keep_data else "is deleted"
-        fate = fate if inside else "stays: it is outside k3s' own directory"
+        fate = fate if inside else "stays: k3s did not make this folder"
         found.append(f"volume {volume['metadata']['name']} ({owner}) at {path}: {fate}")
     return found
+
+
+def _is_removed(path: str, at: k3s_files.Places) -> bool:
+    """Return whether a volume at `path` goes with k3s."""
+    folder, _, name = folders.normal(path).rpartition("/")
+    ours = folder == at.storage and folders.inside(at.storage, at.data)
+    return ours and fnmatch.fnmatchcase(name, folders.VOLUMES)
+
+
+def _folders(cfg: config.Config, at: k3s_files.Places, *, keep_data: bool) -> list[str]:
+    """Return every folder of the node that is removed, in one sentence each."""
+    paths = [at.within(name) for name in folders.INNER]
+    if not keep_data and folders.inside(at.storage, at.data):
+        paths.append(f"{at.storage}/{folders.VOLUMES}")
+    paths += [at.kubelet, *folders.OTHERS]
+    said = [f"folder {path} on {cfg.server.name}: what k3s made there" for path in paths]
+    if cfg.media is not None:
+        cache = cfg.media.cache_dir
+        said += [
+            f"folder {cache}/{name}/{media_files.REMOTE} on {cfg.server.name}: rclone's cache"
+            for name in ("vfs", "vfsMeta")
+        ]
+        said.append(
+            f"folder {cfg.media.mount_point} on {cfg.server.name}, if elysium made it: "
+            "the mount point of the media library"
+        )
+    return said
 
 
 def _local_path(volume: dict[str, Any]) -> str | None:

@@ -97,9 +97,22 @@ def prefetch(stack: Stack) -> None:
 def node(stack: Stack) -> list[errors.Problem]:
     """Return what of the node would keep the cluster from coming up. Changes nothing."""
     from provision.host import preflight as host
+    from provision.provider.k3s import plan as k3s_plan
 
-    facts = stack.live.node(stack.config.server.name).facts(host.preflight_request(stack.config))
-    return host.check(facts, stack.config)
+    cfg = stack.config
+    inputs = node_component.k3s_inputs(cfg)
+    request = host.preflight_request(cfg) | registry.node_facts("elysium:node:K3sServer", inputs)
+    facts = stack.live.node(cfg.server.name).facts(request)
+    shared = [
+        errors.Problem(
+            message=words,
+            hint=k3s_plan.OWN_FOLDER,
+            where=f"node {cfg.server.name}",
+            kind="shared-folder",
+        )
+        for words in k3s_plan.shared_folders(facts, inputs, fresh=True)
+    ]
+    return host.check(facts, cfg) + shared
 
 
 def datastore(stack: Stack, *, migrate: bool = False) -> list[errors.Problem]:

@@ -10,7 +10,10 @@ the kubelet's documentation of its files, local-path-provisioner's names of volu
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable
 from typing import Any, Final
+
+from provision.host import facts, scripts
 
 DATA: Final = "/var/lib/rancher/k3s"
 KUBELET: Final = "/var/lib/kubelet"
@@ -51,6 +54,16 @@ KUBELET_NAMES: Final = (
     *("memory_manager_state", "pod_status_manager_state", "usernamespaces"),
 )
 """What the kubelet creates besides ``pods``."""
+
+OTHERS: Final = (
+    "/run/k3s",
+    "/run/flannel",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/var/lib/cni",
+    "/etc/rancher",
+)
+"""Other folders in which k3s creates something."""
 
 _SYSTEM: Final = frozenset(
     {
@@ -93,3 +106,56 @@ def kubelet_root(arguments: Any) -> str:
         if name == "root-dir" and path:
             return normal(path)
     return KUBELET
+
+
+SNIPPET: Final = "k3s-folders"
+_SHOWN: Final = 5
+
+
+def snippet(data: str) -> tuple[str, str]:
+    """Return the fact snippet that tells where `data` is and what in it is not k3s'."""
+    known = "|".join((*INNER, STORAGE, "lost+found"))
+    lines = [
+        f"d={scripts.quote([data])}",
+        'r=$(readlink -f -- "$d") || r=$d',
+        'echo "real $r"',
+        f"others() {{\n{_OTHERS}}}",
+        f"for e in {_ENTRIES}; do case ${{e##*/}} in {known}) ;; *) others;; esac; done",
+    ]
+    for name, patterns in (*INNER.items(), (STORAGE, (VOLUMES,))):
+        ours = "|".join(pattern.partition("/")[0] for pattern in patterns)
+        lines.append(
+            f"for e in {_ENTRIES.replace('$d', f'$d/{name}')}; do "
+            f"case ${{e##*/}} in {ours}) ;; *) others;; esac; done"
+        )
+    return SNIPPET, "\n".join((*lines, "exit 0"))
+
+
+_ENTRIES: Final = '"$d"/* "$d"/.[!.]* "$d"/..?*'
+_OTHERS: Final = 'if [ -e "$e" ] || [ -L "$e" ]; then printf "other %s\\n" "$e"; fi\n'
+
+
+def warnings(found: facts.NodeFacts, data: str, kubelet: str) -> tuple[str, ...]:
+    """Return why k3s should not use its folders, in sentences; none for folders of its own."""
+    lines = found.snippets.get(SNIPPET, "").splitlines()
+    real = next((line[5:] for line in lines if line.startswith("real ")), "") or data
+    others = [line[6:] for line in lines if line.startswith("other ")]
+    said: list[str] = []
+    uses = [(data, real, "its data (k3s.options.data-dir)")]
+    if kubelet != KUBELET:
+        uses.append((kubelet, kubelet, "the kubelet (root-dir of k3s.options.kubelet-arg)"))
+    for path, where, what in uses:
+        named = path if where == path else f"{path}, which is {where},"
+        if not path.startswith("/"):
+            said.append(f"{path} for {what} is not an absolute path")
+        elif is_system(path) or is_system(where):
+            said.append(f"{named} is a folder of the system, and k3s would use it for {what}")
+    if not said and others and not real.endswith("/rancher/k3s"):
+        said.append(f"{data}, k3s' data folder, holds what is not k3s': {_some(others)}")
+    return tuple(said)
+
+
+def _some(paths: Iterable[str]) -> str:
+    names = list(paths)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(repr(name)[1:-1] for name in names[:_SHOWN]) + more

@@ -11,7 +11,7 @@ from typing import Any
 from provision.change import Change
 from provision.host import facts
 from provision.provider import node_files
-from provision.provider.k3s import datastore, existing, files
+from provision.provider.k3s import datastore, existing, files, folders
 
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-[\w.]+)?\+k3s(\d+)")
 
@@ -51,6 +51,23 @@ def encrypts(found: facts.NodeFacts, inputs: Mapping[str, Any]) -> bool:
     if any(found.file(path) is not None for path in at.databases):
         return found.file(at.encryption) is not None
     return bool(inputs.get("secretsEncryption", True))
+
+
+OWN_FOLDER = "give k3s a folder of its own: elysium config set k3s.options.data-dir /var/lib/…"
+
+
+def shared_folders(
+    found: facts.NodeFacts, inputs: Mapping[str, Any], *, fresh: bool
+) -> tuple[str, ...]:
+    """Return which folders k3s shares with others, in sentences.
+
+    `fresh`: for a server that has no datastore yet, and so can be refused;
+    otherwise for one that has.
+    """
+    at = files.places(inputs)
+    if any(found.file(path) is not None for path in at.databases) is fresh:
+        return ()
+    return folders.warnings(found, at.data, at.kubelet)
 
 
 def keeps_binary(found: K3sFacts, inputs: Mapping[str, Any]) -> bool:
@@ -329,4 +346,9 @@ def remarks(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[str, ...]:
             f"Secrets of the cluster on {node} are {have} in its datastore, "
             "and that cannot be changed afterwards: k3s.secretsEncryption is not followed"
         )
-    return (*said, *datastore.remarks(found.node, inputs))
+    said += datastore.remarks(found.node, inputs)
+    said += [
+        f"{words}: destroy removes there only what k3s creates, by name"
+        for words in shared_folders(found.node, inputs, fresh=False)
+    ]
+    return tuple(said)

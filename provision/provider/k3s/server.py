@@ -19,7 +19,7 @@ from provision.change import Change
 from provision.host import bundle, facts
 from provision.provider import node_files, node_templates, resource
 from provision.provider.context import Context
-from provision.provider.k3s import client_ca, datastore, existing, files, service
+from provision.provider.k3s import client_ca, datastore, existing, files, folders, service
 from provision.provider.k3s import plan as k3s_plan
 from provision.provider.k3s import token as k3s_token
 
@@ -57,7 +57,14 @@ def fact_request(inputs: Values) -> facts.FactRequest:
         listings=frozenset({files.DROP_INS}),
         units=frozenset({files.UNIT_NAME}),
         commands=frozenset(files.LINKS),
-        snippets=frozenset({service.version_snippet(), existing.snippet(), datastore.snippet()}),
+        snippets=frozenset(
+            {
+                service.version_snippet(),
+                existing.snippet(),
+                datastore.snippet(),
+                folders.snippet(at.data),
+            }
+        ),
     )
 
 
@@ -151,6 +158,14 @@ class K3sServer(resource.Resource[K3sFacts]):
     ) -> dict[str, Any]:
         """Upload, write, and (re)start if that is among the changes."""
         node = ctx.node(str(inputs["node"]))
+        refused = k3s_plan.shared_folders(facts.node, inputs, fresh=True)
+        if refused:
+            raise errors.RemoteError(
+                f"k3s on {node.name} is not started in a folder that it would share",
+                host=node.transport.host,
+                detail="\n".join(refused),
+                hint=k3s_plan.OWN_FOLDER,
+            )
         stays = k3s_plan.why_taken_over(facts, inputs) == ()
         if any(change.property == f"files.{files.BINARY}" for change in changes):
             version, arch = str(inputs["version"]), facts.node.system.arch

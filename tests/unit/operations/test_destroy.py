@@ -65,3 +65,32 @@ def test_without_keys_nothing_is_written(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(state, "sealing_keys", lambda _stack: "")
     assert destroy.keep_sealing_keys(opened(tmp_path)) == ""
     assert (tmp_path / "Pulumi.kyrion.yaml").read_text() == CONFIG
+
+
+def test_every_folder_is_listed_before_the_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "a passphrase")
+    (tmp_path / "Pulumi.yaml").write_text("name: elysium\nruntime: python\n")
+    options = "  elysium:k3s:\n    options:\n      data-dir: /srv/\n  elysium:media:\n    path: x\n"
+    options += "    remote:\n      type: azureblob\n"
+    (tmp_path / "Pulumi.kyrion.yaml").write_text(CONFIG + options)
+    stack = opened(tmp_path)
+    volumes = [("a", "/srv/storage/pvc-1_x"), ("b", "/srv/storage/mine"), ("c", "/data/pvc-2")]
+    found = [
+        {"metadata": {"name": name}, "spec": {"hostPath": {"path": path}}} for name, path in volumes
+    ]
+    kube = types.SimpleNamespace(list=lambda *_: found)
+    stack.live = types.SimpleNamespace(kube=lambda _config: kube)
+    monkeypatch.setattr(destroy.status, "kubeconfig", lambda _stack: "")
+    said = "\n".join(destroy.losses(stack))
+    for folder in ("/srv/agent", "/srv/data", "/srv/server", "/srv/storage/pvc-*"):
+        assert f"folder {folder} on kyrion" in said
+    for folder in ("/var/lib/kubelet", "/run/k3s", "/var/log/pods", "/var/cache/rclone/vfs/media"):
+        assert f"folder {folder} on kyrion" in said
+    assert "folder /srv on" not in said
+    assert "at /srv/storage/pvc-1_x: is deleted" in said
+    assert "at /srv/storage/mine: stays" in said and "at /data/pvc-2: stays" in said
+    kept = "\n".join(destroy.losses(stack, keep_data=True))
+    assert "/srv/storage/pvc-*" not in kept
+    assert "at /srv/storage/pvc-1_x: stays (--keep-data)" in kept

@@ -298,3 +298,13 @@ def test_deleting_leaves_the_node_as_it_was_and_spares_what_is_mounted(
     observed = kind.observe(world, inputs, state)
     assert not observed.exists
     kind.delete(world, inputs, state)  # absent is fine
+
+
+def test_a_folder_that_others_use_is_not_taken(before, box, world, converge):
+    box.on("mkdir -p /mnt/big/photos /mnt/own; echo x >/mnt/big/photos/1.jpg")
+    for folder, words in (("/mnt/big", "/mnt/big/photos"), ("/srv", "folder of the system")):
+        with pytest.raises(errors.RemoteError, match="would share") as caught:
+            converge(box.inputs(options={"data-dir": folder}))
+        assert words in caught.value.detail
+    box.on("rm -r /mnt/big /mnt/own")
+    assert box.files() == before, "nothing was written"
