@@ -151,6 +151,9 @@ class GitHub(_Model):
     repository: str = Field(min_length=1)
     branch: str = "main"
     base_url: str = Field(default="https://api.github.com", pattern=r"^https?://")
+    allow_http: bool = Field(
+        default=False, description="Whether the token may go to an http:// address, in clear."
+    )
     ssh_host: str = "github.com"
     ssh_port: Port = 22
     git_host_keys: tuple[str, ...] = Field(

@@ -19,6 +19,9 @@ _RECIPIENT = re.compile(r"age1[a-z0-9]{58}|ssh-(ed25519|rsa) [A-Za-z0-9+/]+={0,2
 _DURATION = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
 _SIZE = re.compile(r"off|\d+(\.\d+)?([BKMGTP]i?)?", re.IGNORECASE)
 
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_REPOSITORY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]+")
+
 _FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (
         "nodes[].hostKey",
@@ -40,12 +43,40 @@ _FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
         _RECIPIENT,
         "a public key that age knows is expected: 'age1…', 'ssh-ed25519 …' or 'ssh-rsa …'",
     ),
+    (
+        "github.owner",
+        _OWNER,
+        "the name of a user or an organisation is expected: letters, digits and -",
+    ),
+    (
+        "github.repository",
+        _REPOSITORY,
+        "the name of a repository is expected: letters, digits, '.', '_' and -",
+    ),
     ("flux.interval", _DURATION, "a duration such as '1m' or '1h30m' is expected"),
     ("media.cacheSize", _SIZE, "a size such as '20G' or '500M' is expected"),
 )
 
 _SECRET_OPTION = re.compile(r"(^|_)(key|pass|password|token|secret|sas_url|.*_secret|.*_key)$")
 """Names of rclone options that hold a credential."""
+
+
+_REF_BAD = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+"""What no reference of Git may hold (git-check-ref-format(1))."""
+
+
+def branch_problem(name: str) -> str:
+    """Return why Git refuses `name` as a branch's name, or an empty text."""
+    bad = _REF_BAD.search(name)
+    if bad:
+        return f"{name!r} is no branch name: Git allows no {bad.group()!r} in one"
+    if name in ("", "@", "HEAD"):
+        return f"{name!r} is no branch name"
+    if name.startswith(("-", "/")) or name.endswith(("/", ".")):
+        return f"{name!r} is no branch name: Git allows no - or / first, and no / or . last"
+    if any(part.startswith(".") or part.endswith(".lock") for part in name.split("/")):
+        return f"{name!r} is no branch name: Git allows no part that begins with . or ends in .lock"
+    return ""
 
 
 def problems(tree: Tree) -> Iterator[errors.Problem]:
@@ -57,6 +88,8 @@ def problems(tree: Tree) -> Iterator[errors.Problem]:
         for name, form, message in _FORMS:
             if generic == name and value and not form.fullmatch(value):
                 yield tree.problem(path, message)
+        if generic == "github.branch" and (reason := branch_problem(value)):
+            yield tree.problem(path, reason, "see git-check-ref-format(1)")
         if generic in ("flux.components[]", "flux.componentsExtra[]") and value not in _COMPONENTS:
             close = difflib.get_close_matches(value, _COMPONENTS, n=1)
             known = "known: " + ", ".join(_COMPONENTS)
@@ -81,6 +114,13 @@ def warnings(tree: Tree, loaded: config.Config) -> Iterator[errors.Problem]:
             )
         elif _names_file(path) and not (folder / Path(value).expanduser()).exists():
             yield tree.problem(path, f"there is no file {value}")
+    if loaded.github.base_url.lower().startswith("http:") and not loaded.github.allow_http:
+        yield tree.problem(
+            ("github", "baseUrl"),
+            "the token is not sent to an http:// address",
+            "use https://; or, in a network that you trust:"
+            " elysium config set github.allowHttp true",
+        )
     for index, node in enumerate(loaded.nodes):
         if not node.host_key:
             yield tree.problem(

@@ -2,7 +2,8 @@
 
 `Api.call` is where every request passes: it retries what may be retried (rate
 limits with the server's own delay, 5xx, lost connections) until a deadline,
-says so, and turns what remains into an `errors.CodeHostError`.
+says so, and turns what remains into an `errors.CodeHostError`. Below it,
+`transport` checks every answer; `answers` checks the types of its fields.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from provision import config, errors, progress
-from provision.github import failures, installation
+from provision import config, errors, progress, transfer
+from provision.github import answers, failures, installation
 from provision.secret import Secret, mask
 
 if TYPE_CHECKING:
     import github
 
+    from provision.github import transport
+
 T = TypeVar("T")
 
 DEADLINE = 120.0
 """Seconds for one operation with all its retries."""
-_REQUEST_TIMEOUT = 20
 _ARCHIVE_LIMIT = 64 * 1024 * 1024
+_ARCHIVE_TIME = 120.0
+_READ_TIMEOUT = 20
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -49,13 +53,13 @@ class Api:
         self.say = progress
         self._token = credential if isinstance(credential, Secret) else Secret("")
         self._exchange = (
-            installation.Exchange(cfg, credential, timeout=_REQUEST_TIMEOUT)
+            installation.Exchange(cfg, credential)
             if isinstance(credential, installation.Installation)
             else None
         )
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._clients: list[github.Github] = []
+        self._clients: list[transport.Transport] = []
 
     def close(self) -> None:
         """Close the connections of all threads. The next call opens new ones."""
@@ -80,23 +84,17 @@ class Api:
         exchange = self._exchange
         return self.call("log in as the GitHub App", exchange.permissions)
 
-    def client(self) -> github.Github:
-        """Return this thread's PyGithub client."""
-        found: github.Github | None = getattr(self._local, "client", None)
-        if found is None:
-            import github
+    def client(self) -> transport.Transport:
+        """Return this thread's requester.
 
-            found = github.Github(
-                auth=_auth(self._exchange or self._token),
-                base_url=self.cfg.base_url.rstrip("/"),
-                timeout=_REQUEST_TIMEOUT,
-                user_agent="elysium",
-                per_page=100,
-                retry=None,
-                seconds_between_requests=None,
-                seconds_between_writes=None,
-                lazy=True,
-            )
+        Raises `errors.ConfigError` where it would send a token to an ``http://`` address.
+        """
+        found: transport.Transport | None = getattr(self._local, "client", None)
+        if found is None:
+            from provision.github import transport
+
+            require_tls(self.cfg)
+            found = transport.Transport(_auth(self._exchange or self._token), self.cfg.base_url)
             self._local.client = found
             with self._lock:
                 self._clients.append(found)
@@ -110,17 +108,33 @@ class Api:
         *,
         parameters: dict[str, Any] | None = None,
         body: Any = None,
-    ) -> tuple[dict[str, Any], Any]:
-        """Make one request that PyGithub has no method for; return headers and data.
+    ) -> answers.Answer:
+        """Make one request and return its checked answer.
 
-        `path` starts with ``/`` and is below the API's base URL.
+        `path` starts with ``/`` and is below the API's base URL; `segments` and
+        `repository_path` make one with every name quoted.
         """
-        return self.call(
+        headers, data = self.call(
             operation,
-            lambda: self.client().requester.requestJsonAndCheck(
+            lambda: self.client().requestJsonAndCheck(
                 verb, path, parameters=parameters, input=body
             ),
         )
+        status = {"POST": 201, "DELETE": 204}.get(verb, 200)
+        source = answers.Source(operation=operation, address=self.address(path), status=status)
+        return answers.Answer(headers=headers, data=data, source=source)
+
+    def repository_path(self, *names: str) -> str:
+        """Return the path of the repository, or of what `names` lead to below it, quoted.
+
+        A ``/`` inside one of `names` separates, as in ``heads/feature/x``.
+        """
+        below = [part for name in names for part in name.split("/")]
+        return segments("repos", self.cfg.owner, self.cfg.repository, *below)
+
+    def address(self, path: str) -> str:
+        """Return the whole address of `path`, for messages."""
+        return self.cfg.base_url.rstrip("/") + path
 
     def download_archive(self, commit: str) -> bytes | None:
         """Return the tar.gz of `commit`, or None where it cannot be had (then read single files).
@@ -131,23 +145,25 @@ class Api:
         import requests
 
         try:
-            headers, _ = self.request(
-                "find the archive", "GET", f"/repos/{self.cfg.slug}/tarball/{commit}"
-            )
-            address = headers.get("location", "")
-            if not address.startswith(("https://", "http://")):
+            found = self.request("find the archive", "GET", self.repository_path("tarball", commit))
+            address = found.headers.get("location", "")
+            allowed = ("https://", "http://") if self.cfg.base_url.startswith("http:") else "https:"
+            if not address.startswith(allowed):
                 return None
-            with requests.get(address, timeout=_REQUEST_TIMEOUT, stream=True) as answer:
-                if answer.status_code != 200:
-                    return None
-                data = bytearray()
-                for chunk in answer.iter_content(1 << 20):
-                    data += chunk
-                    if len(data) > _ARCHIVE_LIMIT:
-                        return None
-                return bytes(data)
-        except (errors.CodeHostError, requests.RequestException):
+            return transfer.within(_ARCHIVE_TIME, lambda: _download(address))
+        except (errors.CodeHostError, requests.RequestException, OSError, ValueError):
             return None
+
+    def new_slug(self) -> str:
+        """Return the name that the repository has now: another one after it was renamed.
+
+        Empty where GitHub does not say. Raises nothing.
+        """
+        try:
+            found = self.client().requestJsonAndCheck("GET", self.repository_path())[1]
+        except Exception:  # noqa: BLE001 - it only explains another error
+            return ""
+        return str(found.get("full_name") or "") if isinstance(found, dict) else ""
 
     def call(self, operation: str, ask: Callable[[], T]) -> T:
         """Return what `ask` returns, retried until the deadline.
@@ -195,6 +211,8 @@ class Api:
         import github
         import requests
 
+        from provision.github import transport
+
         if isinstance(error, github.GithubException):
             found = failures.refusal(
                 error.status,
@@ -202,22 +220,98 @@ class Api:
                 error.data,
                 operation=operation,
                 slug=self.cfg.slug,
+                address=getattr(error, "address", ""),
+            )
+        elif isinstance(error, transport.RedirectedError):
+            found = self._redirected(error, operation)
+        elif isinstance(error, transport.UnexpectedError):
+            found = failures.AnswerError(
+                f"{error.address} answered {error.status} in a way that GitHub does not,"
+                f" so it is not possible to {operation}: {error.reason}",
+                operation=operation,
+                status=error.status,
+                detail=error.body,
+                hint="check github.baseUrl, and whether a proxy answers in GitHub's place",
             )
         elif isinstance(error, (requests.RequestException, OSError)):
             found = failures.unreachable(error, operation=operation, host=self.host)
-        elif isinstance(error, RuntimeError) and "redirect" in str(error):
-            found = errors.CodeHostError(
-                f"GitHub redirects elsewhere when asked to {operation}",
-                operation=operation,
-                status=301,
-                detail=str(error),
-                hint="correct github.baseUrl; for Enterprise it ends in /api/v3",
-            )
         else:
             return None
         mine = self._exchange.last if self._exchange is not None else self._token
         found.detail = mask(found.detail, [mine])
         return found
+
+    def _redirected(self, error: transport.RedirectedError, operation: str) -> errors.CodeHostError:
+        new = self.new_slug()
+        if new and new.lower() != self.cfg.slug.lower():
+            return failures.renamed(
+                self.cfg.slug,
+                new,
+                operation=operation,
+                status=error.status,
+                detail=f"{error.address} answered {error.status}",
+            )
+        target = error.location.partition("?")[0] or "nowhere"  # a query may hold a secret
+        return failures.RedirectError(
+            f"{error.address} answered {error.status} with a redirect to {target},"
+            f" so it is not possible to {operation}",
+            operation=operation,
+            status=error.status,
+            hint="nothing was sent there; correct github.baseUrl"
+            " (for Enterprise it ends in /api/v3), github.owner and github.repository",
+        )
+
+
+def segments(*names: str) -> str:
+    """Return the URL path whose segments are `names`, each quoted.
+
+    Raises `errors.CodeHostError` for a name that would lead to another path.
+    """
+    if any(name in ("", ".", "..") for name in names):
+        raise errors.CodeHostError(
+            f"{'/'.join(names)!r} is no path on GitHub",
+            operation="ask GitHub",
+            hint="check github.owner, github.repository and github.branch",
+        )
+    return "".join(f"/{quote(part, safe='')}" for part in names)
+
+
+def require_tls(cfg: config.GitHub) -> None:
+    """Raise `errors.ConfigError` where a token would travel in clear and nothing allows it."""
+    if cfg.base_url.lower().startswith("https://") or cfg.allow_http:
+        return
+    raise errors.ConfigError(
+        f"the token is not sent to {cfg.base_url}, because everyone on the way could read it",
+        [errors.Problem(message="the address is not https://", key="github.baseUrl")],
+        hint="use the server's https:// address; only for a server that has none, in a network"
+        " that you trust: elysium config set github.allowHttp true",
+    )
+
+
+def _download(address: str) -> bytes | None:
+    """Return the body of `address`, asked for without any credential; None for a refusal."""
+    import requests
+
+    from provision.github import transport
+
+    with requests.Session() as session:
+        transport.ignore_redirects(session)
+        session.auth = lambda request: request  # otherwise requests takes one from ~/.netrc
+        with session.get(
+            address,
+            timeout=_READ_TIMEOUT,
+            stream=True,
+            allow_redirects=False,
+            headers={"Accept-Encoding": "identity"},
+        ) as answer:
+            if answer.status_code != 200:
+                return None
+            try:
+                return transfer.read(
+                    answer.iter_content(1 << 16), encoding="identity", limit=_ARCHIVE_LIMIT
+                )
+            except transfer.TooLargeError:
+                return None
 
 
 def _auth(source: Secret | installation.Exchange) -> github.Auth.Auth:

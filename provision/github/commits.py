@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision import errors
-from provision.github import api, failures, trees
+from provision.github import answers, api, failures, trees
 
 Files = Mapping[str, str | None]
 """Path to content; None removes the file."""
@@ -195,10 +195,10 @@ class Branches:
     def find_pull_request(self, base: str, branch: str) -> PullRequest | None:
         """Return the newest pull request from `branch` into `base`, or None."""
         owner = self._link.cfg.owner
-        _, data = self._link.request(
+        answer = self._link.request(
             "look for a pull request",
             "GET",
-            f"/repos/{self._link.cfg.slug}/pulls",
+            self._link.repository_path("pulls"),
             parameters={
                 "state": "all",
                 "base": base,
@@ -208,7 +208,7 @@ class Branches:
                 "per_page": "10",
             },
         )
-        found = [_pull(item) for item in data]
+        found = [_pull(item) for item in answer.items]
         opened = [pull for pull in found if pull.state == "open"]
         return (opened or found or [None])[0]
 
@@ -219,63 +219,71 @@ class Branches:
             return False
 
     def _read_head(self, branch: str) -> str:
-        path = f"/repos/{self._link.cfg.slug}/git/ref/heads/{branch}"
-        _, data = self._link.request(f"read the head of {branch}", "GET", path)
-        return str(data["object"]["sha"])
+        path = self._link.repository_path("git/ref/heads", branch)
+        answer = self._link.request(f"read the head of {branch}", "GET", path).fields
+        if answer.text("ref") != f"refs/heads/{branch}":
+            raise failures.NotFoundError(
+                f"{self._link.cfg.slug} has no branch {branch}: GitHub answered with another one",
+                operation=f"read the head of {branch}",
+                status=200,
+                detail=answer.text("ref"),
+            )
+        return answer.fields("object").text("sha")
 
     def _commit_object(self, parent: str, message: str, changed: Files) -> str:
-        slug = self._link.cfg.slug
+        path = self._link.repository_path
         entries = self._trees.snapshot(parent).entries
-        _, base = self._link.request("read a commit", "GET", f"/repos/{slug}/git/commits/{parent}")
+        base = self._link.request("read a commit", "GET", path("git/commits", parent)).fields
         items: list[dict[str, Any]] = []
-        for path, content in sorted(changed.items()):
-            mode = entries[path].mode if path in entries else "100644"
-            item: dict[str, Any] = {"path": path, "mode": mode, "type": "blob"}
+        for name, content in sorted(changed.items()):
+            mode = entries[name].mode if name in entries else "100644"
+            item: dict[str, Any] = {"path": name, "mode": mode, "type": "blob"}
             if content is None:
                 item["sha"] = None
             else:
                 item["content"] = content
             items.append(item)
-        _, tree = self._link.request(
+        tree = self._link.request(
             "write a tree",
             "POST",
-            f"/repos/{slug}/git/trees",
-            body={"base_tree": base["tree"]["sha"], "tree": items},
-        )
-        _, made = self._link.request(
+            path("git/trees"),
+            body={"base_tree": base.fields("tree").text("sha"), "tree": items},
+        ).fields.text("sha")
+        return self._link.request(
             "write a commit",
             "POST",
-            f"/repos/{slug}/git/commits",
-            body={"message": message, "tree": tree["sha"], "parents": [parent]},
-        )
-        return str(made["sha"])
+            path("git/commits"),
+            body={"message": message, "tree": tree, "parents": [parent]},
+        ).fields.text("sha")
 
     def _fast_forward(self, branch: str, commit: str, *, force: bool = False) -> None:
-        self._link.request(
+        answer = self._link.request(
             f"commit to {branch}",
             "PATCH",
-            f"/repos/{self._link.cfg.slug}/git/refs/heads/{branch}",
+            self._link.repository_path("git/refs/heads", branch),
             body={"sha": commit, "force": force},
         )
+        _require_moved(answer, branch, commit)
 
     def _set_branch(self, branch: str, commit: str) -> None:
         try:
-            self._link.request(
+            answer = self._link.request(
                 f"create the branch {branch}",
                 "POST",
-                f"/repos/{self._link.cfg.slug}/git/refs",
+                self._link.repository_path("git/refs"),
                 body={"ref": f"refs/heads/{branch}", "sha": commit},
             )
+            _require_moved(answer, branch, commit)
         except failures.ConflictError:
             self._fast_forward(branch, commit, force=True)
         self._heads[branch] = commit
 
     def _open(self, base: str, branch: str, message: str, body: str) -> PullRequest:
         try:
-            _, data = self._link.request(
+            answer = self._link.request(
                 "open a pull request",
                 "POST",
-                f"/repos/{self._link.cfg.slug}/pulls",
+                self._link.repository_path("pulls"),
                 body={
                     "title": message.splitlines()[0],
                     "head": branch,
@@ -289,15 +297,29 @@ class Branches:
             if found is None or found.state != "open":
                 raise
             return found
-        return _pull(data)
+        return _pull(answer.fields)
 
 
-def _pull(data: Any) -> PullRequest:
-    state = "merged" if data.get("merged_at") else str(data["state"])
+def _require_moved(answer: answers.Answer, branch: str, commit: str) -> None:
+    """Raise `failures.AnswerError` unless `answer` says that `branch` is at `commit` now."""
+    ref = answer.fields.text("ref")
+    sha = answer.fields.fields("object").text("sha")
+    if (ref, sha) != (f"refs/heads/{branch}", commit):
+        raise failures.malformed(
+            operation=answer.source.operation,
+            address=answer.source.address,
+            status=answer.source.status,
+            field="ref and object.sha",
+            expected=f"refs/heads/{branch} at {commit}",
+        )
+
+
+def _pull(data: answers.Fields) -> PullRequest:
+    head = data.fields("head")
     return PullRequest(
-        number=int(data["number"]),
-        url=str(data["html_url"]),
-        state=state,
-        branch=str(data["head"]["ref"]),
-        head=str(data["head"]["sha"]),
+        number=data.number("number"),
+        url=data.text("html_url"),
+        state="merged" if data.has("merged_at") else data.text("state"),
+        branch=head.text("ref"),
+        head=head.text("sha"),
     )

@@ -11,10 +11,11 @@ import contextlib
 import datetime
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 from provision import errors
-from provision.github import api, failures
+from provision.github import answers, api, failures
+
+_PAGES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +63,20 @@ def find(link: api.Api) -> tuple[DeployKey, ...]:
 
     PyGithub's own list asks for each key once more when it is read.
     """
-    path, found = f"/repos/{link.cfg.slug}/keys", list[DeployKey]()
-    page: int | None = 1
-    while page is not None:
-        headers, data = link.request(
+    path, found = link.repository_path("keys"), dict[int, DeployKey]()
+    for page in range(1, _PAGES + 1):
+        answer = link.request(
             "list the deploy keys", "GET", path, parameters={"per_page": 100, "page": page}
         )
-        found += [_key(entry) for entry in data or ()]
-        page = page + 1 if 'rel="next"' in headers.get("link", "") else None
-    return tuple(found)
+        keys = [_key(entry) for entry in answer.items]
+        found |= {key.id: key for key in keys}
+        if not keys or 'rel="next"' not in answer.headers.get("link", ""):
+            return tuple(found.values())
+    raise errors.CodeHostError(
+        f"{link.address(path)} lists more than {_PAGES} pages of deploy keys",
+        operation="list the deploy keys",
+        hint="remove those that nothing uses, in the repository's settings",
+    )
 
 
 def create(link: api.Api, *, title: str, key: str, read_only: bool) -> DeployKey:
@@ -84,9 +90,19 @@ def create(link: api.Api, *, title: str, key: str, read_only: bool) -> DeployKey
             registered here differently.
     """
     body = {"title": title, "key": bare(key), "read_only": read_only}
-    path = f"/repos/{link.cfg.slug}/keys"
+    path = link.repository_path("keys")
     try:
-        return _key(link.request("register a deploy key", "POST", path, body=body)[1])
+        made = _key(link.request("register a deploy key", "POST", path, body=body).fields)
+        if made.fingerprint != fingerprint(key):
+            raise failures.AnswerError(
+                f"{link.address(path)} answered 201 with another deploy key"
+                " than the one to register",
+                operation="register a deploy key",
+                status=201,
+                detail=made.fingerprint,
+                hint="look at the deploy keys in the repository's settings",
+            )
+        return made
     except failures.KeyInUseError:
         wanted = (fingerprint(key), title, read_only)
         for known in find(link):
@@ -97,34 +113,28 @@ def create(link: api.Api, *, title: str, key: str, read_only: bool) -> DeployKey
 
 def delete(link: api.Api, key_id: int) -> None:
     """Remove the deploy key `key_id`; one that is gone already is fine."""
-    path = f"/repos/{link.cfg.slug}/keys/{key_id}"
+    path = link.repository_path("keys", str(key_id))
     with contextlib.suppress(failures.NotFoundError):
         link.request("remove a deploy key", "DELETE", path)
 
 
-def _key(data: Any) -> DeployKey:
-    if not isinstance(data, dict) or "key" not in data or "id" not in data:
-        raise errors.CodeHostError(
-            "GitHub's list of deploy keys is not as documented",
-            operation="list the deploy keys",
-            detail=repr(data),
-        )
+def _key(data: answers.Fields) -> DeployKey:
     return DeployKey(
-        id=int(data["id"]),
-        title=str(data.get("title") or ""),
-        fingerprint=fingerprint(str(data["key"])),
-        read_only=bool(data.get("read_only")),
-        created_at=_time(data.get("created_at")),
-        last_used=_time(data.get("last_used")),
-        added_by=str(data.get("added_by") or ""),
-        enabled=bool(data.get("enabled", True)),
+        id=data.number("id"),
+        title=data.text_or("title"),
+        fingerprint=fingerprint(data.text("key")),
+        read_only=data.flag("read_only"),
+        created_at=_time(data.text_or("created_at")),
+        last_used=_time(data.text_or("last_used")),
+        added_by=data.text_or("added_by"),
+        enabled=data.flag("enabled", default=True),
     )
 
 
-def _time(text: Any) -> datetime.datetime | None:
+def _time(text: str) -> datetime.datetime | None:
     if not text:
         return None
     try:
-        return datetime.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None

@@ -9,6 +9,7 @@ Sources: GitHub REST documentation, "Troubleshooting the REST API" (statuses,
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -63,10 +64,36 @@ class RateLimitError(errors.CodeHostError):
     """403 or 429: too many requests, and the wait is longer than the deadline."""
 
 
+class AnswerError(errors.CodeHostError):
+    """The answer is not as GitHub documents it: status, body or a field."""
+
+
+class RedirectError(errors.CodeHostError):
+    """3xx: a redirect that is not followed. Nothing was done."""
+
+
+class RenamedError(errors.CodeHostError):
+    """The repository has another name now. Nothing was done. `new` is its ``owner/repository``."""
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        operation: str,
+        status: int = 301,
+        new: str = "",
+        detail: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(summary, operation=operation, status=status, detail=detail, hint=hint)
+        self.new = new
+
+
 class UnreachableError(errors.CodeHostError):
     """No answer: name, route, TLS, or a server that is down."""
 
 
+_DIGITS = re.compile(r"[0-9]{1,12}")
 _PROTECTED = (
     "protected branch",
     "repository rule violations",
@@ -102,13 +129,14 @@ def retry_after(status: int, headers: Headers, data: Any, now: float | None = No
     if status not in (403, 429, 503):
         return None
     after = headers.get("retry-after", "")
-    if after.isdigit():
+    if _DIGITS.fullmatch(after):
         return float(after)
     if status == 503:
         return None
-    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset"):
+    reset = headers.get("x-ratelimit-reset", "")
+    if headers.get("x-ratelimit-remaining") == "0" and _DIGITS.fullmatch(reset):
         clock = time.time() if now is None else now
-        return max(float(headers["x-ratelimit-reset"]) - clock, 0.0) + 1
+        return max(float(reset) - clock, 0.0) + 1
     words = _messages(data).lower()
     if status == 429 or "secondary rate limit" in words or "abuse detection" in words:
         return 60.0
@@ -147,12 +175,12 @@ def missing_permission(headers: Headers) -> str:
 
 
 def refusal(
-    status: int, headers: Headers, data: Any, *, operation: str, slug: str
+    status: int, headers: Headers, data: Any, *, operation: str, slug: str, address: str = ""
 ) -> errors.CodeHostError:
     """Return the error for an answer of `status` (400 and above).
 
     `operation` is an infinitive phrase (``register a deploy key``); `slug` is
-    ``owner/repository``.
+    ``owner/repository``, `address` what was asked.
     """
     words = _messages(data)
     low = words.lower()
@@ -187,7 +215,7 @@ def refusal(
             " repository" + (f"; it may lack {missing}" if missing else ""),
             **common,
         )
-    return _unprocessable(status, low, slug, common)
+    return _unprocessable(status, low, slug, common, address or "GitHub")
 
 
 def _forbidden(
@@ -220,7 +248,7 @@ def _forbidden(
 
 
 def _unprocessable(
-    status: int, words: str, slug: str, common: dict[str, Any]
+    status: int, words: str, slug: str, common: dict[str, Any], address: str
 ) -> errors.CodeHostError:
     operation = common["operation"]
     if status == 409 and "empty" in words:
@@ -249,12 +277,40 @@ def _unprocessable(
         )
     if status >= 500:
         return errors.CodeHostError(
-            f"GitHub answered {status} when asked to {operation} in {slug}",
+            f"{address} answered {status} when asked to {operation} in {slug}",
             hint="GitHub has a problem of its own; www.githubstatus.com tells, then run again",
             **common,
         )
     return errors.CodeHostError(
-        f"GitHub answered {status} when asked to {operation} in {slug}", **common
+        f"{address} answered {status} when asked to {operation} in {slug}", **common
+    )
+
+
+def malformed(
+    *, operation: str, address: str, status: int, field: str, expected: str
+) -> AnswerError:
+    """Return the error for an answer whose `field` is missing or of another type."""
+    return AnswerError(
+        f"{address} answered {status} with data that GitHub does not send,"
+        f" so it is not possible to {operation}",
+        operation=operation,
+        status=status,
+        detail=f"{field or 'the body'}: {expected} is expected",
+        hint="check github.baseUrl, and whether a proxy answers in GitHub's place",
+    )
+
+
+def renamed(slug: str, new: str, *, operation: str, status: int, detail: str = "") -> RenamedError:
+    """Return the error for a repository that is called `new` now."""
+    owner, _, name = new.partition("/")
+    return RenamedError(
+        f"GitHub calls the repository {slug} now {new}, so it is not possible to {operation}",
+        operation=operation,
+        status=status,
+        new=new,
+        detail=detail,
+        hint=f"elysium config set github.owner {owner},"
+        f" and: elysium config set github.repository {name}",
     )
 
 

@@ -13,14 +13,18 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from provision import config, errors
-from provision.github import failures
+from provision.github import answers, failures
 from provision.secret import Secret
 
 if TYPE_CHECKING:
     import github
 
+    from provision.github import transport
+
+_OPERATION = "log in as the GitHub App"
 _EARLY = datetime.timedelta(minutes=5)
 """A token is renewed so long before its end, so that none ends during a call."""
 
@@ -40,10 +44,9 @@ class Installation:
 class Exchange:
     """Trades the app's proof for the installation's token. Safe to use from several threads."""
 
-    def __init__(self, cfg: config.GitHub, who: Installation, *, timeout: int) -> None:
+    def __init__(self, cfg: config.GitHub, who: Installation) -> None:
         self._cfg = cfg
         self._who = who
-        self._timeout = timeout
         self._number = who.number
         self._lock = threading.Lock()
         self._token = Secret("")
@@ -75,23 +78,21 @@ class Exchange:
         import github
         import jwt
 
+        from provision.github import transport
+
         try:
-            link = github.GithubIntegration(
-                auth=github.Auth.AppAuth(self._who.app, self._who.private_key.reveal()),
-                base_url=self._cfg.base_url.rstrip("/"),
-                timeout=self._timeout,
-                user_agent="elysium",
-                retry=None,
-                seconds_between_requests=None,
-                seconds_between_writes=None,
+            link = transport.Transport(
+                github.Auth.AppAuth(self._who.app, self._who.private_key.reveal()),
+                self._cfg.base_url,
             )
         except (ValueError, TypeError, AssertionError) as error:
             raise _bad_key(error) from error
         try:
             if not self._number:
-                found = link.get_repo_installation(self._cfg.owner, self._cfg.repository)
-                self._number = found.id
-            made = link.get_access_token(self._number)
+                path = f"/repos/{quote(self._cfg.owner, '')}/{quote(self._cfg.repository, '')}"
+                found = self._ask(link, "GET", f"{path}/installation")
+                self._number = found.number("id")
+            made = self._ask(link, "POST", f"/app/installations/{self._number}/access_tokens")
         except github.GithubException as error:
             told = _refusal(error, self._cfg, self._number)
             if told is None:
@@ -101,8 +102,21 @@ class Exchange:
             raise _bad_key(error) from error
         finally:
             link.close()
-        self._permissions = {name: str(level) for name, level in made.permissions.items()}
-        self._token, self._until = Secret(made.token), made.expires_at
+        granted = made.fields_or_none("permissions")
+        self._permissions = (
+            {name: str(level) for name, level in granted.mapping().items()} if granted else {}
+        )
+        until = made.time("expires_at")
+        self._token, self._until = Secret(made.text("token")), until
+
+    def _ask(self, link: transport.Transport, verb: str, path: str) -> answers.Fields:
+        _, data = link.requestJsonAndCheck(verb, path)
+        source = answers.Source(
+            operation=_OPERATION,
+            address=self._cfg.base_url.rstrip("/") + path,
+            status=201 if verb == "POST" else 200,
+        )
+        return answers.Fields(data, source)
 
 
 def _bad_key(error: Exception) -> errors.ConfigError:
@@ -117,7 +131,7 @@ def _refusal(
     error: github.GithubException, cfg: config.GitHub, number: int
 ) -> errors.CodeHostError | None:
     """Return what to say of a refusal, None for what may be tried again."""
-    operation = "log in as the GitHub App"
+    operation = _OPERATION
     words = str(error.data.get("message") or "") if isinstance(error.data, dict) else ""
     if error.status == 401:
         return failures.TokenError(

@@ -8,6 +8,7 @@ from typing import Literal
 from provision import config, errors
 from provision.github import failures, protection, repository, token
 
+_NOT_GITHUB = (failures.AnswerError, failures.RedirectError)
 CommitMode = Literal["push", "pull-request", "none"]
 
 
@@ -192,4 +193,6 @@ def _problem(error: errors.CodeHostError, where: str, key: str) -> errors.Proble
 def _key_of(error: errors.CodeHostError) -> str:
     if isinstance(error, failures.UnreachableError):
         return "github.baseUrl"
-    return "github.repository" if error.status == 404 else "github.token"
+    if isinstance(error, failures.RenamedError) or error.status == 404:
+        return "github.repository"
+    return "github.baseUrl" if isinstance(error, _NOT_GITHUB) else "github.token"

@@ -8,9 +8,8 @@ read by anyone who reads the repository), "… for protected branches".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from provision.github import api, failures
+from provision.github import answers, api, failures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +38,19 @@ class Protection:
 
 
 def permissions(link: api.Api) -> Permissions:
-    """Ask for the repository as the token sees it."""
-    headers, data = link.request("read the repository", "GET", f"/repos/{link.cfg.slug}")
-    role: Any = data.get("permissions") or {}
-    listed = headers.get("x-oauth-scopes")
+    """Ask for the repository as the token sees it.
+
+    Raises `failures.RenamedError` where GitHub knows it under another name now.
+    """
+    operation = "read the repository"
+    answer = link.request(operation, "GET", link.repository_path())
+    data = answer.fields
+    name = data.text("full_name")
+    if name.lower() != link.cfg.slug.lower():
+        raise failures.renamed(link.cfg.slug, name, operation="use it", status=301)
+    found = data.fields_or_none("permissions")
+    role = {key: found is not None and found.flag(key) for key in ("push", "admin")}
+    listed = answer.headers.get("x-oauth-scopes")
     scopes = None if listed is None else tuple(s.strip() for s in listed.split(",") if s.strip())
     granted = link.granted()
     if granted is not None:
@@ -52,10 +60,10 @@ def permissions(link: api.Api) -> Permissions:
             "admin": granted.get("administration") == "write",
         }
     return Permissions(
-        private=bool(data.get("private")),
-        archived=bool(data.get("archived")),
-        role_push=bool(role.get("push")),
-        role_admin=bool(role.get("admin")),
+        private=data.flag("private"),
+        archived=data.flag("archived"),
+        role_push=role["push"],
+        role_admin=role["admin"],
         scopes=scopes,
         is_app=granted is not None,
     )
@@ -70,7 +78,7 @@ def may_write_keys(link: api.Api) -> failures.ForbiddenError | None:
     tell the same without asking.
     """
     try:
-        link.request("register a deploy key", "DELETE", f"/repos/{link.cfg.slug}/keys/0")
+        link.request("register a deploy key", "DELETE", link.repository_path("keys/0"))
     except failures.NotFoundError:
         return None
     except failures.ForbiddenError as error:
@@ -83,9 +91,9 @@ def probe(link: api.Api, branch: str) -> Protection:
 
     A rule that cannot be seen shows itself when the push is refused.
     """
-    base = f"/repos/{link.cfg.slug}"
-    _, data = link.request(f"read the branch {branch}", "GET", f"{base}/branches/{branch}")
-    rules = _rules(link, f"{base}/rules/branches/{branch}")
+    path = link.repository_path
+    data = link.request(f"read the branch {branch}", "GET", path("branches", branch)).fields
+    rules = _rules(link, path("rules/branches", branch))
     for rule, why in (
         ("pull_request", "a ruleset asks for a pull request"),
         ("required_status_checks", "a ruleset asks for status checks"),
@@ -93,34 +101,36 @@ def probe(link: api.Api, branch: str) -> Protection:
     ):
         if rule in rules:
             return Protection(needs_pull_request=True, why=why)
-    if not data.get("protected"):
+    if not data.flag("protected"):
         return Protection(needs_pull_request=False)
-    return _classic(link, f"{base}/branches/{branch}/protection", data)
+    return _classic(link, path("branches", branch, "protection"), data)
 
 
 def _rules(link: api.Api, path: str) -> frozenset[str]:
     try:
-        _, data = link.request("read the rules of a branch", "GET", path)
+        rules = link.request("read the rules of a branch", "GET", path).items
     except (failures.NotFoundError, failures.ForbiddenError):
         return frozenset()  # older Enterprise servers have no rulesets
-    return frozenset(str(rule.get("type")) for rule in data)
+    return frozenset(rule.text("type") for rule in rules)
 
 
-def _classic(link: api.Api, path: str, branch: Any) -> Protection:
+def _classic(link: api.Api, path: str, branch: answers.Fields) -> Protection:
     """Read a classic branch protection, which only administrators may see whole."""
     try:
-        _, data = link.request("read the branch protection", "GET", path)
+        data = link.request("read the branch protection", "GET", path).fields
     except (failures.NotFoundError, failures.ForbiddenError):
-        checks: Any = ((branch.get("protection") or {}).get("required_status_checks")) or {}
-        if checks.get("enforcement_level") in ("non_admins", "everyone"):
+        outline = branch.fields_or_none("protection")
+        checks = outline.fields_or_none("required_status_checks") if outline else None
+        if checks and checks.text_or("enforcement_level") in ("non_admins", "everyone"):
             return Protection(needs_pull_request=True, why="status checks are required")
         return Protection(needs_pull_request=False, why="protected")
     # Whoever may read this is an administrator, whom the rules hold only when enforced.
-    enforced = bool((data.get("enforce_admins") or {}).get("enabled"))
-    if data.get("restrictions"):
+    admins = data.fields_or_none("enforce_admins")
+    enforced = admins is not None and admins.flag("enabled")
+    if data.has("restrictions"):
         return Protection(needs_pull_request=enforced, why="pushes are restricted")
-    if data.get("required_pull_request_reviews"):
+    if data.has("required_pull_request_reviews"):
         return Protection(needs_pull_request=enforced, why="reviews are required")
-    if data.get("required_status_checks"):
+    if data.has("required_status_checks"):
         return Protection(needs_pull_request=enforced, why="status checks are required")
     return Protection(needs_pull_request=False, why="protected")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from typing import Any, Self
+from typing import Self
 
 from provision import config, progress
 from provision.github import api, commits, deploy_keys, failures, protection, token, trees
@@ -26,7 +26,7 @@ class Repository:
         self._keys_lock = threading.RLock()
         self._meta_lock = threading.RLock()
         self._keys: tuple[deploy_keys.DeployKey, ...] | None = None
-        self._meta: dict[str, Any] | None = None
+        self._host_keys: tuple[str, ...] | None = None
 
     @classmethod
     def open(
@@ -89,13 +89,14 @@ class Repository:
         (GitHub Enterprise Server leaves them out).
         """
         with self._meta_lock:
-            if self._meta is None:
+            if self._host_keys is None:
                 try:
-                    _, self._meta = self._link.request("read the SSH host keys", "GET", "/meta")
+                    meta = self._link.request("read the SSH host keys", "GET", "/meta").fields
+                    listed = meta.texts("ssh_keys")
                 except failures.NotFoundError:
-                    self._meta = {}
-            listed: Any = (self._meta or {}).get("ssh_keys") or ()
-            return tuple(deploy_keys.bare(str(key)) for key in listed)
+                    listed = []
+                self._host_keys = tuple(deploy_keys.bare(key) for key in listed)
+            return self._host_keys
 
     # -- reading ---------------------------------------------------------
 

@@ -8,6 +8,7 @@ and "… for Git blobs".
 from __future__ import annotations
 
 import base64
+import binascii
 import contextlib
 import hashlib
 import io
@@ -18,10 +19,13 @@ from concurrent import futures
 from dataclasses import dataclass
 from typing import Any
 
-from provision import errors
-from provision.github import api, failures
+from provision import errors, transfer
+from provision.github import answers, api, failures
 
 _READERS = 8
+_DEPTH = 64
+_FILE_LIMIT = 4 * 1024 * 1024
+_UNPACKED_LIMIT = 256 * 1024 * 1024
 _MANY = 4
 """From so many files on, one archive of everything (two requests) is less than the single files."""
 
@@ -86,11 +90,10 @@ class Trees:
             known = self._blobs.get(sha)
         if known is not None:
             return known
-        _, data = self._link.request(
-            f"read {path}", "GET", f"/repos/{self._link.cfg.slug}/git/blobs/{sha}"
+        answer = self._link.request(
+            f"read {path}", "GET", self._link.repository_path("git/blobs", sha)
         )
-        raw = str(data.get("content") or "")
-        blob = base64.b64decode(raw) if data.get("encoding") == "base64" else raw.encode()
+        blob = _content(answer)
         try:
             content = blob.decode()
         except UnicodeDecodeError as error:
@@ -135,10 +138,11 @@ class Trees:
             return
         by_name = {path: snapshot.entries[path].sha for path in wanted}
         try:
-            with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+            with tarfile.open(fileobj=_Unpacked(data), mode="r|") as archive:
                 for member in archive:
                     sha = by_name.get(member.name.partition("/")[2], "")
-                    file = archive.extractfile(member) if sha and member.isreg() else None
+                    wanted_here = sha and member.isreg() and member.size <= _FILE_LIMIT
+                    file = archive.extractfile(member) if wanted_here else None
                     if file is None:
                         continue
                     content = file.read()
@@ -146,26 +150,76 @@ class Trees:
                         text = content.decode()
                         if blob_sha(text) == sha:
                             self.remember(text)
-        except (tarfile.TarError, OSError, EOFError):
+        except (tarfile.TarError, transfer.EncodingError, OSError, EOFError):
+            return
+        except (ValueError, RecursionError):  # tarfile's, for headers that are none
             return
 
     def _entries(self, tree: str, below: str, *, recursive: bool) -> dict[str, Entry]:
         """Return the files of `tree`; one too large for one answer is walked folder by folder."""
-        path = f"/repos/{self._link.cfg.slug}/git/trees/{tree}"
+        if below.count("/") > _DEPTH:
+            raise errors.CodeHostError(
+                f"{self._link.cfg.slug} has folders more than {_DEPTH} deep",
+                operation="read the tree",
+                detail=below[:200],
+            )
+        path = self._link.repository_path("git/trees", tree)
         query: dict[str, Any] = {"recursive": "1"} if recursive else {}
         try:
-            _, data = self._link.request("read the tree", "GET", path, parameters=query)
+            data = self._link.request("read the tree", "GET", path, parameters=query).fields
         except failures.EmptyRepositoryError:
             return {}
-        if recursive and data.get("truncated"):
+        if recursive and data.flag("truncated"):
             return self._entries(tree, below, recursive=False)
         found: dict[str, Entry] = {}
-        for item in data.get("tree") or ():
-            name = f"{below}{item['path']}"
-            if item["type"] == "blob":
+        for item in data.items("tree"):
+            name, kind = f"{below}{item.text('path')}", item.text("type")
+            if kind == "blob":
                 found[name] = Entry(
-                    sha=item["sha"], mode=item["mode"], size=int(item.get("size") or 0)
+                    sha=item.text("sha"), mode=item.text("mode"), size=item.number_or("size")
                 )
-            elif item["type"] == "tree" and not recursive:
-                found |= self._entries(item["sha"], f"{name}/", recursive=True)
+            elif kind == "tree" and not recursive:
+                found |= self._entries(item.text("sha"), f"{name}/", recursive=True)
         return found
+
+
+class _Unpacked(io.RawIOBase):
+    """A gzip archive as the bytes it unpacks to, up to `_UNPACKED_LIMIT` of them."""
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces = iter(transfer.unpack([data]))
+        self._rest = b""
+        self._count = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return `size` bytes, fewer at the end."""
+        while len(self._rest) < size:
+            piece = next(self._pieces, b"")
+            if not piece:
+                break
+            self._count += len(piece)
+            if self._count > _UNPACKED_LIMIT:
+                raise tarfile.ReadError(f"it unpacks to more than {_UNPACKED_LIMIT} bytes")
+            self._rest += piece
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+
+def _content(answer: answers.Answer) -> bytes:
+    """Return the bytes of a blob. Raises `failures.AnswerError` for a damaged one."""
+    data = answer.fields
+    text, encoding = data.text("content"), data.text("encoding")
+    if encoding == "utf-8":
+        return text.encode()
+    try:
+        if encoding == "base64":
+            return base64.b64decode(text)
+    except binascii.Error:
+        pass
+    raise failures.malformed(
+        operation=answer.source.operation,
+        address=answer.source.address,
+        status=answer.source.status,
+        field="content and encoding",
+        expected="text, or bytes in base64,",
+    )

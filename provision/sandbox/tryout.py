@@ -60,6 +60,7 @@ def settings(sandbox: model.Sandbox) -> dict[str, str]:
         releases |= {"k3s.proxy.https": sandbox.outward, "k3s.proxy.noProxy": inside}
     return releases | {
         "github.baseUrl": forge.api,
+        "github.allowHttp": "true",
         "github.sshHost": forge.ssh_host,
         "github.sshPort": str(forge.ssh_port),
         "github.tokenFile": str(forge.token_file),

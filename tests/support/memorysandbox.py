@@ -13,6 +13,7 @@ from provision.secret import Secret
 CONFIG = {
     "artifacts.pins": "/sandbox/pins.json",
     "github.baseUrl": "http://10.231.1.1:8080",
+    "github.allowHttp": "true",
     "github.sshHost": "10.231.1.1",
     "github.sshPort": "2222",
     "github.tokenFile": "/sandbox/token",

@@ -54,6 +54,7 @@ class World:
             owner=info.owner,
             repository=info.repository,
             base_url=info.api,
+            allow_http=True,
             ssh_host=info.ssh_host,
             ssh_port=info.ssh_port,
         )

@@ -44,6 +44,7 @@ def settings(forge: control.Forge) -> config.GitHub:
         owner=forge.info.owner,
         repository=forge.info.repository,
         base_url=forge.info.api,
+        allow_http=True,
         ssh_host=forge.info.ssh_host,
         ssh_port=forge.info.ssh_port,
     )

@@ -111,7 +111,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def repo(hub: Hub) -> Iterator[repository.Repository]:
-    cfg = config.GitHub(owner="me", repository="home", base_url=hub.url)
+    cfg = config.GitHub(owner="me", repository="home", base_url=hub.url, allow_http=True)
     made = repository.Repository.open(cfg, Secret("ghp_x"), deadline=5)
     yield made
     made.close()

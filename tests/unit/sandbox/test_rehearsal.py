@@ -95,6 +95,7 @@ def test_a_drill_gets_all_of_the_sandbox(tmp_path: Path) -> None:
         "owner": "homelab",
         "repository": "cluster",
         "baseUrl": "http://10.231.3.1:8080",
+        "allowHttp": "true",
         "sshHost": "10.231.3.1",
         "sshPort": "2222",
         "tokenFile": str(tmp_path / "token"),

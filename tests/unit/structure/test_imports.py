@@ -27,6 +27,7 @@ LAYERS = {
     "config_file": 7,
     "config": 8,
     "fileio": 8,
+    "transfer": 8,
 }
 VOCABULARY = {"errors", "secret", "change", "progress", "crypter", "provision"}
 NEVER = {"recovery": {"sandbox"}}
@@ -116,7 +117,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        *(f"provision.{name}" for name in LAYERS if name not in ("stacks", "config")),
+        *(f"provision.{name}" for name in LAYERS if name not in ("stacks", "config", "transfer")),
         "provision.engine.embedded",
         "stacks",
     ],

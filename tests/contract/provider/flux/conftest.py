@@ -226,6 +226,7 @@ def world(forge_server: control.Forge, cluster: Any, controllers: Controllers) -
         owner=forge.info.owner,
         repository=forge.info.repository,
         base_url=forge.info.api,
+        allow_http=True,
         ssh_host=forge.info.ssh_host,
         ssh_port=forge.info.ssh_port,
     )

@@ -43,7 +43,10 @@ def forge(forge_server):
 @pytest.fixture
 def ctx(forge):
     cfg = config.GitHub(
-        owner=forge.info.owner, repository=forge.info.repository, base_url=forge.info.api
+        owner=forge.info.owner,
+        repository=forge.info.repository,
+        base_url=forge.info.api,
+        allow_http=True,
     )
     hub = repository.Repository.open(cfg, forge.token(), deadline=20)
     yield Context(hub)
