@@ -17,6 +17,7 @@ from typing import Any
 from provision import errors
 from provision.config_file import document
 from provision.fileio import atomic
+from provision.kube import kubeconfig
 
 _SECTIONS = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
 
@@ -34,7 +35,15 @@ def renamed(text: str, name: str) -> dict[str, Any]:
 
     Raises `errors.StackError` when `text` has no usable current context.
     """
-    data = document.parse_text(Path("kubeconfig"), text).data
+    try:
+        data = kubeconfig.document(text)
+    except errors.KubeError as error:
+        raise errors.StackError(
+            "the stack's kubeconfig cannot be used",
+            operation="read the kubeconfig",
+            detail=error.detail,
+            hint=error.hint,
+        ) from error
     context = _entry(data, "contexts", data.get("current-context"))
     inner: Any = None if context is None else context["context"]
     if inner is None:

@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from provision import errors
+from provision.kube import inline
+
+_DEPTH = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +46,16 @@ def bad(message: str, hint: str = "") -> errors.KubeError:
     )
 
 
-def parse(text: str, *, context: str = "", cluster: str = "") -> Endpoint:
+def parse(text: str, *, context: str = "", cluster: str = "", own: bool = False) -> Endpoint:
     """Return the endpoint of the current context of the kubeconfig `text`.
 
     `context` names another context, `cluster` another cluster than the
-    context's. Raises `errors.KubeError` (status 400) for what cannot be used: no YAML, a
-    context that names nothing, credentials from an external command.
+    context's. Only the user's `own` file may name other files; else everything
+    is inline, as `inline` allows it. Raises
+    `errors.KubeError` (status 400) for what cannot be used: no YAML, a context
+    that names nothing, credentials from an external command.
     """
-    config = _document(text)
+    config = _document(text) if own else document(text, login=True)
     context_name = context or config.get("current-context") or ""
     if not context_name:
         raise bad("it has no current-context")
@@ -74,7 +79,7 @@ def parse(text: str, *, context: str = "", cluster: str = "") -> Endpoint:
 
 def authority(text: str) -> str:
     """Return the certificates, in PEM, that the current context's server is known by."""
-    config = _document(text)
+    config = document(text, login=True)
     chosen = _entry(config, "contexts", "context", str(config.get("current-context") or ""))
     target = _entry(config, "clusters", "cluster", str(chosen.get("cluster") or ""))
     return _data(target, "certificate-authority").decode("ascii", "replace")
@@ -82,22 +87,52 @@ def authority(text: str) -> str:
 
 def client_certificate(text: str) -> str:
     """Return the client certificate, in PEM, of the current context; empty where it has none."""
-    config = _document(text)
+    config = document(text, login=True)
     chosen = _entry(config, "contexts", "context", str(config.get("current-context") or ""))
     user = _entry(config, "users", "user", str(chosen.get("user") or ""))
     return _data(user, "client-certificate").decode("ascii", "replace")
 
 
+def document(text: str, *, login: bool = False) -> dict[str, Any]:
+    """Return the kubeconfig `text`, of which everything is inline.
+
+    It has a client certificate; only with `login` it may have a token or a password instead.
+    Raises `errors.KubeError` (status 400) for one that has other fields.
+    """
+    config = _document(text)
+    try:
+        inline.require(config, login=login)
+    except inline.NotInlineError as error:
+        raise bad(
+            str(error),
+            hint="only a server, its authority, a client certificate and its key are taken,"
+            " all inline: remove the rest from the file on the node (/etc/rancher/k3s/k3s.yaml),"
+            " or remove that file and restart k3s, which writes it anew; then run elysium up",
+        ) from None
+    return config
+
+
 def _document(text: str) -> dict[str, Any]:
     import yaml
 
+    if len(text) > inline.LIMIT:
+        raise bad(f"it has more than {inline.LIMIT} characters")
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        depth = 0
+        for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEPTH:  # libyaml's loader, written in C, would end the process
+                raise bad(f"it is nested more than {_DEPTH} deep")
+        config = yaml.load(text, Loader=loader)  # noqa: S506
     except yaml.YAMLError as error:
         # PyYAML's own words quote the line, which may be a key.
         mark = getattr(error, "problem_mark", None)
         at = f" at line {mark.line + 1}" if mark else ""
         raise bad(f"it is not YAML{at}") from None
+    except (RecursionError, ValueError):  # too deep, or a date that is none
+        raise bad("it is not YAML") from None
     if not isinstance(config, dict):
         raise bad("it is not a mapping")
     return cast("dict[str, Any]", config)

@@ -299,7 +299,10 @@ class KubernetesProvider(protocol.Provider):
                     )
                 self._client = KubeClient(
                     kubeconfig.parse(
-                        chosen.kubeconfig, context=chosen.context, cluster=chosen.cluster
+                        chosen.kubeconfig,
+                        context=chosen.context,
+                        cluster=chosen.cluster,
+                        own=chosen.own,
                     )
                 )
             return self._client

@@ -27,10 +27,11 @@ class Settings:
 
     `upsert` writes over what exists, `force` takes fields from any manager.
     `kubeconfig` None means that it is not known yet (a preview before the
-    cluster exists).
+    cluster exists); `own` that it is a file of the user's, which may name others.
     """
 
     kubeconfig: str | None = field(default=None, repr=False)
+    own: bool = False
     context: str = ""
     cluster: str = ""
     namespace: str = ""
@@ -73,6 +74,7 @@ def read(inputs: Mapping[str, Any]) -> Settings:
     unknown = any(inputs.get(key) is normal.UNKNOWN for key in _IDENTITY)
     return Settings(
         kubeconfig=None if unknown else _text(str(given or "")),
+        own=not _is_text(str(given or "")),
         context=str(inputs.get("context") or ""),
         cluster=str(inputs.get("cluster") or ""),
         namespace=str(inputs.get("namespace") or ""),
@@ -82,8 +84,13 @@ def read(inputs: Mapping[str, Any]) -> Settings:
     )
 
 
+def _is_text(given: str) -> bool:
+    """Return whether `given` is a kubeconfig, not a path to one."""
+    return "\n" in given or given.lstrip().startswith("{")
+
+
 def _text(given: str) -> str:
-    if "\n" in given or given.lstrip().startswith("{"):
+    if _is_text(given):
         return given
     ambient = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or "~/.kube/config"
     path = Path(given or ambient).expanduser()
@@ -118,6 +125,9 @@ def _server(inputs: Mapping[str, Any]) -> str:
     if settings.kubeconfig is None:
         return ""
     endpoint = kubeconfig.parse(
-        settings.kubeconfig, context=settings.context, cluster=settings.cluster
+        settings.kubeconfig,
+        context=settings.context,
+        cluster=settings.cluster,
+        own=settings.own,
     )
     return endpoint.server

@@ -9,6 +9,7 @@ from typing import Any
 
 from provision import errors, secret
 from provision.host import scripts, session
+from provision.kube import kubeconfig as kubeconfigs
 from provision.provider import node_templates
 from provision.provider.k3s import files
 
@@ -99,18 +100,25 @@ def remove(
 def kubeconfig(text: str, *, cluster: str, address: str) -> str:
     """Return k3s' own kubeconfig with `address` as server and everything named `cluster`.
 
-    Raises `errors.RemoteError` for a text that is no kubeconfig of k3s.
+    Raises `errors.RemoteError` for a text that is no kubeconfig of k3s, or that
+    holds more than a server, an authority, and a client certificate with its key.
     """
     import io
 
     import ruamel.yaml
 
-    reader = ruamel.yaml.YAML(typ="safe", pure=True)
     try:
-        document: Any = reader.load(text)
+        document = kubeconfigs.document(text)
         (one,), (user,) = document["clusters"], document["users"]
         port = re.search(r":(\d+)/?$", one["cluster"]["server"])
-    except (ruamel.yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except errors.KubeError as error:
+        raise errors.RemoteError(
+            "the kubeconfig on the node cannot be used",
+            host=address,
+            detail=error.detail,
+            hint=error.hint or "remove it and restart k3s, which writes it anew",
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
         # The text holds a private key: it is not quoted.
         raise errors.RemoteError(
             "the kubeconfig on the node cannot be understood",

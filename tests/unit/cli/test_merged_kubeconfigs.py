@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ from provision.cli import merged_kubeconfigs
 from provision.secret import Secret
 
 
+def key(address: str) -> str:
+    return base64.b64encode(f"key-of-{address}".encode()).decode()
+
+
 def kubeconfig(address: str) -> str:
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "default", "cluster": {"server": f"https://{address}:6443"}}],
-            "users": [{"name": "default", "user": {"token": f"token-of-{address}"}}],
+            "users": [{"name": "default", "user": {"client-key-data": key(address)}}],
             "contexts": [{"name": "default", "context": {"cluster": "default", "user": "default"}}],
             "current-context": "default",
         }
@@ -62,7 +67,7 @@ def test_each_place_is_renewed_once(folder: Path) -> None:
     merged_kubeconfigs.remember(folder, "kyrion", path, "kyrion")
     assert renew(folder, "new") == (path,)
     assert servers(path) == ["https://new:6443"]
-    assert "token-of-old" not in path.read_text() and "# my own" in path.read_text()
+    assert key("old") not in path.read_text() and "# my own" in path.read_text()
     assert renew(folder, "new") == ()
 
 
@@ -99,5 +104,5 @@ def test_a_file_that_cannot_be_changed_is_an_error_and_no_failed_up(
     path.with_name("config.lock").unlink()
     done = call("up", "--yes")
     assert f"{path} has the new credentials of kyrion" in done.err
-    assert "token-of-new" in path.read_text()
-    assert "token-of-new" not in done.out + done.err
+    assert key("new") in path.read_text()
+    assert key("new") not in done.out + done.err
