@@ -70,8 +70,8 @@ def _tell(called: Settings, name: str, code: int, error: errors.ElysiumError) ->
             }
         )
     terminal.note("error:", error.summary, "red")
-    for line in error.detail.splitlines():
-        click.echo("  " + terminal.hide(line), err=True)
+    for line in terminal.clean(error.detail).split("\n") if error.detail else ():
+        click.echo("  " + line, err=True)
     if error.hint:
         terminal.note("hint:", error.hint, "cyan")
 
@@ -132,10 +132,10 @@ def _write_log(error: BaseException, called: Settings) -> Path | None:
         path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(called.terminal.hide("".join(lines)))
+            file.write(called.terminal.clean("".join(lines)))
         return path
     return None
 
 
 def _traceback(error: BaseException, called: Settings) -> None:
-    click.echo(called.terminal.hide("".join(traceback.format_exception(error))), err=True)
+    click.echo(called.terminal.clean("".join(traceback.format_exception(error))), err=True)

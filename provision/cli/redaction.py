@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from provision import secret
+from provision.cli import visible
 from provision.secret import Secret
 
 _SHORTEST = 4
@@ -47,7 +48,10 @@ class Redactor:
 
 
 class Filter(logging.Filter):
-    """Hides secrets in log records, their arguments and their tracebacks."""
+    """Cleans log records, their arguments and their tracebacks.
+
+    Secrets are hidden, control characters visible.
+    """
 
     def __init__(self, hide: Redactor) -> None:
         super().__init__()
@@ -55,11 +59,11 @@ class Filter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite `record` in place; let it pass."""
-        record.msg = self._hide(record.getMessage())
+        record.msg = visible.visible(self._hide(record.getMessage()))
         record.args = None
         if record.exc_info:
             text = record.exc_text or logging.Formatter().formatException(record.exc_info)
-            record.exc_text = self._hide(text)
+            record.exc_text = visible.visible(self._hide(text))
         return True
 
 
@@ -79,10 +83,11 @@ def secrets_in(value: Any) -> Iterator[Secret]:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """Yield `text` as it is, inside JSON, in base64, and its long lines alone."""
+    """Yield `text` as it is, as it is shown, inside JSON, in base64, and its long lines alone."""
     if len(text) < _SHORTEST:
         return
     yield text
+    yield visible.visible(text)
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield base64.b64encode(text.encode()).decode()

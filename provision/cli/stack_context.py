@@ -66,12 +66,15 @@ def _signals() -> Generator[None]:
 
 @contextlib.contextmanager
 def _logging(called: Settings) -> Generator[None]:
+    cleaning = redaction.Filter(called.terminal.hide)
+    if logging.lastResort is not None:  # prints the warnings of libraries
+        logging.lastResort.addFilter(cleaning)
     if not (called.verbose or called.debug):
         yield
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(relativeCreated)7d ms %(name)s: %(message)s"))
-    handler.addFilter(redaction.Filter(called.terminal.hide))
+    handler.addFilter(cleaning)
     loggers = [logging.getLogger(name) for name in ("elysium", "provision")]
     for logger in loggers:
         logger.addHandler(handler)

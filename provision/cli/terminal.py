@@ -1,4 +1,7 @@
-"""Where text goes: results to stdout, everything else to stderr, no secret to either."""
+"""Where text goes: results to stdout, everything else to stderr, no secret to either.
+
+Control characters in a text become visible here (`Terminal.clean`): others wrote most of it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from provision.cli import ctrl_c, redaction
+from provision.cli import ctrl_c, redaction, visible
 from provision.secret import Secret
 
 if TYPE_CHECKING:
@@ -81,17 +84,29 @@ class Terminal:
         """The console of everything else."""
         return self._console("stderr")
 
+    def clean(self, text: str) -> str:
+        """Return `text` as it may be shown: without secrets, with control characters visible."""
+        return visible.visible(self.hide(text))
+
     def result(self, text: str) -> None:
         """Print a result."""
-        click.echo(self.hide(text))
+        click.echo(self.clean(text))
 
     def reveal(self, text: str, *, newline: bool = True) -> None:
-        """Print a result that the user asked to see with its secrets."""
-        click.echo(text, nl=newline)
+        """Print a result that the user asked to see with its secrets.
 
-    def data(self, value: Any) -> None:
-        """Print `value` as one line of JSON: the result, or one event of many."""
-        click.echo(self.hide(json.dumps(value, ensure_ascii=False, default=str)))
+        A program that reads it gets it as it is; on a terminal, control characters are visible.
+        """
+        shown = visible.visible(text) if sys.stdout.isatty() else text
+        click.echo(shown, nl=newline, color=True)  # click would take escape sequences out
+
+    def data(self, value: Any, *, secrets: bool = False) -> None:
+        """Print `value` as one line of JSON: the result, or one event of many.
+
+        `secrets`: the user asked to see it with its secrets.
+        """
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        click.echo(visible.in_json(text if secrets else self.hide(text)))
 
     def event(self, body: dict[str, Any]) -> None:
         """Print one line of the event stream, as ``docs/events.md`` describes it."""
@@ -102,12 +117,12 @@ class Terminal:
     def say(self, text: str = "") -> None:
         """Tell the user something that is not the result."""
         if not self.json:
-            click.echo(self.hide(text), err=True)
+            click.echo(self.clean(text), err=True)
 
     def note(self, label: str, text: str, color: str) -> None:
         """Tell the user something with a coloured word in front: also beside JSON."""
         styled = click.style(label, fg=color, bold=True) if self._colored() else label
-        click.echo(f"{styled} {self.hide(text)}", err=True)
+        click.echo(f"{styled} {self.clean(text)}", err=True)
 
     def warn(self, text: str) -> None:
         """Tell the user of something that may hurt later."""
@@ -125,7 +140,9 @@ class Terminal:
     def ask(self, question: str, *, default: str | None = None, secret: bool = False) -> str:
         """Ask for a text, on stderr; a secret one is not shown."""
         if secret:
-            hidden: str = click.prompt(question, default=default, hide_input=True, err=True)
+            hidden: str = click.prompt(
+                self.clean(question), default=default, hide_input=True, err=True
+            )
             self.keep_secret([Secret(hidden)])
             return hidden.strip()
         shown = f" [{default}]" if default else ""
@@ -140,7 +157,7 @@ class Terminal:
         Raises `click.Abort` at Ctrl-C and at the end of the input.
         """
         try:
-            click.echo(prompt, nl=False, err=True)
+            click.echo(self.clean(prompt), nl=False, err=True)
             ctrl_c.await_line(sys.stdin)
             line = sys.stdin.readline()
         except KeyboardInterrupt:
@@ -159,11 +176,11 @@ class Terminal:
 
     def _console(self, name: str) -> Console:
         if name not in self._consoles:
-            from rich.console import Console
+            from provision.cli import consoles
 
             stream = sys.stdout if name == "stdout" else sys.stderr
             masked: Any = _Masked(stream, self.hide)
-            self._consoles[name] = Console(
+            self._consoles[name] = consoles.SafeConsole(
                 file=masked,
                 no_color=True if self._color is False else None,
                 highlight=False,

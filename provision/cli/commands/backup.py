@@ -226,7 +226,11 @@ def extract(
         raise click.UsageError("--to - prints one part: name it")
     _, _, found = bundlefiles.open_(called, file, **options)
     if str(to) == "-":
-        sys.stdout.buffer.write(found.read(parts[0]))
+        content = found.read(parts[0])
+        if sys.stdout.isatty():
+            called.terminal.reveal(content.decode("utf-8", "backslashreplace"))
+            return
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
     for path in catalog.extract(found, parts, to):

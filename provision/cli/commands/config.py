@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -51,7 +50,7 @@ def show(called: Settings) -> None:
     raw: dict[str, Any] = loaded.config.model_dump(mode="json", by_alias=True)
     values = {schema.shown(key): value for key, value in raw.items()}
     if called.json:
-        called.terminal.result(json.dumps(values, ensure_ascii=False))
+        called.terminal.data(values)
     else:
         called.terminal.result(_yaml(values).rstrip("\n"))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.cli import lazy
+from provision.cli import lazy, visible
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _run(
     )
     if done.returncode != 0:
         if quiet:
-            click.echo(done.stderr, err=True)
+            click.echo(visible.visible(done.stderr), err=True)
         raise click.exceptions.Exit(done.returncode)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +76,7 @@ def cold_start(
         opened = sealingkeys.read(called, keys)
     analysis = coldstart_analysis.analyse(read, chosen, keys=opened)
     if called.json or format_ == "json":
-        called.terminal.result(json.dumps(analysis.to_json(), ensure_ascii=False))
+        called.terminal.data(analysis.to_json())
         if analysis.problems or analysis.missing:
             raise click.exceptions.Exit(3)
         return

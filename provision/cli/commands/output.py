@@ -42,7 +42,8 @@ def output(called: Settings, name: str | None, show_secrets: bool) -> None:
     put = called.terminal.reveal if show_secrets else called.terminal.result
     chosen = values if name is None else {name: values[name]}
     if called.json:
-        put(json.dumps(plain(values if name is None else values[name]), ensure_ascii=False))
+        shown = plain(values if name is None else values[name])
+        called.terminal.data(shown, secrets=show_secrets)
         return
     if not chosen:
         called.terminal.say("There is nothing yet: elysium up makes it.")

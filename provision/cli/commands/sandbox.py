@@ -91,7 +91,7 @@ def up(
         options = lifecycle.Options(gpu=gpu, real_k3s=real_k3s, releases=releases)
         made = lifecycle.up(name, options, listening.step, fresh=fresh)
     if called.json:
-        called.terminal.result(made.model_dump_json(by_alias=True))
+        called.terminal.data(made.model_dump(mode="json", by_alias=True))
         return
     _show_parts(called, made)
     more = "" if name == "default" else f" --name {name}"
@@ -166,7 +166,7 @@ def replace_node(called: Settings, name: str, hostname: str) -> None:
     with stack_context.ending_well(called), reporter.of(called) as listening:
         made = renewal.replace_node(name, listening.step, hostname=hostname)
     if called.json:
-        called.terminal.result(made.model_dump_json(by_alias=True))
+        called.terminal.data(made.model_dump(mode="json", by_alias=True))
         return
     _show_parts(called, made)
     fingerprint = _fingerprint(made)

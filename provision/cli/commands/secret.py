@@ -246,7 +246,9 @@ def verify(called: Settings, directory: Path, keys: Path | None) -> None:
 
 
 def _table(verdicts: list[Verdict]) -> Any:
-    from rich import box, table, text
+    from rich import box, table
+
+    from provision.cli.render import text
 
     made = table.Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("", "SealedSecret", "scope", "opened", "not opened", "key", "where"):

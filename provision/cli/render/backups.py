@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
-from rich import console, table, text
+from rich import console, table
+
+from provision.cli.render import text
 
 if TYPE_CHECKING:
     from provision.recovery.backup.backup import Made

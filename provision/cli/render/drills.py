@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import console, table, text
+from rich import console, table
+
+from provision.cli.render import text
 
 if TYPE_CHECKING:
     from provision.recovery.drill.outcome import Outcome

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich import console, table, text
+from rich import console, table
 
-from provision.cli.render import sections
+from provision.cli.render import sections, text
 from provision.operations.status import Section
 
 if TYPE_CHECKING:

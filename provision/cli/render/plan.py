@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from rich import text, tree
+from rich import tree
 
-from provision.cli.render import ops, run
+from provision.cli.render import ops, run, text
 from provision.engine import events
 
 _HIDDEN = ("pulumi:providers:",)
@@ -122,7 +122,9 @@ def losses(seen: run.Run) -> text.Text | None:
             out.append(f"\n  {sign.sign:>2} {what} is {sign.done}", style=sign.style)
     if not out:
         return None
-    return text.Text("This takes something away:", style="bold red").append_text(out)
+    lost = text.Text("This takes something away:", style="bold red")
+    lost.append_text(out)
+    return lost
 
 
 def _short(value: str) -> str:

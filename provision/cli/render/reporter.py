@@ -139,7 +139,7 @@ class Live(Lines):
                 self._live = None
 
     def _line(self, text: str) -> None:
-        from rich import text as rich_text
+        from provision.cli.render import text as rich_text
 
         sign, _, rest = text.partition(" ")
         style = next((s.style for s in ops.SIGNS.values() if s.sign == sign), "")
@@ -166,7 +166,9 @@ class Live(Lines):
             self._live.start()
 
     def _moving(self) -> Any:
-        from rich import spinner, table, text
+        from rich import spinner, table
+
+        from provision.cli.render import text
 
         grid = table.Table.grid(padding=(0, 1))
         now = time.monotonic()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import console, table, text
+from rich import console, table
+
+from provision.cli.render import text
 
 if TYPE_CHECKING:
     from provision.operations.status import Section, Status

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich import console, table, text
+from rich import console, table
 
-from provision.cli.render import plan
+from provision.cli.render import plan, text
 from provision.secret import MASK, Secret
 
 if TYPE_CHECKING:
