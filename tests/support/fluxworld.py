@@ -219,6 +219,7 @@ class FakeGitHub:
 
 
 Key = tuple[str, str, str | None]
+Leaf = tuple[str, ...]
 
 
 class FakeKube:
@@ -227,6 +228,7 @@ class FakeKube:
     def __init__(self, world: World) -> None:
         self.world = world
         self.objects: dict[Key, dict[str, Any]] = {}
+        self.owners: dict[Key, dict[str, set[Leaf]]] = {}
         self.down = False
         self.react: Callable[[], None] = lambda: None
         self.happened: dict[tuple[str, str], list[str]] = {}
@@ -237,10 +239,20 @@ class FakeKube:
         if self.down:
             raise errors.KubeError("the cluster does not answer", status=0)
 
-    def put(self, obj: Mapping[str, Any]) -> None:
+    def put(self, obj: Mapping[str, Any], manager: str = "") -> None:
+        """Merge `obj` into what is there, applied by the field manager `manager` if given.
+
+        As in a server-side apply, a field that `manager` alone owned and does not apply any
+        more is removed.
+        """
         metadata = obj["metadata"]
         key = (obj["kind"], metadata["name"], metadata.get("namespace"))
-        old = self.objects.get(key, {})
+        old = copy.deepcopy(self.objects.get(key, {}))
+        if manager:
+            owners = self.owners.setdefault(key, {})
+            before, owners[manager] = owners.get(manager, set()), set(leaves(obj))
+            for leaf in before - set().union(*owners.values()):
+                remove(old, leaf)
         self.objects[key] = merged(old, copy.deepcopy(dict(obj)))
 
     def get(
@@ -280,7 +292,7 @@ class FakeKube:
         force: bool = False,
         dry_run: bool = False,
     ) -> dict[str, Any]:
-        return self._write(f"apply {obj['kind']}", obj)
+        return self._write(f"apply {obj['kind']}", obj, field_manager)
 
     def create(
         self, obj: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
@@ -304,11 +316,11 @@ class FakeKube:
         obj = {"kind": kind, "metadata": {"name": name, "namespace": namespace}}
         return self._write(f"patch {kind}", merged(obj, patch))
 
-    def _write(self, name: str, obj: Mapping[str, Any]) -> dict[str, Any]:
+    def _write(self, name: str, obj: Mapping[str, Any], manager: str = "") -> dict[str, Any]:
         self._answer()
 
         def do() -> dict[str, Any]:
-            self.put(obj)
+            self.put(obj, manager)
             self.react()
             metadata = obj["metadata"]
             return copy.deepcopy(
@@ -342,3 +354,19 @@ def merged(old: Any, new: Any) -> Any:
     for key, value in new.items():
         made[key] = merged(made.get(key), value)
     return made
+
+
+def leaves(obj: Any, path: Leaf = ()) -> list[Leaf]:
+    """Return the paths of the values in `obj` that a field manager owns; a list is one value."""
+    if not isinstance(obj, dict) or not obj:
+        return [path]
+    return [leaf for key, value in obj.items() for leaf in leaves(value, (*path, key))]
+
+
+def remove(obj: dict[str, Any], leaf: Leaf) -> None:
+    parent = obj
+    for part in leaf[:-1]:
+        if not isinstance(parent.get(part), dict):
+            return
+        parent = parent[part]
+    parent.pop(leaf[-1], None)

@@ -7,6 +7,7 @@ user's is built, so that patches count.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,8 +62,9 @@ def look(kube: KubeClient, namespace: str, name: str = "flux-system") -> Cluster
 
 
 def normal_path(path: str) -> str:
-    """Return a Kustomization's path without ``./`` and slashes around."""
-    return path.removeprefix("./").strip("/")
+    """Return a Kustomization's path without ``./`` and slashes around; the root is empty."""
+    normal = posixpath.normpath(path.lstrip("/"))
+    return "" if normal == "." else normal
 
 
 def refuse_other_path(cluster: Cluster, path: str) -> None:
@@ -112,6 +114,17 @@ def desired_objects(
     files = repo.read_tree(commit, paths.folder)
     files[paths.components] = text
     files.setdefault(paths.sync, "")
+    return manifests.without_sync(build(ctx, paths, commit, files))
+
+
+def build(
+    ctx: Context, paths: repository.Paths, commit: str, files: dict[str, str]
+) -> list[dict[str, Any]]:
+    """Return the objects of Flux' folder, which holds `files`, as kustomize builds it.
+
+    Raises `errors.GitOpsError` when it does not build.
+    """
+    repo = ctx.github()
     if any("../" in content for path, content in files.items() if path == paths.kustomization):
         files = repo.read_tree(commit) | files
     with kustomize.Builder(tree.Tree(files=files), jobs=1) as builder:
@@ -120,7 +133,7 @@ def desired_objects(
         raise errors.GitOpsError(
             f"{paths.folder} in the repository does not build", list(built.problems)
         )
-    return manifests.without_sync([doc.obj for doc in built.objects])
+    return [doc.obj for doc in built.objects]
 
 
 def install(ctx: Context, kube: KubeClient, found: Sequence[Mapping[str, Any]]) -> None:

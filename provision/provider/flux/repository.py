@@ -78,13 +78,18 @@ def publish(
     files: commits.Files,
     *,
     if_absent: Collection[str] = (),
+    based_on: str = "",
 ) -> commits.PullRequest | None:
-    """Commit `files`, or have them in the pull request, which is then returned."""
+    """Commit `files`, or have them in the pull request, which is then returned.
+
+    `based_on` is the commit that the files were made from, where they hold something of it:
+    a file that another commit changed since is not overwritten.
+    """
     repo = ctx.github()
     branch = inputs["branch"]
     if inputs["commit"] == "push":
         ctx.progress(f"committing to {branch}: {message}")
-        repo.commit(branch, message, files, if_absent=if_absent)
+        repo.commit(branch, message, files, if_absent=if_absent, based_on=based_on)
         return None
     before = pending(ctx, inputs)
     pull = repo.open_pull_request(

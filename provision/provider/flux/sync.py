@@ -11,6 +11,7 @@ from typing import Any
 from provision import errors
 from provision.change import Change
 from provision.github import commits
+from provision.gitops import documents
 from provision.kube import wait
 from provision.provider.context import Context
 from provision.provider.flux import install, objects, repository, sync_files
@@ -149,22 +150,18 @@ class Sync(Resource[Facts]):
                     "Add Flux sync manifests",
                     files,
                     if_absent=(paths.kustomization,),
+                    based_on=self._edits(ctx, facts, files),
                 )
             if facts.proposed or pull is not None:
                 repository.wait_merged(ctx, inputs, timeout=inputs["timeout"])
         self._warn_unlisted(ctx, inputs, paths)
         kube = ctx.kube(inputs["kubeconfig"])
-        source, root = sync_files.sync_objects(inputs)
-        due = {kind for kind, _ in self._objects(facts, inputs)}
-        for obj in (source, root):
-            if obj["kind"] in due:
-                ctx.progress(f"applying {obj['kind']} {self.identity(inputs)}")
-                kube.apply(obj, field_manager=install.FIELD_MANAGER, force=True)
+        self._apply_objects(ctx, inputs, facts, paths)
         stamp = ""
         if facts.source is not None:
             # It may be behind a commit that was just made: now, not at its next interval.
             stamp = f"elysium-{time.time():.3f}"
-            objects.request(kube, wait.Ref.of(source), stamp)
+            objects.request(kube, wait.Ref.of(facts.source), stamp)
         head = ctx.github().head(inputs["branch"], fresh=True)
         flux_wait.until_applied(
             ctx,
@@ -214,18 +211,85 @@ class Sync(Resource[Facts]):
             return {}
         repo = ctx.github()
         paths = repository.Paths.of(inputs["path"])
-        wanted = {
-            paths.sync: sync_files.render(inputs),
-            paths.kustomization: sync_files.KUSTOMIZATION,
+        files = self._sync_files(ctx, inputs, paths, commit)
+        _refuse_other_path(files, inputs, paths)
+        changed = sync_files.edited(files, inputs, paths.sync)
+        wanted: dict[str, str] = dict(changed)
+        if paths.sync in {*files, *changed}:  # else the user's own kustomization lists the file
+            wanted[paths.kustomization] = sync_files.KUSTOMIZATION
+        return dict(repo.differing(commit, wanted, (paths.kustomization,)))
+
+    def _sync_files(
+        self, ctx: Context, inputs: Values, paths: repository.Paths, commit: str
+    ) -> dict[str, str]:
+        """Return the files of Flux' folder that may hold the sync objects; `paths.sync` first."""
+        repo = ctx.github()
+        text = repo.read_file(paths.sync, commit)
+        files = {} if text is None else {paths.sync: text}
+        if len(sync_files.find(files, inputs)) == len(sync_files.sync_objects(inputs)):
+            return files
+        own = (paths.sync, paths.components, paths.kustomization)
+        for path in repo.snapshot(commit).entries:
+            if path.startswith(f"{paths.folder}/") and path.endswith((".yaml", ".yml")):
+                content = None if path in own else repo.read_file(path, commit)
+                if content is not None and "toolkit.fluxcd.io/" in content:
+                    files[path] = content
+        return files
+
+    def _edits(self, ctx: Context, facts: Facts, files: commits.Files) -> str:
+        """Return the commit whose files are edited, empty where all of `files` are new."""
+        snapshot = ctx.github().snapshot(facts.head)
+        return facts.head if any(path in snapshot.entries for path in files) else ""
+
+    def _apply_objects(
+        self, ctx: Context, inputs: Values, facts: Facts, paths: repository.Paths
+    ) -> None:
+        """Bring the two objects into the cluster.
+
+        One that is there gets the fields that differ, and keeps every other one, whoever owns
+        it. One that is missing is applied as the repository has it.
+        """
+        kube = ctx.kube(inputs["kubeconfig"])
+        due = [kind for kind, _ in self._objects(facts, inputs)]
+        missing = [k for k in due if (facts.source if k == "GitRepository" else facts.root) is None]
+        whole = self._whole(ctx, inputs, paths) if missing else {}
+        for kind, obj in {str(one["kind"]): one for one in sync_files.sync_objects(inputs)}.items():
+            if kind not in due:
+                continue
+            ctx.progress(f"applying {kind} {self.identity(inputs)}")
+            if kind in missing:
+                kube.apply(whole.get(kind, obj), field_manager=install.FIELD_MANAGER, force=True)
+                continue
+            names = _differing(facts, inputs)
+            kube.patch(
+                obj["apiVersion"],
+                kind,
+                inputs["name"],
+                inputs["namespace"],
+                sync_files.patch(inputs, kind, names),
+                field_manager=install.FIELD_MANAGER,
+            )
+
+    def _whole(
+        self, ctx: Context, inputs: Values, paths: repository.Paths
+    ) -> dict[str, dict[str, Any]]:
+        """Return the two objects as the repository has them, with the user's patches, by kind."""
+        if inputs["commit"] == "none":
+            return {}
+        repo = ctx.github()
+        head = repo.head(inputs["branch"], fresh=True)
+        if repo.read_file(paths.kustomization, head) in (None, sync_files.KUSTOMIZATION):
+            files = self._sync_files(ctx, inputs, paths, head)
+            found = {kind: place.obj for kind, place in sync_files.find(files, inputs).items()}
+        else:
+            built = install.build(ctx, paths, head, repo.read_tree(head, paths.folder))
+            text = "---\n".join(documents.dump(obj) for obj in built)
+            places = sync_files.find({paths.folder: text}, inputs)
+            found = {kind: place.obj for kind, place in places.items()}
+        return {
+            kind: {**obj, "metadata": {**obj["metadata"], "namespace": inputs["namespace"]}}
+            for kind, obj in found.items()
         }
-        found = dict(repo.differing(commit, wanted, (paths.kustomization,)))
-        if paths.sync in found:
-            text = repo.read_file(paths.sync, commit)
-            if text is not None:
-                _refuse_other_path(text, inputs, paths)
-                if sync_files.same_file(text, inputs):
-                    del found[paths.sync]
-        return found
 
     def _objects(self, facts: Facts, inputs: Values) -> list[tuple[str, str]]:
         """Return which of the two objects must be applied, and why."""
@@ -237,9 +301,7 @@ class Sync(Resource[Facts]):
             else install.normal_path(str(facts.root["spec"].get("path") or ""))
         )
         install.refuse_other_path(cluster, inputs["path"])
-        want = sync_files.essence(*sync_files.sync_objects(inputs))
-        have = sync_files.essence(facts.source, facts.root)
-        differs = sync_files.differing_fields(have, want)
+        differs = _differing(facts, inputs)
         found: list[tuple[str, str]] = []
         for kind, there, fields in (
             ("GitRepository", facts.source, {"url", "branch", "secret"}),
@@ -293,16 +355,23 @@ def _name(obj: Mapping[str, Any]) -> str:
     return metadata["name"] if namespace == "flux-system" else f"{namespace}/{metadata['name']}"
 
 
-def _refuse_other_path(text: str, inputs: Values, paths: repository.Paths) -> None:
-    _, root = sync_files.in_file(text, inputs)
-    have = install.normal_path(str(((root or {}).get("spec") or {}).get("path") or ""))
-    if root is not None and have != paths.cluster:
+def _differing(facts: Facts, inputs: Values) -> tuple[str, ...]:
+    want = sync_files.essence(*sync_files.sync_objects(inputs))
+    return sync_files.differing_fields(sync_files.essence(facts.source, facts.root), want)
+
+
+def _refuse_other_path(files: Mapping[str, str], inputs: Values, paths: repository.Paths) -> None:
+    place = sync_files.find(files, inputs).get("Kustomization")
+    if place is None:
+        return
+    have = sync_files.essence(None, place.obj).path
+    if have != paths.cluster:
         raise errors.PreflightError(
             "Flux' files in the repository follow another path",
             [
                 errors.Problem(
                     message=f"it says ./{have}, and ./{paths.cluster} is configured",
-                    where=paths.sync,
+                    where=place.file,
                     key="flux.path",
                 )
             ],

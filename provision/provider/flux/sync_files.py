@@ -7,14 +7,15 @@ Flux applies, and as whom; anything else in the file is the user's to change.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import yaml
 
-from provision.gitops import documents
+from provision import errors
+from provision.gitops import documents, scalars
 from provision.provider.flux import install, objects
 from provision.provider.resource import Values
 
@@ -27,6 +28,20 @@ resources:
 - gotk-sync.yaml
 """
 _HEADER = "# Which commit of which folder Flux applies to this cluster.\n---\n"
+_PATHS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "GitRepository": (
+        ("url", ("spec", "url")),
+        ("branch", ("spec", "ref", "branch")),
+        ("secret", ("spec", "secretRef", "name")),
+        ("interval", ("spec", "interval")),
+    ),
+    "Kustomization": (
+        ("path", ("spec", "path")),
+        ("source", ("spec", "sourceRef", "kind")),
+        ("source", ("spec", "sourceRef", "name")),
+    ),
+}
+"""Where the fields of `Essence` stand in each object."""
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -71,45 +86,182 @@ def sync_objects(inputs: Values) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def render(inputs: Values) -> str:
-    """Return ``gotk-sync.yaml``."""
+    """Return ``gotk-sync.yaml`` for a repository that has none."""
     return _HEADER + "---\n".join(documents.dump(obj) for obj in sync_objects(inputs))
 
 
 def essence(source: Mapping[str, Any] | None, root: Mapping[str, Any] | None) -> Essence:
     """Return what counts of the two objects; what is missing is empty."""
-    spec: Mapping[str, Any] = (source or {}).get("spec") or {}
-    applied: Mapping[str, Any] = (root or {}).get("spec") or {}
+    reference = str(_value(root, "spec", "sourceRef", "name") or "")
+    kind = str(_value(root, "spec", "sourceRef", "kind") or "GitRepository")
     return Essence(
-        url=normal_url(str(spec.get("url") or "")),
-        branch=str((spec.get("ref") or {}).get("branch") or ""),
-        secret=str((spec.get("secretRef") or {}).get("name") or ""),
-        path=install.normal_path(str(applied.get("path") or "")),
-        source=str((applied.get("sourceRef") or {}).get("name") or ""),
-        interval=seconds(str(spec.get("interval") or "")),
+        url=normal_url(str(_value(source, "spec", "url") or "")),
+        branch=str(_value(source, "spec", "ref", "branch") or ""),
+        secret=str(_value(source, "spec", "secretRef", "name") or ""),
+        path=install.normal_path(str(_value(root, "spec", "path") or "")),
+        source=reference if kind == "GitRepository" else f"{kind}/{reference}",
+        interval=seconds(str(_value(source, "spec", "interval") or "")),
     )
-
-
-def in_file(text: str, inputs: Values) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-    """Return the GitRepository and the Kustomization in an existing ``gotk-sync.yaml``."""
-    found: dict[str, Mapping[str, Any]] = {}
-    try:
-        for obj in documents.load_all(text):
-            if isinstance(obj, dict) and (obj.get("metadata") or {}).get("name") == inputs["name"]:
-                found[str(obj.get("kind"))] = obj
-    except yaml.YAMLError:
-        return None, None
-    return found.get("GitRepository"), found.get("Kustomization")
-
-
-def same_file(text: str, inputs: Values) -> bool:
-    """Return whether a ``gotk-sync.yaml`` already says what is wanted, in whatever words."""
-    return essence(*in_file(text, inputs)) == essence(*sync_objects(inputs))
 
 
 def differing_fields(have: Essence, want: Essence) -> tuple[str, ...]:
     """Return which parts of the cluster's objects differ; a patched interval is the user's."""
     names = ("url", "branch", "secret", "path", "source")
     return tuple(name for name in names if getattr(have, name) != getattr(want, name))
+
+
+def settings(inputs: Values, kind: str, names: Collection[str]) -> dict[tuple[str, ...], str]:
+    """Return the values of the fields `names` in the object of `kind`, by their path."""
+    objects_by_kind = {str(obj["kind"]): obj for obj in sync_objects(inputs)}
+    return {
+        path: str(_value(objects_by_kind[kind], *path))
+        for name, path in _PATHS[kind]
+        if name in names
+    }
+
+
+def patch(inputs: Values, kind: str, names: Collection[str]) -> dict[str, Any]:
+    """Return a merge patch that sets the fields `names` of the object of `kind`, and no other."""
+    made: dict[str, Any] = {}
+    for path, value in settings(inputs, kind, names).items():
+        parent = made
+        for part in path[:-1]:
+            parent = parent.setdefault(part, {})
+        parent[path[-1]] = value
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an object stands: file, number of its document, path in it (of a ``List``)."""
+
+    file: str
+    number: int
+    path: scalars.Path
+    obj: Mapping[str, Any]
+
+
+def find(files: Mapping[str, str], inputs: Values) -> dict[str, Place]:
+    """Return the GitRepository and the Kustomization in `files`, by kind.
+
+    Raises `errors.PreflightError` for a file that is not YAML.
+    """
+    found: dict[str, Place] = {}
+    for file, text in files.items():
+        for number, top in enumerate(_load(text, file)):
+            for path, obj in _objects(top):
+                kind = str(obj.get("kind"))
+                if kind not in found and _is_ours(obj, inputs):
+                    found[kind] = Place(file=file, number=number, path=path, obj=obj)
+    return found
+
+
+def edited(files: Mapping[str, str], inputs: Values, file: str) -> dict[str, str]:
+    """Return the files to write so that the two objects say what is wanted.
+
+    Only the fields that differ change in an object that is there. An object that no file
+    holds is added to `file`.
+
+    Raises:
+        errors.PreflightError: a file is not YAML, or a field cannot be set alone.
+    """
+    places = find(files, inputs)
+    if not places and file not in files:
+        return {file: render(inputs)}
+    want = essence(*sync_objects(inputs))
+    changed: dict[str, str] = {}
+    for obj in sync_objects(inputs):
+        kind = str(obj["kind"])
+        place = places.get(kind)
+        if place is None:
+            text = changed.get(file, files.get(file, ""))
+            changed[file] = _appended(text, documents.dump(obj))
+            continue
+        alone = (place.obj, None) if kind == "GitRepository" else (None, place.obj)
+        have = essence(*alone)
+        names = {name for name, _ in _PATHS[kind] if getattr(have, name) != getattr(want, name)}
+        values = {place.path + path: v for path, v in settings(inputs, kind, names).items()}
+        if values:
+            text = changed.get(place.file, files[place.file])
+            changed[place.file] = _set(text, place, values)
+    return changed
+
+
+def _set(text: str, place: Place, values: Mapping[scalars.Path, str]) -> str:
+    try:
+        return scalars.set_values(text, place.number, values)
+    except scalars.CannotSetError as error:
+        key = ".".join(map(str, error.path))
+        raise errors.PreflightError(
+            f"{place.file} cannot be changed without a change of something else in it",
+            [
+                errors.Problem(
+                    message=f"{place.obj['kind']}: {key} has to be {values[error.path]}",
+                    where=f"{place.file}:{error.line}",
+                    key=key,
+                )
+            ],
+            hint="set it there yourself, commit, and run the same command again",
+        ) from error
+
+
+def _load(text: str, file: str) -> list[Any]:
+    try:
+        return documents.load_all(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file}:{mark.line + 1}" if mark is not None else file
+        reason = str(getattr(error, "problem", "") or "it cannot be parsed")
+        raise errors.PreflightError(
+            f"{file} in the repository cannot be read",
+            [errors.Problem(message=f"not YAML: {reason}", where=where)],
+            hint="correct the file and commit it, then run the same command again",
+        ) from None
+
+
+def _objects(top: Any) -> Iterator[tuple[scalars.Path, Mapping[str, Any]]]:
+    """Yield the object of a document, or those of its ``List``, with their paths."""
+    if not isinstance(top, dict):
+        return
+    document = cast("dict[str, Any]", top)
+    items = document.get("items")
+    if str(document.get("kind")).endswith("List") and isinstance(items, list):
+        for number, item in enumerate(cast("list[Any]", items)):
+            for path, obj in _objects(item):
+                yield ("items", number, *path), obj
+    else:
+        yield (), document
+
+
+def _is_ours(obj: Mapping[str, Any], inputs: Values) -> bool:
+    group = str(obj.get("apiVersion") or "").partition("/")[0]
+    return (
+        (obj.get("kind"), group)
+        in (
+            ("GitRepository", objects.SOURCE.partition("/")[0]),
+            ("Kustomization", objects.KUSTOMIZE.partition("/")[0]),
+        )
+        and _value(obj, "metadata", "name") == inputs["name"]
+        and _value(obj, "metadata", "namespace") in (None, inputs["namespace"])
+    )
+
+
+def _appended(text: str, document: str) -> str:
+    """Return `text` with one more document."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if text and not text.endswith("\n"):
+        text += newline
+    last = text.rstrip().rpartition("\n")[2]
+    separator = "" if not text.strip() or last == "---" else f"---{newline}"
+    return text + separator + document.replace("\n", newline)
+
+
+def _value(obj: Mapping[str, Any] | None, *path: str | int) -> Any:
+    """Return the value at `path`, None where it is missing."""
+    value: Any = obj
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def normal_url(url: str) -> str:

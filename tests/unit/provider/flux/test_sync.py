@@ -52,9 +52,9 @@ def test_a_kustomization_that_comes_while_committing_is_not_overwritten(world, m
     fluxparts.run(fluxparts.COMPONENTS, world, fluxparts.C_INPUTS)
     real = world.hub.commit
 
-    def commit(branch, message, files, *, if_absent=()):
+    def commit(branch, message, files, *, if_absent=(), based_on=""):
         world.hub.write("main", "theirs", {fluxparts.KUSTOMIZATION_FILE: "resources: []\n"})
-        return real(branch, message, files, if_absent=if_absent)
+        return real(branch, message, files, if_absent=if_absent, based_on=based_on)
 
     monkeypatch.setattr(world.hub, "commit", commit)
     fluxparts.run(fluxparts.SYNC, world, fluxparts.S_INPUTS)
