@@ -240,6 +240,16 @@ class Sealing(_Model):
     )
 
 
+class Stack(_Model):
+    """What tells this stack from another one of the same name."""
+
+    id: str = Field(
+        default="",
+        pattern=r"^([a-z0-9]{6,32})?$",
+        description="Made by `init` or the first `up`, part of the deploy key's title; keep it.",
+    )
+
+
 class Artifacts(_Model):
     """Where pinned downloads come from."""
 
@@ -306,6 +316,7 @@ class Config(_Model):
     sealing: Sealing = Sealing()
     artifacts: Artifacts = Artifacts()
     backup: Backup = Backup()
+    stack: Stack = Stack()
 
     @model_validator(mode="after")
     def _one_server(self) -> Config:

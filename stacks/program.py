@@ -22,6 +22,8 @@ class Rotations:
     """
 
     deploy_key: str = ""
+    prune_deploy_keys: tuple[str, ...] = ()
+    """Fingerprints of deploy keys that this stack did not make, to be removed."""
     sealing_key: str = ""
     k3s_token: str = ""
     clients: str = ""
@@ -114,6 +116,8 @@ def make_program(
                 path=cfg.flux_path,
                 node=server.k3s,
                 rotation=rotations.deploy_key,
+                stack_id=cfg.stack.id,
+                prune=rotations.prune_deploy_keys,
                 before_controllers=[sealing.key] if sealing else [],
                 before_sync=cold_start.seeds if cold_start else [],
             ),

@@ -94,6 +94,7 @@ def collect(
         owner=owner,
         repository=repository,
         branch=branch or "main",
+        stack_id=config_file.make_stack_id(),
         gpu=gpu
         if gpu is not None
         else answers.yes("Is there an Intel GPU to set up?", default=False),

@@ -26,6 +26,7 @@ from provision.config_file.project import (
 )
 from provision.config_file.reader import Crypter, Loaded, load, read
 from provision.config_file.scaffold import AzureMedia, NewStack, ignore_state, render_new, write_new
+from provision.config_file.stack_id import make_stack_id
 
 __all__ = [
     "AzureMedia",
@@ -39,6 +40,7 @@ __all__ = [
     "ignore_state",
     "is_stack_name",
     "load",
+    "make_stack_id",
     "open_project",
     "passphrase_file",
     "read",

@@ -45,6 +45,7 @@ _MEANINGS = {
     "flux.interval": "How often Flux looks for new commits.",
     "flux.keyAlgorithm": "What kind of deploy key is made.",
     "sealing": "The keys that open the repository's SealedSecrets; without this key, all defaults.",
+    "stack": "What tells this stack from another one of the same name.",
     "backup": "Backups; without this key, all defaults and a passphrase.",
     "backup.directory": "Where backups are written, relative to the cluster's folder.",
     "backup.copies": "More places for them; each copy is read back.",

@@ -39,6 +39,7 @@ class NewStack:
     gpu: bool = False
     media: AzureMedia | None = None
     salt: str = ""
+    stack_id: str = ""
 
 
 def write_new(path: Path, new: NewStack) -> None:
@@ -74,7 +75,7 @@ def scalar(value: str) -> str:
 def render_new(new: NewStack) -> str:
     """Return the text of a stack file for `new`."""
     parts = [
-        *(_head(new), _nodes(new), _k3s(), _github(new), _flux(new)),
+        *(_head(new), _stack(new), _nodes(new), _k3s(), _github(new), _flux(new)),
         *(_gpu(new), _media(new), _backup()),
     ]
     return "\n".join(part for part in parts if part)
@@ -87,6 +88,16 @@ def _head(new: NewStack) -> str:
 # To see what would be done: elysium preview. To do it: elysium up
 # Lines that start with '#' show what else can be said, with its default.
 {salt}config:"""
+
+
+def _stack(new: NewStack) -> str:
+    if not new.stack_id:
+        return ""
+    return f"""\
+  # Tells this stack's deploy keys from those of another stack of the same name. Keep it.
+  elysium:stack:
+    id: {scalar(new.stack_id)}
+"""
 
 
 def _nodes(new: NewStack) -> str:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from provision.engine import api, events
-from provision.operations import repository
+from provision.operations import repository, stack_id
 from provision.operations.stack import Listener, Stack
 from stacks import program
 
@@ -29,11 +29,10 @@ def preview(
     migrate_datastore: bool = False,
 ) -> api.Result:
     """Show what `up` would do: plans, file diffs, commits, keys. Changes nothing."""
-    return stack.engine().preview(
-        _program(stack, migrate_datastore=migrate_datastore),
-        options=options or api.Options(),
-        on_event=on_event,
+    described = program.make_program(
+        stack.config, repository.decide(stack), migrate_datastore=migrate_datastore
     )
+    return stack.engine().preview(described, options=options or api.Options(), on_event=on_event)
 
 
 def up(
@@ -59,8 +58,13 @@ def up(
             steps.append((names.get(event.urn, event.urn), event.seconds))
         on_event(event)
 
-    described = _program(stack, migrate_datastore=migrate_datastore)
-    result = stack.engine().up(described, options=_told(options), on_event=watch)
+    decided = repository.decide(stack)
+
+    def under_lock() -> None:
+        stack_id.ensure(stack, on_event)
+        program.make_program(stack.config, decided, migrate_datastore=migrate_datastore)()
+
+    result = stack.engine().up(under_lock, options=_told(options), on_event=watch)
     return UpResult(result=result, steps=tuple(steps))
 
 
@@ -81,11 +85,6 @@ def refresh(
     return stack.engine().refresh(
         None, options=options or api.Options(), on_event=on_event, dry_run=dry_run
     )
-
-
-def _program(stack: Stack, *, migrate_datastore: bool) -> api.Program:
-    decided = repository.decide(stack)
-    return program.make_program(stack.config, decided, migrate_datastore=migrate_datastore)
 
 
 def _told(options: api.Options | None) -> api.Options:

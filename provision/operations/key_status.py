@@ -21,15 +21,21 @@ def facts(decision: deploy_key_access.Decision, now: datetime.datetime) -> list[
         ("fingerprint", key.fingerprint),
         ("access", "read-only" if key.read_only else "read-write"),
     ]
+    found += dates(key, now)
+    if key.added_by:
+        found.append(("added by", key.added_by))
+    return found
+
+
+def dates(key: deploy_keys.DeployKey, now: datetime.datetime) -> list[tuple[str, str]]:
+    """Return when the key was made, where GitHub says so, and when it was last used."""
+    found: list[tuple[str, str]] = []
     if key.created_at is not None:
         found.append(("made", f"{_date(key.created_at)}, {_ago(now - key.created_at)}"))
     used = "GitHub has not seen it used"
     if key.last_used is not None:
         used = f"{_date(key.last_used)}, {_ago(now - key.last_used)}"
-    found.append(("last used", used))
-    if key.added_by:
-        found.append(("added by", key.added_by))
-    return found
+    return [*found, ("last used", used)]
 
 
 def warnings(

@@ -62,9 +62,18 @@ def sealing_keys(stack: Stack) -> str:
 
 def public_outputs(stack: Stack, type_: str) -> dict[str, Any]:
     """Return the outputs of the first resource of that type, what is secret still encrypted."""
+    return _public(stack, type_, "outputs")
+
+
+def public_inputs(stack: Stack, type_: str) -> dict[str, Any]:
+    """Return the inputs of the first resource of that type, what is secret still encrypted."""
+    return _public(stack, type_, "inputs")
+
+
+def _public(stack: Stack, type_: str, part: str) -> dict[str, Any]:
     for raw in _latest(stack).get("resources") or []:
         if str(raw.get("type")).rpartition("$")[2] == type_:
-            return dict(raw.get("outputs") or {})
+            return dict(raw.get(part) or {})
     return {}
 
 

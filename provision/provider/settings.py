@@ -18,10 +18,12 @@ from provision.secret import Secret
 def dump(cfg: config.Config) -> str:
     """Return `cfg` as JSON with its secrets in clear: to be made a secret at once.
 
-    The media library and the sealing keys are left out: they are inputs of their own resources.
+    The media library, the sealing keys and the stack's id are left out: they are inputs of
+    their own resources.
     """
     cfg = cfg.model_copy(update={"media": None, "sealing": config.Sealing()})
-    return json.dumps(_reveal(cfg.model_dump(by_alias=True)), sort_keys=True)
+    values = cfg.model_dump(by_alias=True, exclude={"stack"})
+    return json.dumps(_reveal(values), sort_keys=True)
 
 
 def load(text: str) -> config.Config:

@@ -27,6 +27,10 @@ class FluxArgs:
     """What everything in the cluster goes with."""
     rotation: str = ""
     """Asks for a new deploy key, if it was not used before."""
+    stack_id: str = ""
+    """Tells this stack's deploy keys from those of another stack of the same name."""
+    prune: Sequence[str] = ()
+    """Fingerprints of other stacks' deploy keys to remove."""
     before_controllers: Sequence[pulumi.Resource] = ()
     """What must be there before any of Flux' controllers."""
     before_sync: Sequence[pulumi.Resource] = ()
@@ -77,6 +81,8 @@ class Flux(pulumi.ComponentResource):
                 "algorithm": flux.key_algorithm,
                 "hostKeys": list(github.git_host_keys),
                 "rotation": args.rotation,
+                "stackId": args.stack_id,
+                "prune": list(args.prune),
             },
             pulumi.ResourceOptions(parent=self, depends_on=[self.components]),
         )

@@ -44,7 +44,10 @@ if TYPE_CHECKING:
     help="Only if the key is older than that, as in 90d; else there is nothing to do.",
 )
 @click.option(
-    "--prune", is_flag=True, help="Make no new key: only remove keys of ours that nothing uses."
+    "--prune",
+    is_flag=True,
+    help="Make no new key: remove keys of ours that nothing uses, and, after showing them, those"
+    " of this cluster's name that this stack does not know.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 @click.pass_obj
@@ -84,24 +87,43 @@ def deploy_key(
         if older is not None and age is not None and age < older and not found.repairs:
             _done(called, f"nothing to do: {found.title} is {durations.words(age)} old", found)
             return
-        if prune and not found.left_over:
+        if prune and not found.left_over and not found.others:
             _done(called, "nothing to do: there is no key of ours but the one in force", found)
             return
         if not prune:
             rotation.check(stack)
+        others = {"others": found.others} if prune and found.others else {}
+        if others:
+            _show_others(called, found)
         if not yes:
-            planned = rotation.preview(stack, None if prune else wish, on_event=listening.on_event)
+            planned = rotation.preview(
+                stack, None if prune else wish, on_event=listening.on_event, **others
+            )
             listening.pause()
             running.show_plan(called.terminal.err, listening.seen, called, diffs=True)
             if planned.changed and not called.terminal.confirm("Do this?"):
                 called.terminal.say("nothing was changed")
                 return
         if prune:
-            after = rotation.prune(stack, on_event=listening.on_event)
+            after = rotation.prune(stack, on_event=listening.on_event, **others)
             _done(called, f"{after.title} is the only key of ours", after)
             return
         done = rotation.rotate(stack, wish, before=found, on_event=listening.on_event)
     _rotated(called, done)
+
+
+def _show_others(called: Settings, found: InForce) -> None:
+    """Show title, age and last use of the keys that another stack may use."""
+    from provision.operations import key_status
+
+    now = datetime.datetime.now(datetime.UTC)
+    called.terminal.say(
+        "These deploy keys have this cluster's name, and another stack's id or none. A cluster"
+        " that uses one of them cannot fetch any more once it is removed:"
+    )
+    for key in found.others:
+        told = ", ".join(f"{label} {value}" for label, value in key_status.dates(key, now))
+        called.terminal.say(f"  {key.title} {key.fingerprint}\n    {told}")
 
 
 def _done(called: Settings, sentence: str, found: InForce) -> None:

@@ -17,7 +17,8 @@ from provision import config, config_file, errors
 from provision.change import Change
 from provision.engine import api
 from provision.fileio import atomic
-from provision.operations import preflight, state
+from provision.github.deploy_keys import DeployKey
+from provision.operations import preflight, stack_id, state
 from provision.operations.rotation import flow
 from provision.operations.stack import Listener, Stack
 from provision.provider.deploy_key import access as deploy_key_access
@@ -52,7 +53,8 @@ class InForce:
     """The key in force, as GitHub has it now; `title` is empty where there is none.
 
     `left_over` says what is left of an earlier run, one sentence each, and
-    `repairs` what else `up` would do to key and Secret.
+    `repairs` what else `up` would do to key and Secret. `others` have this cluster's name in
+    their title, and another stack's id or none.
     """
 
     title: str = ""
@@ -62,6 +64,7 @@ class InForce:
     created_at: datetime.datetime | None = None
     left_over: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
+    others: tuple[DeployKey, ...] = ()
 
     def age(self) -> datetime.timedelta | None:
         """Return how old it is, None where GitHub does not say."""
@@ -86,13 +89,14 @@ def look(stack: Stack) -> InForce:
     """
     record = _record(stack)
     context = stack.live.bind(flow.ignore)
-    facts = _ACCESS.observe(context, record.inputs, record.outputs).facts
-    found = deploy_key_access.decide(facts, record.inputs, record.outputs)
-    planned = _ACCESS.plan(facts, record.inputs, record.outputs)
+    inputs = record.inputs | {"stackId": stack_id.known(stack), "prune": []}
+    facts = _ACCESS.observe(context, inputs, record.outputs).facts
+    found = deploy_key_access.decide(facts, inputs, record.outputs)
+    planned = _ACCESS.plan(facts, inputs, record.outputs)
     left = tuple(change.summary for change in planned if _removes(change))
     repairs = tuple(change.summary for change in planned if not _removes(change))
     if found.key is None or found.pair is None:
-        return InForce(left_over=left, repairs=repairs)
+        return InForce(left_over=left, repairs=repairs, others=found.others)
     return InForce(
         title=found.key.title,
         fingerprint=found.key.fingerprint,
@@ -101,6 +105,7 @@ def look(stack: Stack) -> InForce:
         created_at=found.key.created_at,
         left_over=left,
         repairs=repairs,
+        others=found.others,
     )
 
 
@@ -118,9 +123,12 @@ def check(stack: Stack) -> None:
         )
 
 
-def preview(stack: Stack, wish: Wish | None, *, on_event: Listener) -> api.Result:
-    """Show what `rotate`, or without a wish `prune`, would do. Changes nothing."""
-    return flow.preview(stack, _program(stack, wish), _options(stack, wish), on_event=on_event)
+def preview(
+    stack: Stack, wish: Wish | None, *, on_event: Listener, others: tuple[DeployKey, ...] = ()
+) -> api.Result:
+    """Show what `rotate`, or without a wish `prune` of `others`, would do. Changes nothing."""
+    inner = _program(stack, wish, others)
+    return flow.preview(stack, inner, _options(stack, wish), on_event=on_event)
 
 
 def rotate(stack: Stack, wish: Wish, *, before: InForce, on_event: Listener) -> Rotated:
@@ -136,10 +144,14 @@ def rotate(stack: Stack, wish: Wish, *, before: InForce, on_event: Listener) -> 
         errors.ElysiumError: as a step raised it; `detail` says what became of it.
     """
     file = _ConfigFile(stack.directory / f"Pulumi.{stack.ref.stack}.yaml")
-    inner, wanted = _program(stack, wish), _options(stack, wish)
+    wanted = _options(stack, wish)
+
+    def inner() -> None:
+        _program(stack, wish)()
 
     def require() -> None:
         _refuse_another(stack, before)
+        stack_id.ensure(stack, on_event)
         file.change(wish.settings(stack.config.flux))
 
     try:
@@ -151,11 +163,13 @@ def rotate(stack: Stack, wish: Wish, *, before: InForce, on_event: Listener) -> 
     return Rotated(before=before, after=look(stack), seconds=result.seconds)
 
 
-def prune(stack: Stack, *, on_event: Listener) -> InForce:
+def prune(stack: Stack, *, on_event: Listener, others: tuple[DeployKey, ...] = ()) -> InForce:
     """Remove keys of ours that nothing uses, once Flux has shown that it uses another one.
 
-    Returns the key that stays. Raises `errors.StackError` where that one needs
-    repair itself.
+    `others` are keys of the cluster's name that another stack, or version 0.1.0, made and the
+    user was shown: they are removed too.
+
+    Returns the key that stays. Raises `errors.StackError` where that one needs repair itself.
     """
     found = look(stack)
     if found.repairs:
@@ -165,14 +179,22 @@ def prune(stack: Stack, *, on_event: Listener) -> InForce:
             detail="\n".join(f"- {line}" for line in found.repairs),
             hint="run 'elysium up': it repairs and removes",
         )
-    inner, wanted = _program(stack, None), _options(stack, None)
-    flow.update(stack, inner, wanted, require=lambda: None, on_event=on_event)
+    wanted = _options(stack, None)
+
+    def inner() -> None:
+        _program(stack, None, others)()
+
+    def require() -> None:
+        stack_id.ensure(stack, on_event)
+
+    flow.update(stack, inner, wanted, require=require, on_event=on_event)
     return look(stack)
 
 
-def _program(stack: Stack, wish: Wish | None) -> api.Program:
+def _program(stack: Stack, wish: Wish | None, others: tuple[DeployKey, ...] = ()) -> api.Program:
     if wish is None:
-        return flow.make_program(stack, program.Rotations())
+        prints = tuple(key.fingerprint for key in others)
+        return flow.make_program(stack, program.Rotations(prune_deploy_keys=prints))
     cfg = stack.config
     changed: dict[str, Any] = {}
     if wish.algorithm:

@@ -31,7 +31,8 @@ class Facts:
 
     `keys` are all deploy keys of the repository, `pinned` the known_hosts text
     that is wanted, `pair` and `known_hosts` what the Secret holds.
-    `cluster_known` is False while the cluster does not exist yet.
+    `cluster_known` is False while the cluster does not exist yet. `remembered` is the
+    fingerprint in the state.
     """
 
     keys: tuple[deploy_keys.DeployKey, ...]
@@ -40,6 +41,7 @@ class Facts:
     secret_there: bool
     pair: keypair.KeyPair | None
     known_hosts: str
+    remembered: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +50,9 @@ class Decision:
 
     `pair` and `key` are in force (both or none). `new` says why a new key is
     needed, `write` why the Secret is written; empty: no need. `extra` are keys
-    of ours that are not in force. `unproven`: the key in force has not been
-    tried from here.
+    of ours that are not in force, to be removed. `others` have this cluster's name in
+    their title, and another stack's id or none: they stay, unless the input `prune` names them.
+    `unproven`: the key in force has not been tried from here.
     """
 
     pair: keypair.KeyPair | None
@@ -59,6 +62,7 @@ class Decision:
     extra: tuple[deploy_keys.DeployKey, ...]
     unproven: bool
     generation: int
+    others: tuple[deploy_keys.DeployKey, ...] = ()
 
 
 def decide(facts: Facts, inputs: Values, state: Values) -> Decision:
@@ -71,15 +75,16 @@ def decide(facts: Facts, inputs: Values, state: Values) -> Decision:
     key = by_print[pair.fingerprint] if pair else None
     known = [keypair.generation_of(inputs["cluster"], k.title) for k in facts.keys]
     last = max([g for g in known if g is not None] + [int(state.get("generation") or 0)])
-    # An adopted key keeps its title; that it was ours is remembered by its fingerprint.
-    extra = tuple(
+    unused = [k for k in facts.keys if key is None or k.id != key.id]
+    pruned: list[str] = list(inputs.get("prune") or [])
+    others = tuple(
         k
-        for k in facts.keys
-        if (key is None or k.id != key.id)
-        and (
-            keypair.is_ours(inputs["cluster"], k.title, k.fingerprint)
-            or k.fingerprint == state.get("fingerprint")
-        )
+        for k in unused
+        if keypair.stack_of(inputs["cluster"], k.title, k.fingerprint) is not None
+        and not _is_ours(k, inputs, state)
+    )
+    extra = tuple(
+        k for k in unused if _is_ours(k, inputs, state) or (k in others and k.fingerprint in pruned)
     )
     if pair is None or key is None:
         new = "there is none" if not facts.secret_there else "GitHub does not know the one in use"
@@ -95,6 +100,19 @@ def decide(facts: Facts, inputs: Values, state: Values) -> Decision:
         extra=extra,
         unproven=not new and pair is not None and state.get("proven") != pair.fingerprint,
         generation=last,
+        others=tuple(k for k in others if k not in extra),
+    )
+
+
+def _is_ours(key: deploy_keys.DeployKey, inputs: Values, state: Values) -> bool:
+    """Return whether this stack made `key`, or remembers it.
+
+    An adopted key keeps its title, and one of version 0.1.0 has no stack id: the state
+    remembers their fingerprint.
+    """
+    stack_id = str(inputs.get("stackId") or "")
+    return keypair.is_ours(inputs["cluster"], stack_id, key.title, key.fingerprint) or (
+        key.fingerprint == state.get("fingerprint")
     )
 
 
@@ -138,7 +156,7 @@ class GitAccess(Resource[Facts]):
     """One deploy key for one cluster.
 
     Besides the inputs that the program gives, `rotation` (any text that was not used
-    before) asks for a new key.
+    before) asks for a new key, and `prune` names fingerprints of other stacks' keys to remove.
     """
 
     type = "elysium:flux:GitAccess"
@@ -154,6 +172,8 @@ class GitAccess(Resource[Facts]):
             "algorithm": "ed25519",
             "hostKeys": [],
             "rotation": "",
+            "stackId": "",
+            "prune": [],
         }
         problems: list[errors.Problem] = []
         url = inputs.get("gitUrl")
@@ -182,12 +202,9 @@ class GitAccess(Resource[Facts]):
             secret_there=secret is not None,
             pair=keypair.pair_of(keypair.secret_field(secret, "identity")) if secret else None,
             known_hosts=keypair.secret_field(secret, "known_hosts") if secret else "",
+            remembered=str(state.get("fingerprint") or ""),
         )
-        ours = any(
-            keypair.is_ours(inputs["cluster"], k.title, k.fingerprint)
-            or k.fingerprint == state.get("fingerprint")
-            for k in keys
-        )
+        ours = any(_is_ours(k, inputs, state) for k in keys)
         return Observed(exists=facts.secret_there or ours, facts=facts)
 
     def plan(self, facts: Facts, inputs: Values, state: Values) -> tuple[Change, ...]:
@@ -228,6 +245,16 @@ class GitAccess(Resource[Facts]):
             for key in gone
         ]
         return tuple(changes)
+
+    def remarks(self, facts: Facts, inputs: Values) -> tuple[str, ...]:
+        """Name the keys that another stack of this name may use, which stay."""
+        found = decide(facts, inputs, {"fingerprint": facts.remembered})
+        return tuple(
+            f"the deploy key {key.title!r} {key.fingerprint} has this cluster's name and is not"
+            " known to this stack; it stays. If no other cluster uses it:"
+            " elysium rotate deploy-key --prune"
+            for key in found.others
+        )
 
     def _secret_change(self, facts: Facts, inputs: Values, why: str) -> Change:
         name = f"{inputs['namespace']}/{inputs['secretName']}"
@@ -317,11 +344,15 @@ class GitAccess(Resource[Facts]):
         mine = str(state.get("fingerprint") or "")
         prints = {mine}
         for key in repo.deploy_keys(fresh=True):
-            ours = keypair.is_ours(inputs["cluster"], key.title, key.fingerprint)
-            if ours or (mine and key.fingerprint == mine):
+            if _is_ours(key, inputs, state):
                 prints.add(key.fingerprint)
                 ctx.progress(f"removing the deploy key {key.title!r} {key.fingerprint}")
                 repo.delete_deploy_key(key.id)
+            elif keypair.stack_of(inputs["cluster"], key.title, key.fingerprint) is not None:
+                ctx.warn(
+                    f"the deploy key {key.title!r} {key.fingerprint} has this cluster's name and"
+                    " is not known to this stack; it stays"
+                )
         # A cluster that is gone took its Secret with it.
         if inputs["kubeconfig"] is UNKNOWN:
             return

@@ -18,7 +18,10 @@ from provision import errors
 from provision.github import deploy_keys
 from provision.secret import Secret
 
-_TITLE = re.compile(r"^elysium/(?P<cluster>[^/]+)/(?P<generation>\d+)-(?P<print>[A-Za-z0-9_-]+)$")
+_TITLE = re.compile(
+    r"elysium/(?P<cluster>[^/]+)/(?P<generation>\d{1,9})-(?P<print>[A-Za-z0-9_-]+)"
+    r"(?:/(?P<stack>[a-z0-9]+))?"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,27 +102,43 @@ def pair_of(private: str) -> KeyPair | None:
     )
 
 
-def title(cluster: str, generation: int, fingerprint: str) -> str:
-    """Return the title of a key on GitHub: who made it, for which cluster, the how-manieth."""
+def title(cluster: str, generation: int, fingerprint: str, stack_id: str = "") -> str:
+    """Return the title ``elysium/<cluster>/<generation>-<fingerprint>/<stack id>``.
+
+    Version 0.1.0 had no stack id and wrote no last part.
+    """
     short = fingerprint.removeprefix("SHA256:").replace("+", "-").replace("/", "_")[:12]
-    return f"elysium/{cluster}/{generation}-{short}"
+    return f"elysium/{cluster}/{generation}-{short}" + (f"/{stack_id}" if stack_id else "")
 
 
 def generation_of(cluster: str, text: str) -> int | None:
     """Return the generation in a title of ours for `cluster`, None for any other title."""
-    found = _TITLE.match(text)
+    found = _TITLE.fullmatch(text)
     if found is None or found["cluster"] != cluster:
         return None
     return int(found["generation"])
 
 
-def is_ours(cluster: str, text: str, fingerprint: str) -> bool:
-    """Return whether the title `text` is the one we gave the key `fingerprint` for `cluster`.
+def stack_of(cluster: str, text: str, fingerprint: str) -> str | None:
+    """Return the stack id in the title `text` of the key `fingerprint`, empty where it has none.
 
-    A stranger's key with a title of our form is a stranger's key.
+    None for a title that elysium did not give this key for `cluster`: a stranger's key with a
+    title of our form is a stranger's key.
     """
-    generation = generation_of(cluster, text)
-    return generation is not None and text == title(cluster, generation, fingerprint)
+    found = _TITLE.fullmatch(text)
+    if found is None or found["cluster"] != cluster:
+        return None
+    stack_id = str(found["stack"] or "")
+    ours = title(cluster, int(found["generation"]), fingerprint, stack_id)
+    return stack_id if text == ours else None
+
+
+def is_ours(cluster: str, stack_id: str, text: str, fingerprint: str) -> bool:
+    """Return whether the stack `stack_id` gave the key `fingerprint` the title `text`.
+
+    Another stack may have the same cluster name. A title without an id belongs to no stack.
+    """
+    return bool(stack_id) and stack_of(cluster, text, fingerprint) == stack_id
 
 
 def known_hosts(git_url: str, host_keys: Iterable[str]) -> str:

@@ -96,7 +96,12 @@ def register(work: Work) -> None:
     """Register the new key on GitHub, beside the old one."""
     if work.pair is None:
         return
-    title = keypair.title(work.inputs["cluster"], work.generation, work.pair.fingerprint)
+    title = keypair.title(
+        work.inputs["cluster"],
+        work.generation,
+        work.pair.fingerprint,
+        str(work.inputs.get("stackId") or ""),
+    )
     work.ctx.progress(f"registering the deploy key {title}")
     work.key = work.ctx.github().create_deploy_key(
         title=title, key=work.pair.public, read_only=not work.inputs["readWrite"]

@@ -10,6 +10,7 @@ import pytest
 
 from provision.cli import durations
 from provision.cli.commands import rotate
+from provision.github.deploy_keys import DeployKey
 from provision.operations.rotation import deploy_key
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -42,7 +43,7 @@ def asked(monkeypatch, operations):
     play("rotate", deploy_key.Rotated(before=OLD, after=NEW, seconds=3.21))
     play("prune", OLD)
 
-    def preview(stack, wish, *, on_event):
+    def preview(stack, wish, *, on_event, others=()):
         calls.append(("preview", wish))
         return operations._play("preview", operations.preview_events, on_event)
 
@@ -109,6 +110,36 @@ def test_what_is_no_age_is_refused(call, asked, age):
     assert outcome.code == 2
     assert "as in 90d" in outcome.err
     assert asked == []
+
+
+OTHER = DeployKey(
+    id=9,
+    title="elysium/kyrion/4-xyz",
+    fingerprint="SHA256:xyz",
+    read_only=True,
+    created_at=NOW - datetime.timedelta(days=40),
+    last_used=NOW - datetime.timedelta(days=2),
+)
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_prune_shows_another_stacks_keys_before_it_removes_them(call, asked, monkeypatch, yes):
+    monkeypatch.setattr(deploy_key, "look", lambda stack: dataclasses.replace(OLD, others=(OTHER,)))
+    how = {"answers": "y\n"} if not yes else {}
+    outcome = call("rotate", "deploy-key", "--prune", *(["--yes"] if yes else []), **how)
+    assert outcome.code == 0
+    assert "elysium/kyrion/4-xyz SHA256:xyz" in outcome.err
+    assert "40 days ago" in outcome.err and "2 days ago" in outcome.err
+    assert "cannot fetch any more" in outcome.err
+    assert asked[-1] == ("prune", (OTHER,))
+
+
+def test_a_rotation_leaves_another_stacks_keys_alone(call, asked, monkeypatch):
+    monkeypatch.setattr(deploy_key, "look", lambda stack: dataclasses.replace(OLD, others=(OTHER,)))
+    outcome = call("rotate", "deploy-key", "--yes")
+    assert outcome.code == 0
+    assert "SHA256:xyz" not in outcome.err
+    assert names(asked) == ["check", "rotate"]
 
 
 def test_prune_removes_what_is_left_over(call, asked, monkeypatch):

@@ -28,6 +28,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     return folder
 
 
+def test_a_stack_id_is_never_read_as_anything_but_a_text():
+    made = {config_file.make_stack_id() for _ in range(50)}
+    assert len(made) == 50
+    assert all(len(one) == 10 and one.isalpha() and one.islower() for one in made)
+
+
 def new(**values: object) -> config_file.NewStack:
     return config_file.NewStack(
         **({"cluster": "kyrion", "host": "h", "owner": "o", "repository": "r"} | values)  # type: ignore[arg-type]

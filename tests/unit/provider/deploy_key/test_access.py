@@ -28,6 +28,7 @@ INPUTS = {
     "algorithm": "ed25519",
     "hostKeys": [],
     "rotation": "",
+    "stackId": "homelabone",
 }
 ACCESS = deploy_key_access.GitAccess()
 
@@ -421,9 +422,15 @@ def test_no_key_is_no_pair(text):
     assert keypair.pair_of(text) is None
 
 
-def test_titles_are_read_back_for_their_cluster_only():
-    text = keypair.title("kyrion", 12, "SHA256:ab/+cdefghijklmnop")
-    assert text == "elysium/kyrion/12-ab_-cdefghij"
+@pytest.mark.parametrize("stack_id", ["", "homelabone"])
+def test_titles_are_read_back_for_their_cluster_only(stack_id):
+    fingerprint = "SHA256:ab/+cdefghijklmnop"
+    text = keypair.title("kyrion", 12, fingerprint, stack_id)
+    assert text == "elysium/kyrion/12-ab_-cdefghij" + ("/homelabone" if stack_id else "")
+    assert keypair.stack_of("kyrion", text, fingerprint) == stack_id
+    assert keypair.stack_of("kyrion", text, "SHA256:other") is None
+    assert keypair.stack_of("kyrio", text, fingerprint) is None
+    assert not keypair.is_ours("kyrion", "", text, fingerprint)
     assert keypair.generation_of("kyrion", text) == 12
     assert keypair.generation_of("kyrio", text) is None
     assert keypair.generation_of("kyrion", "elysium/kyrion/x-abc") is None
