@@ -13,6 +13,7 @@ from provision.operations.stack import Stack
 from provision.provider.deploy_key import keypair
 from provision.provider.flux import install as flux_install
 from provision.provider.flux import objects as flux_objects
+from provision.provider.flux import operator
 from provision.provider.sealing import cluster as sealing_cluster
 from stacks.components import flux as flux_component
 
@@ -49,6 +50,10 @@ def flux(stack: Stack, kubeconfig: str) -> Part:
         *([Setting(key="flux.version", value=versions.pop())] if len(versions) == 1 else []),
     ]
     notes: list[str] = []
+    instances = operator.in_cluster(kube)
+    if instances:
+        settings.append(Setting(key="flux.commit", value="none"))
+        notes.append(f"{instances[0].ref} manages Flux: nothing of Flux will be committed")
     if secret != name:
         notes.append(f"its Secret is {secret or 'not there'}: {name} will take its place")
     if not url.startswith("ssh://"):

@@ -17,7 +17,7 @@ from provision import config, errors
 from provision.change import Change
 from provision.github import commits, trees
 from provision.provider.context import Context
-from provision.provider.flux import install, manifests, repository
+from provision.provider.flux import install, manifests, operator, repository
 from provision.provider.resource import UNKNOWN, Observed, Resource, Values
 
 _REQUIRED = ("source-controller", "kustomize-controller")
@@ -87,7 +87,13 @@ class Components(Resource[Facts]):
             cluster = install.look(kube, inputs["namespace"])
             install.refuse_other_path(cluster, inputs["path"])
             if inputs["commit"] != "none":
+                operator.refuse(operator.in_cluster(kube), inputs["path"])
                 install.refuse_other_owner(cluster)
+        if not blob and inputs["commit"] != "none":
+            for text in operator.refuse(
+                operator.in_repository(repo.read_tree(head)), inputs["path"]
+            ):
+                ctx.warn(text)
         header = None
         if blob and blob == state.get("blob"):
             header = manifests.Header(

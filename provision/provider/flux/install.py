@@ -61,6 +61,14 @@ def look(kube: KubeClient, namespace: str, name: str = "flux-system") -> Cluster
     )
 
 
+def value_at(obj: Mapping[str, Any] | None, *path: str | int) -> Any:
+    """Return the value at `path`, None where it is missing."""
+    value: Any = obj
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
 def normal_path(path: str) -> str:
     """Return a Kustomization's path without ``./`` and slashes around; the root is empty."""
     normal = posixpath.normpath(path.lstrip("/"))
@@ -86,7 +94,8 @@ def refuse_other_path(cluster: Cluster, path: str) -> None:
 
 def refuse_other_owner(cluster: Cluster) -> None:
     """Raise `errors.PreflightError` when something else installed Flux' CRDs."""
-    if cluster.owner not in ("", "flux") and not cluster.reconciled:
+    operated = cluster.owner == "flux-operator"
+    if cluster.owner not in ("", "flux") and (operated or not cluster.reconciled):
         raise errors.PreflightError(
             "Flux in this cluster belongs to something else",
             [

@@ -92,15 +92,15 @@ def render(inputs: Values) -> str:
 
 def essence(source: Mapping[str, Any] | None, root: Mapping[str, Any] | None) -> Essence:
     """Return what counts of the two objects; what is missing is empty."""
-    reference = str(_value(root, "spec", "sourceRef", "name") or "")
-    kind = str(_value(root, "spec", "sourceRef", "kind") or "GitRepository")
+    reference = str(install.value_at(root, "spec", "sourceRef", "name") or "")
+    kind = str(install.value_at(root, "spec", "sourceRef", "kind") or "GitRepository")
     return Essence(
-        url=normal_url(str(_value(source, "spec", "url") or "")),
-        branch=str(_value(source, "spec", "ref", "branch") or ""),
-        secret=str(_value(source, "spec", "secretRef", "name") or ""),
-        path=install.normal_path(str(_value(root, "spec", "path") or "")),
+        url=normal_url(str(install.value_at(source, "spec", "url") or "")),
+        branch=str(install.value_at(source, "spec", "ref", "branch") or ""),
+        secret=str(install.value_at(source, "spec", "secretRef", "name") or ""),
+        path=install.normal_path(str(install.value_at(root, "spec", "path") or "")),
         source=reference if kind == "GitRepository" else f"{kind}/{reference}",
-        interval=seconds(str(_value(source, "spec", "interval") or "")),
+        interval=seconds(str(install.value_at(source, "spec", "interval") or "")),
     )
 
 
@@ -114,7 +114,7 @@ def settings(inputs: Values, kind: str, names: Collection[str]) -> dict[tuple[st
     """Return the values of the fields `names` in the object of `kind`, by their path."""
     objects_by_kind = {str(obj["kind"]): obj for obj in sync_objects(inputs)}
     return {
-        path: str(_value(objects_by_kind[kind], *path))
+        path: str(install.value_at(objects_by_kind[kind], *path))
         for name, path in _PATHS[kind]
         if name in names
     }
@@ -241,8 +241,8 @@ def _is_ours(obj: Mapping[str, Any], inputs: Values) -> bool:
             ("GitRepository", objects.SOURCE.partition("/")[0]),
             ("Kustomization", objects.KUSTOMIZE.partition("/")[0]),
         )
-        and _value(obj, "metadata", "name") == inputs["name"]
-        and _value(obj, "metadata", "namespace") in (None, inputs["namespace"])
+        and install.value_at(obj, "metadata", "name") == inputs["name"]
+        and install.value_at(obj, "metadata", "namespace") in (None, inputs["namespace"])
     )
 
 
@@ -254,14 +254,6 @@ def _appended(text: str, document: str) -> str:
     last = text.rstrip().rpartition("\n")[2]
     separator = "" if not text.strip() or last == "---" else f"---{newline}"
     return text + separator + document.replace("\n", newline)
-
-
-def _value(obj: Mapping[str, Any] | None, *path: str | int) -> Any:
-    """Return the value at `path`, None where it is missing."""
-    value: Any = obj
-    for part in path:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def normal_url(url: str) -> str:
