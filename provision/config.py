@@ -8,6 +8,7 @@ are ``secure:`` values (Pulumi's own encoding), allowed wherever a `Secret` is.
 
 from __future__ import annotations
 
+import posixpath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
@@ -183,7 +184,9 @@ class Flux(_Model):
     """Flux CD."""
 
     version: str = Field(default="v2.9.3", pattern=r"^v\d+\.\d+\.\d+$")
-    path: str = Field(default="", description="Default: clusters/<cluster>.")
+    path: str = Field(
+        default="", description="Default: clusters/<cluster>. `./` is the repository's root."
+    )
     components: tuple[str, ...] = DEFAULT_COMPONENTS
     components_extra: tuple[str, ...] = IMAGE_COMPONENTS
     commit: Literal["push", "pull-request", "none"] = Field(
@@ -334,5 +337,6 @@ class Config(_Model):
 
     @property
     def flux_path(self) -> str:
-        """The cluster's path in the repository, without ``./``."""
-        return (self.flux.path or f"clusters/{self.cluster}").removeprefix("./").strip("/")
+        """The cluster's path in the repository, without ``./``; the root is empty."""
+        path = posixpath.normpath((self.flux.path or f"clusters/{self.cluster}").lstrip("/"))
+        return "" if path == "." else path

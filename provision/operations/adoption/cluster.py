@@ -44,7 +44,8 @@ def flux(stack: Stack, kubeconfig: str) -> Part:
     problems = list(_elsewhere(stack.config.github, url, branch))
     settings = [
         *_git_server(url),
-        Setting(key="flux.path", value=there.path),
+        # An empty flux.path stands for the default, and the root is none.
+        Setting(key="flux.path", value=there.path or "./"),
         Setting(key="flux.interval", value=str(spec.get("interval") or "1m")),
         *_components(there.deployments),
         *([Setting(key="flux.version", value=versions.pop())] if len(versions) == 1 else []),
