@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from typing import Self
+from typing import Final, Self
 
-from provision import config, progress
+from provision import config, errors, progress
 from provision.github import api, commits, deploy_keys, failures, protection, token, trees
+
+_MOST: Final = 256 * 1024 * 1024
 
 
 class Repository:
@@ -115,16 +117,26 @@ class Repository:
     def read_tree(self, commit: str, prefix: str = "") -> dict[str, str]:
         """Return path to content of every file below `prefix` at `commit`.
 
-        Files that are no UTF-8 text, symbolic links and files of more than
-        1 MB are left out.
+        Files that are no UTF-8 text and what `trees.Snapshot.left_out` names are left out.
+        Raises `errors.CodeHostError` when the rest is more than can be read.
         """
         snapshot = self._trees.snapshot(commit)
         below = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         wanted = [
             path
             for path, entry in snapshot.entries.items()
-            if path.startswith(below) and entry.mode != "120000" and entry.size <= 1_000_000
+            if path.startswith(below) and not entry.reason
         ]
+        total = sum(snapshot.entries[path].size for path in wanted)
+        if total > _MOST:
+            largest = max(wanted, key=lambda path: snapshot.entries[path].size)
+            raise errors.CodeHostError(
+                f"the files of {self.slug} amount to {total >> 20} MiB,"
+                f" at most {_MOST >> 20} MiB can be read",
+                operation="read the files",
+                detail=f"the largest is {largest} with {snapshot.entries[largest].size} bytes",
+                hint="keep what Flux does not apply in another repository",
+            )
         return self._trees.texts(snapshot, wanted)
 
     def read_file(self, path: str, commit: str) -> str | None:

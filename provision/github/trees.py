@@ -17,15 +17,21 @@ import threading
 from collections.abc import Iterable, Mapping
 from concurrent import futures
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from provision import errors, transfer
+from provision.fileio import names
 from provision.github import answers, api, failures
 
 _READERS = 8
 _DEPTH = 64
-_FILE_LIMIT = 4 * 1024 * 1024
-_UNPACKED_LIMIT = 256 * 1024 * 1024
+_REGULAR: Final = ("100644", "100755", "100664")
+LINK: Final = "120000"
+_BIG: Final = 1_000_000
+_MOST_ENTRIES: Final = 1_000_000
+_ROOM: Final = 4096
+"""Bytes of an archive for each file besides its content: headers and padding."""
+_SPARE: Final = 16 * 1024 * 1024
 _MANY = 4
 """From so many files on, one archive of everything (two requests) is less than the single files."""
 
@@ -37,6 +43,15 @@ class Entry:
     sha: str
     mode: str
     size: int
+
+    @property
+    def reason(self) -> str:
+        """Return why its content is not read: no file, or too big; empty when it is read."""
+        if self.mode == LINK:
+            return "a symbolic link"
+        if self.mode not in _REGULAR:
+            return f"an entry of mode {self.mode}"
+        return f"larger than {_BIG:,} bytes" if self.size > _BIG else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +65,10 @@ class Snapshot:
         """Return the blob sha of the file at `path`, or an empty text where there is none."""
         entry = self.entries.get(path)
         return entry.sha if entry else ""
+
+    def left_out(self) -> dict[str, str]:
+        """Return path to reason of every entry whose content is not read."""
+        return {path: entry.reason for path, entry in self.entries.items() if entry.reason}
 
     def holds(self, path: str, content: str) -> bool:
         """Return whether the file at `path` is exactly `content`. Reads nothing."""
@@ -73,11 +92,16 @@ class Trees:
         self._blobs: dict[str, str] = {}
 
     def snapshot(self, commit: str) -> Snapshot:
-        """Return the files at `commit`."""
+        """Return the files at `commit`.
+
+        Raises `errors.CodeHostError` when a name in it is one that Git refuses
+        to check out, so that no file is ever written by such a name.
+        """
         with self._lock:
             found = self._snapshots.get(commit)
             if found is None:
-                found = Snapshot(commit=commit, entries=self._entries(commit, "", recursive=True))
+                entries = self._entries(commit, "", recursive=True)
+                found = Snapshot(commit=commit, entries=entries)
                 self._snapshots[commit] = found
             return found
 
@@ -132,17 +156,20 @@ class Trees:
 
         Each file is held against its blob's id: an archive leaves out or
         changes files with the attributes ``export-ignore`` and ``export-subst``.
+        No more is unpacked than the tree says that there is.
         """
         data = self._link.download_archive(snapshot.commit)
         if data is None:
             return
         by_name = {path: snapshot.entries[path].sha for path in wanted}
+        limit = _SPARE + sum(_ROOM + entry.size for entry in snapshot.entries.values())
         try:
-            with tarfile.open(fileobj=_Unpacked(data), mode="r|") as archive:
+            with tarfile.open(fileobj=_Unpacked(data, limit), mode="r|") as archive:
                 for member in archive:
-                    sha = by_name.get(member.name.partition("/")[2], "")
-                    wanted_here = sha and member.isreg() and member.size <= _FILE_LIMIT
-                    file = archive.extractfile(member) if wanted_here else None
+                    path = member.name.partition("/")[2]
+                    sha = by_name.get(path, "")
+                    alike = member.isreg() and sha and member.size == snapshot.entries[path].size
+                    file = archive.extractfile(member) if alike else None
                     if file is None:
                         continue
                     content = file.read()
@@ -158,11 +185,7 @@ class Trees:
     def _entries(self, tree: str, below: str, *, recursive: bool) -> dict[str, Entry]:
         """Return the files of `tree`; one too large for one answer is walked folder by folder."""
         if below.count("/") > _DEPTH:
-            raise errors.CodeHostError(
-                f"{self._link.cfg.slug} has folders more than {_DEPTH} deep",
-                operation="read the tree",
-                detail=below[:200],
-            )
+            raise self._refused(f"{below[:200]!r} lies more than {_DEPTH} folders deep")
         path = self._link.repository_path("git/trees", tree)
         query: dict[str, Any] = {"recursive": "1"} if recursive else {}
         try:
@@ -174,22 +197,40 @@ class Trees:
         found: dict[str, Entry] = {}
         for item in data.items("tree"):
             name, kind = f"{below}{item.text('path')}", item.text("type")
+            self._check(name)
             if kind == "blob":
                 found[name] = Entry(
                     sha=item.text("sha"), mode=item.text("mode"), size=item.number_or("size")
                 )
             elif kind == "tree" and not recursive:
                 found |= self._entries(item.text("sha"), f"{name}/", recursive=True)
+            if len(found) > _MOST_ENTRIES:
+                raise self._refused(f"it has more than {_MOST_ENTRIES:,} files")
         return found
+
+    def _check(self, name: str) -> None:
+        reason = names.refusal(name)
+        if reason:
+            raise self._refused(
+                f"{name!r}: {reason}; Git refuses to check it out, so Flux cannot fetch it"
+            )
+
+    def _refused(self, reason: str) -> errors.CodeHostError:
+        return errors.CodeHostError(
+            f"the tree of {self._link.cfg.slug} cannot be used",
+            operation="read the tree",
+            detail=reason,
+            hint="remove it in a commit; if it is not in a clone, do not trust this server",
+        )
 
 
 class _Unpacked(io.RawIOBase):
-    """A gzip archive as the bytes it unpacks to, up to `_UNPACKED_LIMIT` of them."""
+    """A gzip archive as the bytes it unpacks to, up to `limit` of them."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, limit: int) -> None:
         self._pieces = iter(transfer.unpack([data]))
         self._rest = b""
-        self._count = 0
+        self._left = limit
 
     def read(self, size: int = -1, /) -> bytes:
         """Return `size` bytes, fewer at the end."""
@@ -197,9 +238,9 @@ class _Unpacked(io.RawIOBase):
             piece = next(self._pieces, b"")
             if not piece:
                 break
-            self._count += len(piece)
-            if self._count > _UNPACKED_LIMIT:
-                raise tarfile.ReadError(f"it unpacks to more than {_UNPACKED_LIMIT} bytes")
+            self._left -= len(piece)
+            if self._left < 0:
+                raise tarfile.ReadError("it unpacks to more than the tree says")
             self._rest += piece
         data, self._rest = self._rest[:size], self._rest[size:]
         return data

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import tarfile
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from provision import config
+from provision import config, errors
 from provision.github import repository, trees
 from provision.secret import Secret
 
@@ -155,3 +157,74 @@ def test_a_truncated_tree_is_walked(hub, repo):
 
 def test_nothing_is_read_for_a_prefix_that_is_no_folder(hub, repo):
     assert repo.read_tree("c0", "folder") == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../.ssh/authorized_keys", "/etc/cron.d/x", "a//b", ".GIT/config", "a\0b", "a\\..\\..\\b"],
+)
+@pytest.mark.parametrize("truncated", [False, True])
+def test_a_name_that_git_refuses_is_never_read(
+    hub, repo, monkeypatch, name: str, truncated: bool
+) -> None:
+    monkeypatch.setitem(FILES, name if not truncated else f"folder1/{name}", "canary")
+    hub.truncated = truncated
+    with pytest.raises(errors.CodeHostError) as caught:
+        repo.read_tree("c0")
+    assert "cannot be used" in str(caught.value)
+    assert "Git refuses" in caught.value.detail
+
+
+def test_a_tree_that_goes_on_for_ever(hub, repo, monkeypatch) -> None:
+    """Each answer is too large and names one more folder."""
+    item = {"path": "deeper", "type": "tree", "mode": "040000", "sha": "c0"}
+    monkeypatch.setattr(
+        hub, "tree", lambda rest: {"truncated": "recursive" in rest, "tree": [item]}
+    )
+    with pytest.raises(errors.CodeHostError) as caught:
+        repo.read_tree("c0")
+    assert "folders deep" in caught.value.detail
+
+
+def test_links_and_what_is_no_file_are_left_out(hub, repo, monkeypatch) -> None:
+    def tree(rest: str) -> dict:
+        modes = {"folder0/file0.yaml": "120000", "folder1/file1.yaml": "160000"}
+        items = [blob(path, text) for path, text in FILES.items()]
+        return {"tree": [item | {"mode": modes.get(item["path"], "100644")} for item in items]}
+
+    monkeypatch.setattr(hub, "tree", tree)
+    read = repo.read_tree("c0")
+    assert set(FILES) - set(read) == {"folder0/file0.yaml", "folder1/file1.yaml"}
+    assert repo.snapshot("c0").left_out() == {
+        "folder0/file0.yaml": "a symbolic link",
+        "folder1/file1.yaml": "an entry of mode 160000",
+    }
+
+
+@pytest.mark.parametrize("kind", ["content", "header"])
+def test_an_archive_that_unpacks_to_more_than_the_tree_is_not_unpacked(
+    hub, repo, monkeypatch, kind: str
+) -> None:
+    size = 256 * 1024 * 1024
+    name = next(iter(FILES))
+    if kind == "content":
+        info = tarfile.TarInfo(f"me-home-abc123/{name}")
+    else:
+        info = tarfile.TarInfo("x")
+        info.type = tarfile.XHDTYPE
+    info.size = size
+    hub.archive = gzip.compress(info.tobuf() + bytes(size), 1)
+    tracemalloc.start()
+    try:
+        assert repo.read_tree("c0") == FILES
+        assert tracemalloc.get_traced_memory()[1] < size // 4
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_files_than_can_be_read_name_the_largest(hub, repo, monkeypatch) -> None:
+    monkeypatch.setattr(repository, "_MOST", 100)
+    monkeypatch.setitem(FILES, "largest.yaml", "x" * 50)
+    with pytest.raises(errors.CodeHostError) as caught:
+        repo.read_tree("c0")
+    assert "largest.yaml" in caught.value.detail

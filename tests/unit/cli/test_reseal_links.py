@@ -1,0 +1,20 @@
+"""The files that `elysium secret reseal` finds in a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from provision.cli.commands import secret
+
+
+def test_no_link_and_no_pipe_is_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.yaml"
+    outside.write_text("kind: SealedSecret\n")
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / "own.yaml").write_text("kind: SealedSecret\n")
+    (folder / "link.yaml").symlink_to(outside)
+    (folder / "dangling.yaml").symlink_to(tmp_path / "absent")
+    os.mkfifo(folder / "pipe.yaml")
+    assert list(secret._yaml_files((folder,))) == [folder / "own.yaml"]
