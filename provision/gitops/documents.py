@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 import yaml
 
 from provision import errors
+from provision.gitops import bounds
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BASE_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -143,7 +144,8 @@ class Document:
 
 
 def load_all(text: str, loader: Any = Loader) -> list[Any]:
-    """Return every document of `text`. Raises `yaml.YAMLError`."""
+    """Return every document of `text`. Raises `yaml.YAMLError`, also beyond the limits."""
+    bounds.check(text)
     return list(yaml.load_all(text, Loader=loader))
 
 
@@ -201,7 +203,9 @@ def read_text(
             mark = getattr(error, "problem_mark", None)
             at = line + min(mark.line if mark else 0, part.rstrip().count("\n"))
             words = str(getattr(error, "problem", "") or "it cannot be parsed")
-            problems.append(errors.Problem(message=f"not YAML: {words}", where=_place(file, at)))
+            if not isinstance(error, bounds.ExcessError):
+                words = f"not YAML: {words}"
+            problems.append(errors.Problem(message=words, where=_place(file, at)))
             continue
         for value in loaded:
             if value is None:
@@ -233,6 +237,19 @@ def line_of(text: str, needle: str) -> int:
     for number, line in enumerate(text.splitlines(), 1):
         if needle in line:
             return number
+    return 1
+
+
+def line_of_value(text: str, value: str) -> int:
+    """Return the line of the first scalar `value` of the YAML `text`, however it is written."""
+    if value in text:
+        return line_of(text, value)
+    try:
+        for event in yaml.parse(text, Loader=_BASE):
+            if isinstance(event, yaml.ScalarEvent) and event.value == value:
+                return event.start_mark.line + 1
+    except yaml.YAMLError:
+        pass
     return 1
 
 

@@ -28,7 +28,6 @@ def both(text: str) -> tuple[Any, Any]:
     "text",
     [
         "a: &x {b: 1}\nc: *x\nd: {<<: *x, e: 2}\n",
-        "a: &x [1, *x]\n",
         "=: 1\n? [a]\n: b\n",
         "1: a\ntrue: b\nnull: c\n1.5: d\n",
         "a: !!str 1\nb: !!binary aGk=\nc: !!set {a, b}\n",
