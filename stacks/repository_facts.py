@@ -15,6 +15,7 @@ from stacks import cache
 if TYPE_CHECKING:
     from provision.gitops.coldstart import needs, preparation
     from provision.gitops.sealing import keys as sealing_keys
+    from provision.gitops.tree import Tree
 
 NO_SEEDS: Final = "ELYSIUM_NO_SEEDS"
 """Set in the environment, nothing is seeded: to see where a repository stops."""
@@ -66,6 +67,7 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
     unchanged repository is neither read nor built again. Raises nothing for
     what is wrong in the repository: see `Decisions.problems`.
     """
+    from provision.gitops import tree
     from provision.gitops.coldstart import definitions
 
     at_hand = at_hand or AtHand()
@@ -83,7 +85,11 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
     )
     found = memory.recall()
     if found is None:
-        found = _look(cfg, repository.read_tree(head), at_hand.keys(), sorted(given))
+        read = tree.Tree.of(
+            as_it_will_be(cfg, repository.read_tree(head)),
+            left_out=repository.snapshot(head).left_out(),
+        )
+        found = _look(cfg, read, at_hand.keys(), sorted(given))
         memory.keep(found)
     decided = Decisions(
         flux_brings_gpu_plugin=_flux_brings_gpu_plugin(cfg, found),
@@ -100,15 +106,14 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
 
 def _look(
     cfg: config.Config,
-    files: Mapping[str, str],
+    read: Tree,
     keys: Sequence[sealing_keys.SealingKey] | None,
     given: Sequence[str],
 ) -> preparation.Preparation:
-    from provision.gitops import tree
     from provision.gitops.coldstart import definitions, preparation
 
     return preparation.prepare(
-        tree.Tree.of(as_it_will_be(cfg, files)),
+        read,
         cfg.flux_path,
         keys=keys,
         obtainable={*definitions.RELEASED, *given},

@@ -43,6 +43,8 @@ class Discovered:
     units: list[Unit]
     problems: list[errors.Problem]
     remote: list[str] = field(default_factory=list[str])
+    unconfined: str = ""
+    """Why the kernel gave the builds no namespaces, so that only checks of the text protected."""
     opened: frozenset[str] = frozenset()
     """Every value that was decrypted for it, in clear."""
 
@@ -150,6 +152,7 @@ class _Discovery:
             units=units,
             problems=_unique(problems),
             remote=list(dict.fromkeys(remote)),
+            unconfined=next((b.unconfined for b in self._built.values() if b.unconfined), ""),
             opened=frozenset(self._values.opened),
         )
 

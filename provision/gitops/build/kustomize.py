@@ -3,7 +3,8 @@
 The build itself is kustomize's own, inside the ``kubectl`` that is installed
 with elysium; around it goes what the controller adds: a generated
 kustomization where there is none, and the overrides of a Flux Kustomization.
-Nothing is fetched: bases that lie elsewhere are left out and named.
+Nothing is fetched: bases that lie elsewhere are left out and named. Nothing
+outside the tree is read: see `references` and `isolation`.
 """
 
 from __future__ import annotations
@@ -12,20 +13,19 @@ import concurrent.futures
 import os
 import posixpath
 import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+import yaml
+
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import layout, origins, workspace
+from provision.gitops.build import isolation, layout, origins, workspace
 from provision.gitops.tree import Tree
 
-_TIMEOUT: Final = 300
-_NO_COLLECTION: Final = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
-"""A build is over before Go's collection of garbage, half its time, would pay."""
+_DETAILS: Final = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,14 @@ class Built:
     """The objects of a folder, before substitution, each with its file and line.
 
     `remote` are the bases that were left out because they lie elsewhere.
-    With `problems` there are no objects.
+    With `problems` there are no objects. `unconfined` is why the kernel gave the
+    build no namespaces, so that only the checks of the text protected it.
     """
 
     objects: tuple[documents.Document, ...] = ()
     problems: tuple[errors.Problem, ...] = ()
     remote: tuple[str, ...] = ()
+    unconfined: str = ""
 
 
 class Builder:
@@ -64,50 +66,79 @@ class Builder:
 
     def build(self, overlays: Sequence[workspace.Overlay]) -> list[Built]:
         """Return what each of `overlays` builds to, in their order."""
-        prepared = [self._workspace.prepare(overlay) for overlay in overlays]
-        runs = [one for folders in prepared for one in folders]
+        if self.tree.problems:
+            return [Built(problems=self.tree.problems) for _ in overlays]
+        try:
+            orders = [self._workspace.prepare(overlay) for overlay in overlays]
+        except errors.GitOpsError as error:
+            return [Built(problems=tuple(error.problems)) for _ in overlays]
+        runs = [one for order in orders for one in order.folders]
         with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
-            outputs = dict(zip(map(id, runs), pool.map(_run, runs), strict=True))
+            outputs = dict(zip(map(id, runs), pool.map(self._run, runs), strict=True))
         return [
-            self._finish(overlay, [(one, outputs[id(one)]) for one in folders])
-            for overlay, folders in zip(overlays, prepared, strict=True)
+            self._finish(overlay, order, [(one, outputs[id(one)]) for one in order.folders])
+            for overlay, order in zip(overlays, orders, strict=True)
         ]
+
+    def _run(self, prepared: workspace.Prepared) -> isolation.Output:
+        arguments = ["kustomize", "--load-restrictor=LoadRestrictionsNone", "."]
+        return isolation.run(self._workspace.root, prepared.name, kubectl(), arguments)
 
     def _finish(
         self,
         overlay: workspace.Overlay,
-        parts: list[tuple[workspace.Prepared, subprocess.CompletedProcess[str]]],
+        order: workspace.Order,
+        parts: list[tuple[workspace.Prepared, isolation.Output]],
     ) -> Built:
-        failed = [part for part in parts if part[1].returncode != 0]
+        failed = [part for part in parts if part[1].code != 0]
         walked = layout.walk(self.tree, overlay.path, check=bool(failed) or not parts)
-        if failed or not parts:
-            problems = walked.problems or [self._refusal(overlay, *part) for part in failed]
-            return Built(problems=tuple(problems), remote=tuple(walked.remote))
-        docs = [
-            self._origins.located(obj, prepared)
-            for prepared, output in parts
-            for obj in documents.load_all(output.stdout)
-            if isinstance(obj, dict)
-        ]
-        problems = [problem for doc in docs for problem in layout.lacking(doc)]
+        remote = tuple(dict.fromkeys([*walked.remote, *order.remote]))
+        unconfined = next(
+            (out.isolation for _, out in parts if out.isolation != isolation.NAMESPACES), ""
+        )
+        problems = [*order.problems, *walked.problems] if failed or not parts else []
+        docs: list[documents.Document] = []
+        if failed and not problems:
+            problems = [self._refusal(overlay, *part) for part in failed]
+        elif not problems:
+            try:
+                docs = [
+                    self._origins.located(obj, prepared)
+                    for prepared, output in parts
+                    for obj in documents.load_all(output.out)
+                    if isinstance(obj, dict)
+                ]
+            except yaml.YAMLError as error:
+                message = f"what kustomize makes of it cannot be read: {error}"
+                problems = [errors.Problem(where=overlay.path or ".", message=message)]
+        problems += [problem for doc in docs for problem in layout.lacking(doc)]
         if len(parts) > 1:
             problems += _twice(docs)
         return Built(
             objects=() if problems else tuple(docs),
-            problems=tuple(problems),
-            remote=tuple(walked.remote),
+            problems=tuple(dict.fromkeys(problems)),
+            remote=remote,
+            unconfined=unconfined,
         )
 
     def _refusal(
         self,
         overlay: workspace.Overlay,
         prepared: workspace.Prepared,
-        output: subprocess.CompletedProcess[str],
+        output: isolation.Output,
     ) -> errors.Problem:
         """Return kustomize's own words, with paths as they are in the repository."""
-        text = output.stderr.strip().removeprefix("error: ")
+        lines = [one for one in output.error.splitlines() if not one.startswith("# Warning:")]
+        text = "\n".join(lines).strip().removeprefix("error: ")
+        if len(text) > _DETAILS:
+            text = f"{text[:_DETAILS]}…"
         text = text.replace(str(prepared.folder), overlay.path or ".")
         text = text.replace(f"{self._workspace.root}/", "").replace(str(self._workspace.root), ".")
+        # Where the copy is the root folder, its paths begin with nothing but a slash.
+        text = re.sub(
+            rf"(?<![\w./-])/{re.escape(prepared.name)}(?![\w-])", overlay.path or ".", text
+        )
+        text = re.sub(r"(?<=')/(?=[\w.-])", "", text)
         text = text.replace(prepared.folder.name, posixpath.basename(overlay.path))
         path = self.tree.kustomization(overlay.path) or overlay.path or "."
         for quoted in re.findall(r"'([^']+)'", text):
@@ -130,24 +161,6 @@ def _twice(docs: Sequence[documents.Document]) -> list[errors.Problem]:
             found.append(errors.Problem(where=doc.where, message=message))
         seen.setdefault(key, doc.where)
     return found
-
-
-def _run(prepared: workspace.Prepared) -> subprocess.CompletedProcess[str]:
-    command = [kubectl(), "kustomize", "--load-restrictor=LoadRestrictionsNone"]
-    command.append(str(prepared.folder))
-    try:
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_TIMEOUT,
-            cwd=prepared.folder,
-            env={"HOME": str(prepared.folder), "PATH": "/nonexistent", **_NO_COLLECTION},
-        )
-    except subprocess.TimeoutExpired:
-        said = f"it was not done after {_TIMEOUT} s; make more, smaller Kustomizations of it"
-        return subprocess.CompletedProcess(command, 1, "", said)
 
 
 def kubectl() -> str:

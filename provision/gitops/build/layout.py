@@ -7,33 +7,34 @@ line. It also finds what would have to be fetched from elsewhere.
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import yaml
+from typing import Final
 
 from provision import errors
-from provision.gitops import documents
-from provision.gitops.tree import Tree
+from provision.gitops import bounds, documents
+from provision.gitops.build import references
+from provision.gitops.tree import KUSTOMIZATIONS, Tree
 
-REMOTE: Final = re.compile(
-    r"^(?:git::|gh:|ssh://|https?://|git@|github\.com[:/])|\?(?:.*&)?(?:ref|version)=",
-    re.IGNORECASE,
-)
-_INCLUDES: Final = ("resources", "bases", "components")
-_FILES: Final = ("configurations", "crds", "generators", "transformers", "validators")
+DEEPEST: Final = 100
+"""Folders that include each other: kustomize itself would go on until memory ends."""
+MOST: Final = 100_000
+"""Files and folders that one folder includes, each as often as it is included."""
 
 
 @dataclass(kw_only=True)
 class Walk:
-    """What one walk found. `files` are all files that take part."""
+    """What one walk found. `files` are all files that take part.
+
+    With `refusals`, which are among the problems, nothing may be built.
+    """
 
     problems: list[errors.Problem] = field(default_factory=list[errors.Problem])
+    refusals: list[errors.Problem] = field(default_factory=list[errors.Problem])
     files: list[str] = field(default_factory=list[str])
     remote: list[str] = field(default_factory=list[str])
     seen: set[str] = field(default_factory=set[str])
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
     check: bool = True
 
 
@@ -42,6 +43,13 @@ def walk(tree: Tree, folder: str, *, check: bool = True) -> Walk:
 
     Without `check` the objects themselves are not looked at, which is quick.
     """
+    known = tree.memo.get(("walk", folder, check))
+    if known is None:
+        known = tree.memo["walk", folder, check] = _walk(tree, folder, check=check)
+    return known
+
+
+def _walk(tree: Tree, folder: str, *, check: bool) -> Walk:
     found = Walk(check=check)
     if folder not in tree.folders:
         found.problems.append(errors.Problem(where=folder or ".", message="there is no such path"))
@@ -66,7 +74,7 @@ def scan(tree: Tree, folder: str) -> list[str]:
     own = {
         posixpath.dirname(path)
         for path in tree.below(folder)
-        if posixpath.basename(path) in ("kustomization.yaml", "kustomization.yml", "Kustomization")
+        if posixpath.basename(path) in KUSTOMIZATIONS
     }
     for path in sorted(tree.below(folder), key=lambda p: p.split("/")):
         above = _topmost(path, folder, own)
@@ -89,59 +97,97 @@ def _topmost(path: str, folder: str, own: set[str]) -> str:
     return best
 
 
-def read(tree: Tree, path: str, problems: list[errors.Problem]) -> dict[str, Any]:
-    """Return a kustomization file as a mapping; what is wrong goes to `problems`."""
-    docs = documents.read_text(tree.files[path], path, problems)
-    return docs[0].obj if docs else {}
+def _folder(tree: Tree, folder: str, found: Walk, depth: int = 0) -> int:
+    """Follow the kustomization of `folder`; return how many files and folders it includes.
 
-
-def _folder(tree: Tree, folder: str, found: Walk) -> None:
+    One that is included twice counts twice, because kustomize builds it twice.
+    """
     path = tree.kustomization(folder)
-    if path in found.seen:
-        return
-    found.seen.add(path)
-    found.files.append(path)
-    content = read(tree, path, found.problems)
-    text = tree.files[path]
-    for entry in _entries(content, *_INCLUDES):
-        _include(tree, folder, path, text, entry, found)
-    for entry in _referenced(content):
-        target = _join(folder, entry)
-        if REMOTE.search(entry):
-            found.remote.append(f"{path}: {entry}")
-        elif target in tree.files:
-            found.files.append(target)
+    if path in found.sizes:
+        return found.sizes[path]
+    if depth > DEEPEST:
+        message = f"kustomizations that include each other are more than {DEEPEST} levels deep"
+        _refuse(found, [errors.Problem(where=f"{path}:1", message=message)])
+        return 1
+    found.sizes[path] = 1  # in a circle
+    _file(tree, path, found)
+    checked = references.checked(tree, path)
+    _refuse(found, checked.problems)
+    found.remote += checked.remote
+    size = 1 + sum(_include(tree, folder, path, entry, found, depth) for entry in checked.includes)
+    found.sizes[path] = size
+    if size > MOST:
+        message = (
+            f"the folders that it includes include others again and again: {size:,} in all,"
+            f" at most {MOST:,} are built; kustomize-controller would run out of memory"
+        )
+        _refuse(found, [errors.Problem(where=f"{path}:1", message=message)])
+    for entry in checked.files:
+        target = references.joined(folder, entry)
+        if target in tree.files:
+            _file(tree, target, found)
         elif target not in tree.folders:
-            found.problems.append(_missing(path, text, entry))
+            found.problems.append(_missing(tree, path, target, entry))
+    return size
 
 
-def _include(tree: Tree, folder: str, path: str, text: str, entry: str, found: Walk) -> None:
-    target = _join(folder, entry)
+def _include(tree: Tree, folder: str, path: str, entry: str, found: Walk, depth: int) -> int:
+    target = references.joined(folder, entry)
     if target in tree.files:
         _objects(tree, target, found)
-    elif target in tree.folders and not REMOTE.match(entry):
-        if tree.kustomization(target):
-            _folder(tree, target, found)
-        else:
-            message = f"{entry}: the folder has no kustomization.yaml"
-            where = f"{path}:{documents.line_of(text, entry)}"
-            found.problems.append(errors.Problem(where=where, message=message))
-    elif REMOTE.search(entry):
-        found.remote.append(f"{path}: {entry}")
+    elif target not in tree.folders:
+        found.problems.append(_missing(tree, path, target, entry))
+    elif tree.kustomization(target):
+        return _folder(tree, target, found, depth + 1)
     else:
-        found.problems.append(_missing(path, text, entry))
+        message = f"{entry.removeprefix('./')}: the folder has no kustomization.yaml"
+        where = f"{path}:{_line(tree, path, entry)}"
+        found.problems.append(errors.Problem(where=where, message=message))
+    return 1
 
 
-def _missing(path: str, text: str, entry: str) -> errors.Problem:
-    where = f"{path}:{documents.line_of(text, entry)}"
-    return errors.Problem(where=where, message=f"{entry}: there is no such file or folder")
+def _file(tree: Tree, path: str, found: Walk) -> None:
+    """Note a file that takes part; what is beyond the limits of YAML is refused."""
+    found.files.append(path)
+    key = ("bounds", path)
+    if key not in tree.memo:
+        tree.memo[key] = bounds.problem(tree.files[path], path)
+    if tree.memo[key]:
+        _refuse(found, [tree.memo[key]])
+
+
+def _refuse(found: Walk, problems: Iterable[errors.Problem]) -> None:
+    for problem in problems:
+        if problem not in found.refusals:
+            found.refusals.append(problem)
+            found.problems.append(problem)
+
+
+def _line(tree: Tree, path: str, entry: str) -> int:
+    """Return the line of the file `path` on which the checked reference `entry` is written."""
+    text = tree.files[path]
+    bare = entry.removeprefix("./")
+    return documents.line_of_value(text, bare if bare in text else entry)
+
+
+def _missing(tree: Tree, path: str, target: str, entry: str) -> errors.Problem:
+    where = f"{path}:{_line(tree, path, entry)}"
+    message = f"{entry.removeprefix('./')}: there is no such file or folder"
+    above = target
+    while above and above not in tree.left_out:
+        above = posixpath.dirname(above)
+    if above:
+        message = f"{target}: {above} is {tree.left_out[above]}"
+        if "link" in tree.left_out[above]:
+            message += ", and Flux leaves links out of what it fetches"
+    return errors.Problem(where=where, message=message)
 
 
 def _objects(tree: Tree, path: str, found: Walk) -> None:
     if path in found.seen:
         return
     found.seen.add(path)
-    found.files.append(path)
+    _file(tree, path, found)
     if not found.check:
         return
     for doc in documents.read_text(tree.files[path], path, found.problems):
@@ -160,58 +206,3 @@ def lacking(doc: documents.Document) -> list[errors.Problem]:
         return []
     message = f"not a Kubernetes object: {', '.join(missing)} missing"
     return [errors.Problem(where=doc.where, message=message)]
-
-
-def _join(folder: str, entry: str) -> str:
-    return posixpath.normpath(posixpath.join(folder, entry)).removeprefix("./").strip("/")
-
-
-def _entries(content: Mapping[str, Any], *keys: str) -> Iterator[str]:
-    for key in keys:
-        value = content.get(key)
-        for entry in value if isinstance(value, list) else ():
-            if isinstance(entry, str):
-                yield entry
-
-
-def _referenced(content: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the files, other than resources, that a kustomization reads."""
-    for entry in _entries(content, *_FILES, "patchesStrategicMerge"):
-        if "\n" not in entry and not entry.lstrip().startswith("{"):
-            yield entry
-    for key in ("patches", "patchesJson6902", "replacements"):
-        for item in content.get(key) or ():
-            if isinstance(item, Mapping) and isinstance(item.get("path"), str):
-                yield item["path"]
-    for key in ("configMapGenerator", "secretGenerator"):
-        for item in content.get(key) or ():
-            if not isinstance(item, Mapping):
-                continue
-            for entry in _entries(item, "files"):
-                yield entry.rpartition("=")[2]
-            yield from _entries(item, "envs")
-            if isinstance(item.get("env"), str):
-                yield item["env"]
-    openapi = content.get("openapi")
-    if isinstance(openapi, Mapping) and isinstance(openapi.get("path"), str):
-        yield openapi["path"]
-
-
-def without_remote(text: str) -> str | None:
-    """Return a kustomization file without what lies elsewhere, or None if nothing does."""
-    if not REMOTE.search(text) and "://" not in text and "github.com" not in text:
-        return None
-    try:
-        content = documents.load_all(text)
-    except yaml.YAMLError:
-        return None
-    if len(content) != 1 or not isinstance(content[0], dict):
-        return None
-    changed = False
-    for key in _INCLUDES:
-        entries = content[0].get(key)
-        if isinstance(entries, list):
-            local = [e for e in entries if not (isinstance(e, str) and REMOTE.search(e))]
-            changed = changed or len(local) != len(entries)
-            content[0][key] = local
-    return documents.dump(content[0]) if changed else None

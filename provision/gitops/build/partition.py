@@ -56,9 +56,8 @@ def cut(tree: Tree, folder: str, content: Mapping[str, Any]) -> list[list[str]]:
     entries = [*(content.get("resources") or ()), *(content.get("bases") or ())]
     if len(tree.files) <= FILES_IN_A_PIECE or not all(isinstance(e, str) for e in entries):
         return []
-    found = [
-        leaf for entry in entries for leaf in partition_units.of(tree, folder, entry, frozenset())
-    ]
+    met: set[str] = set()
+    found = [leaf for entry in entries for leaf in partition_units.of(tree, folder, entry, met)]
     if sum(len(leaf.files) for leaf in found) <= FILES_IN_A_PIECE:
         return []
     for leaf in found:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import layout
+from provision.gitops.build import layout, references
 from provision.gitops.tree import Tree
 
 _PURE: Final = frozenset(["apiVersion", "kind", "metadata", "resources"])
@@ -58,16 +58,20 @@ class Leaf:
     services: set[str] = field(default_factory=set[str])
 
 
-def of(tree: Tree, folder: str, entry: str, above: frozenset[str]) -> Iterable[Leaf]:
-    """Yield what the resource `entry` of `folder` amounts to; the files `above` list it."""
+def of(tree: Tree, folder: str, entry: str, met: set[str]) -> Iterable[Leaf]:
+    """Yield what the resource `entry` of `folder` amounts to.
+
+    `met` are the kustomizations that were opened; one that is listed again is not.
+    """
     target = posixpath.normpath(posixpath.join(folder, entry)).strip("/")
     name = "" if target in tree.files else tree.kustomization(target)
-    if name and name not in above:
-        content = layout.read(tree, name, [])
+    if name and name not in met:
+        content = references.read(tree, name, [])
+        met.add(name)
         if content and not set(content) - _PURE:
             for inner in content.get("resources") or ():
                 deeper = posixpath.normpath(posixpath.join(entry, str(inner)))
-                yield from of(tree, folder, deeper, above | {name})
+                yield from of(tree, folder, deeper, met)
             return
     files = [target] if target in tree.files else layout.walk(tree, target, check=False).files
     yield Leaf(entry=entry, files=files, top=name)
@@ -79,7 +83,7 @@ def learn(tree: Tree, leaf: Leaf) -> None:
     for path in leaf.files:
         text = tree.files[path]
         if path == tree.kustomization(posixpath.dirname(path)):
-            content = layout.read(tree, path, [])
+            content = references.read(tree, path, [])
             leaf.renamed |= {str(item.get("name")) for item, _ in _generators(content)}
             if {"namePrefix", "nameSuffix"} & set(content):
                 affixes.append(_affixes(content))
@@ -107,12 +111,12 @@ def _learn_copy(tree: Tree, leaf: Leaf) -> bool:
 
     Return whether `defined` holds all names that it defines.
     """
-    top = layout.read(tree, leaf.top, []) if leaf.top else {}
+    top = references.read(tree, leaf.top, []) if leaf.top else {}
     namespaces: set[str] = set()
     problems: list[errors.Problem] = []
     for path in leaf.files:
         if path == tree.kustomization(posixpath.dirname(path)):
-            content = layout.read(tree, path, problems)
+            content = references.read(tree, path, problems)
             if set(content) - _COPYING:
                 return False
             for item, kind in _generators(content):

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from provision import errors
-from provision.gitops import documents
-from provision.gitops.build import layout, partition
-from provision.gitops.tree import Tree
+from provision.gitops.build import layout, partition, references
+from provision.gitops.tree import KUSTOMIZATIONS, Tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +55,19 @@ class Prepared:
         return posixpath.normpath(whole)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What has to be built for one overlay, or the `problems` why nothing is.
+
+    The objects of all `folders` together are those of the overlay. `remote`
+    is what the overlay itself names elsewhere.
+    """
+
+    folders: tuple[Prepared, ...] = ()
+    problems: tuple[errors.Problem, ...] = ()
+    remote: tuple[str, ...] = ()
+
+
 class Workspace:
     """A temporary copy of a tree, made at first use. Call `close` at the end."""
 
@@ -72,47 +84,92 @@ class Workspace:
 
     @property
     def root(self) -> Path:
-        """Return the folder with the copy."""
+        """Return the folder with the copy.
+
+        Raises `errors.GitOpsError` for a tree that this machine's file system cannot hold.
+        """
         if self._root is None:
+            if self._tree.problems:
+                raise errors.GitOpsError("the repository cannot be built", [*self._tree.problems])
             self._root = Path(tempfile.mkdtemp(prefix="elysium-gitops-")) / "tree"
             self._root.mkdir()
-            for folder in sorted(self._tree.folders):
-                (self._root / folder).mkdir(exist_ok=True)
+            for folder in sorted(self._tree.folders - {""}):
+                self._make(folder, None)
             for path, content in self._tree.files.items():
-                if self._tree.kustomization(posixpath.dirname(path)) == path:
-                    content = layout.without_remote(content) or content
-                (self._root / path).write_bytes(content.encode())
+                if posixpath.basename(path) in KUSTOMIZATIONS:
+                    self._make_kustomization(path)
+                else:
+                    self._make(path, content)
         return self._root
 
-    def prepare(self, overlay: Overlay) -> list[Prepared]:
-        """Return the folders to build for `overlay`; none when nothing could be built.
+    def _make_kustomization(self, path: str) -> None:
+        """Make the kustomization file `path` with its checked content, or not at all.
 
-        The objects of all of them together are those of the overlay.
+        Nothing that is built reaches one that is left out: `prepare` refuses it.
         """
+        checked = references.checked(self._tree, path)
+        if not checked.problems:
+            self._make(path, references.text(checked.content))
+
+    def _make(self, path: str, content: str | None) -> None:
+        """Make the file or folder `path`, never through something that is there."""
+        target = self.root / path
+        try:
+            if content is None:
+                target.mkdir()
+                return
+            with target.open("xb") as file:
+                file.write(content.encode())
+        except (OSError, UnicodeEncodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not valid Unicode"
+            if isinstance(error, FileExistsError):
+                reason = "its name differs from another one's only in case or Unicode form"
+            problem = errors.Problem(
+                where=path, message=f"this machine's file system cannot hold it: {reason}"
+            )
+            raise errors.GitOpsError("the repository cannot be built", [problem]) from error
+
+    def prepare(self, overlay: Overlay) -> Order:
+        """Return what to build for `overlay`, whose kustomizations were all checked."""
         tree = self._tree
         if overlay.path not in tree.folders:
-            return []
+            return Order()
         name = tree.kustomization(overlay.path)
-        problems: list[errors.Problem] = []
-        content = layout.read(tree, name, problems) if name else _generated(tree, overlay.path)
-        if problems:
-            return []
-        if name:
-            clean = layout.without_remote(tree.files[name])
-            content = documents.load_all(clean)[0] if clean else content
+        content = references.read(tree, name, []) if name else _generated(tree, overlay.path)
+        walked = [layout.walk(tree, overlay.path, check=False)]
+        if walked[0].refusals:
+            return Order(problems=tuple(walked[0].refusals))
         made, keeps_origin = _overridden(tree, content, overlay, existing=bool(name))
-        groups = partition.cut(tree, overlay.path, made)
+        own = references.of_content(tree, overlay.path, made)
+        walked += [
+            layout.walk(tree, folder, check=False)
+            for entry in own.content.get("components") or ()
+            if (folder := references.joined(overlay.path, str(entry))) in tree.folders
+        ]
+        problems = [*own.problems, *(p for walk in walked for p in walk.refusals)]
+        if problems:
+            return Order(problems=tuple(dict.fromkeys(problems)))
+        return Order(
+            folders=tuple(self._folders(overlay, name, own.content, keeps_origin)),
+            remote=tuple(own.remote),
+        )
+
+    def _folders(
+        self, overlay: Overlay, name: str, content: Mapping[str, Any], keeps_origin: bool
+    ) -> list[Prepared]:
+        groups = partition.cut(self._tree, overlay.path, content)
         if len(groups) > 1:
-            return [self._piece(overlay, made, group, keeps_origin) for group in groups]
+            return [self._piece(overlay, content, group, keeps_origin) for group in groups]
         folder = self._sibling(overlay.path)
         prefix = f"{overlay.path}/" if overlay.path else ""
-        for path in tree.below(overlay.path):
+        own = posixpath.basename(name) or "kustomization.yaml"
+        for path in self._tree.below(overlay.path):
             target = folder / path.removeprefix(prefix)
+            if path == name or not (self.root / path).exists():
+                continue
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(self.root / path, target)
-        target = folder / (posixpath.basename(name) if name else "kustomization.yaml")
-        target.unlink(missing_ok=True)  # never write through a link
-        target.write_text(documents.dump(made))
+        (folder / own).write_text(references.text(content), encoding="utf-8")
         return [self._prepared(folder, overlay, keeps_origin)]
 
     def _sibling(self, path: str) -> Path:
@@ -121,10 +178,12 @@ class Workspace:
         Of the same depth, so that relative references keep their meaning; of
         its own, so that another build with `path` as a base sees no override.
         """
-        self._count += 1
-        folder = self.root / posixpath.dirname(path) / f".build-{self._count}"
-        folder.mkdir(parents=True)
-        return folder
+        while True:
+            self._count += 1
+            folder = self.root / posixpath.dirname(path) / f".build-{self._count}"
+            if not os.path.lexists(folder):  # the repository may use the name
+                folder.mkdir(parents=True)
+                return folder
 
     def _piece(
         self, overlay: Overlay, content: Mapping[str, Any], entries: list[str], keeps_origin: bool
@@ -133,7 +192,7 @@ class Workspace:
         back = posixpath.relpath(overlay.path or ".", folder.relative_to(self.root).as_posix())
         part = {key: value for key, value in content.items() if key != "bases"}
         part["resources"] = [posixpath.normpath(posixpath.join(back, entry)) for entry in entries]
-        (folder / "kustomization.yaml").write_text(documents.dump(part))
+        (folder / "kustomization.yaml").write_text(references.text(part), encoding="utf-8")
         return self._prepared(folder, overlay, keeps_origin)
 
     def _prepared(self, folder: Path, overlay: Overlay, keeps_origin: bool) -> Prepared:
@@ -170,7 +229,7 @@ def _overridden(
         if value:
             made[key] = value
     if overlay.patches:
-        made["patches"] = [*(made.get("patches") or ()), *overlay.patches]
+        made["patches"] = [*(made.get("patches") or ()), *map(_patch, overlay.patches)]
     here = [
         component
         for component in overlay.components
@@ -182,6 +241,13 @@ def _overridden(
     if overlay.images:
         made["images"] = _images(made.get("images") or (), overlay.images)
     return made, keeps_origin
+
+
+def _patch(patch: Any) -> Any:
+    """Return a patch of a Flux Kustomization's spec: it has these two fields only."""
+    if not isinstance(patch, Mapping):
+        return patch
+    return {key: patch[key] for key in ("patch", "target") if key in patch}
 
 
 def _images(old: Sequence[Any], new: Sequence[Any]) -> list[Any]:

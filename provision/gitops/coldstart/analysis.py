@@ -64,6 +64,11 @@ def analyse_found(
     play = _Play(found, keys, obtainable, bundled_traefik)
     play.run()
     notes = [f"{text} lies elsewhere and was not looked at" for text in found.remote]
+    if found.unconfined:
+        notes.append(
+            "kustomize ran without namespaces of its own; only the checks of the repository's"
+            f" text kept it from other files and the network ({found.unconfined})"
+        )
     return needs.Analysis(
         kustomizations=tuple(play.order),
         needs=tuple(play.needs),

@@ -9,7 +9,7 @@ import pytest
 
 from provision import errors
 from provision.gitops import documents, ignore
-from provision.gitops.build import flux, kustomize, layout, partition, workspace
+from provision.gitops.build import flux, isolation, kustomize, layout, partition, workspace
 from provision.gitops.tree import Tree, normal_path
 
 
@@ -385,7 +385,7 @@ def test_a_name_that_everyone_gives_away_takes_no_longer_than_others(monkeypatch
 
 
 def test_a_build_that_does_not_end_is_named(monkeypatch) -> None:
-    monkeypatch.setattr(kustomize, "_TIMEOUT", 0.001)
+    monkeypatch.setattr(isolation, "TIMEOUT", 0.001)
     (problem,) = build(
         {"a/kustomization.yaml": "resources: [m.yaml]\n", "a/m.yaml": config_map("m")}, "a"
     ).problems
