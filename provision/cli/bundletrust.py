@@ -98,4 +98,8 @@ def _here(target: Path, cluster: str) -> tuple[tuple[Named, ...], tuple[str, ...
         return (), ()
     server = cfg.server
     hosts = tuple(each.lower() for each in (server.host, server.address) if each)
-    return (*addresses.named(cfg), *outside), hosts
+    own = (
+        addresses.Named(key="backup.paths", value=path, use="", kind="file")
+        for path in cfg.backup.paths
+    )
+    return (*addresses.named(cfg), *outside, *own), hosts

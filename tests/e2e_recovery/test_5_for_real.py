@@ -59,11 +59,12 @@ def mine(lab: labs.Lab, kept: pathlib.Path, tmp_path_factory: pytest.TempPathFac
     return fresh
 
 
-def restored(lab: labs.Lab, file: pathlib.Path, folder: pathlib.Path) -> labs.Lab:
+def restored(lab: labs.Lab, file: pathlib.Path, folder: pathlib.Path, *named: str) -> labs.Lab:
     """Put an empty node in the place of the lab's, and restore from `file` in `folder`."""
     lab.sandbox = renewal.replace_node(lab.sandbox.name)
     fresh, there = night.elsewhere(lab, folder), lab.sandbox.node
     where = ("--host", there.host, "--host-key", there.host_key, "--yes", *night.trusting(lab))
+    where += tuple(word for value in named for word in ("--trust-address", value))
     fresh.elysium("restore", str(file), *where, environ=night.PHRASE).ok()
     return fresh
 
@@ -132,6 +133,7 @@ def test_a_machine_that_refuses_the_copy_is_named(
 def again(
     lab: labs.Lab,
     mine: labs.Lab,
+    shelf: model.Sandbox,
     fetched: tuple[pathlib.Path, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[labs.Lab, dict[str, object], dict[str, object]]:
@@ -145,7 +147,10 @@ def again(
     forge.delete_key(lost["id"])
     dry = mine.elysium("restore", str(fetched[0]), "--dry-run", environ=night.PHRASE).ok()
     assert "a new one is made" in " ".join(dry.stderr.split())
-    return restored(lab, fetched[0], tmp_path_factory.mktemp("again")), before, lost
+    there = shelf.node
+    named = ("/etc/mine", f"{there.host}:{there.port}", str(there.identity_file))
+    fresh = restored(lab, fetched[0], tmp_path_factory.mktemp("again"), *named)
+    return fresh, before, lost
 
 
 def test_it_comes_back_with_ones_own_files_and_another_deploy_key(

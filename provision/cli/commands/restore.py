@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option("--token-file", metavar="FILE", help="A GitHub token; goes into github.tokenFile.")
 @bundletrust.option
+@click.option("--without-paths", is_flag=True, help="Leave out the files of backup.paths.")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen; needs no node.")
 @click.option("--anyway", is_flag=True, help="Go on although not everything will come back.")
 @click.option("--anew", is_flag=True, help="Begin at the first step, not where it was cut off.")
@@ -61,6 +62,7 @@ def restore(
     datastore: bool,
     token_file: str | None,
     trusted: tuple[str, ...],
+    without_paths: bool,
     dry_run: bool,
     anyway: bool,
     anew: bool,
@@ -81,6 +83,7 @@ def restore(
     """
     from provision.cli.render import reporter, restores
     from provision.recovery.backup import catalog
+    from provision.recovery.bundle import archive, parts
     from provision.recovery.restore import report
     from provision.recovery.restore import steps as restore_steps
 
@@ -89,6 +92,8 @@ def restore(
     _, path = bundlefiles.find(called, file)
     content = catalog.load(path)
     found = bundlefiles.unlock(called, path, content, identities, passphrase_file)
+    if without_paths:
+        found = archive.without(found, parts.PATHS)
     bundlefiles.checked(path, found)
     mode: journal.Mode = "datastore" if datastore else "rebuild"
     target = _target(called)

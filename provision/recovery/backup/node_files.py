@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from provision import config, errors
 from provision.host import scripts
 from provision.host.session import NodeSession
-from provision.provider.k3s import files as k3s_files
-from provision.provider.media import files as media_files
-from provision.recovery.bundle import archive, parts
+from provision.recovery.bundle import archive, parts, paths
 
-OS_RELEASE: Final = "/etc/os-release"
-NODE_PASSWORD: Final = "/etc/rancher/node/password"  # noqa: S105 - a path
+OS_RELEASE: Final = paths.OS_RELEASE
+NODE_PASSWORD: Final = paths.NODE_PASSWORD
+wanted = paths.wanted
 _TOO_LARGE: Final = 27
 _MISSING: Final = 2
 
@@ -28,32 +26,6 @@ class Found:
     parts: tuple[archive.Part, ...]
     system: str
     absent: tuple[str, ...]
-
-
-def wanted(options: Mapping[str, Any], *, authorities: bool) -> dict[str, str]:
-    """Return shell patterns of paths, and the kind of part that each is.
-
-    `options` are those of k3s. `authorities` adds the certificate authorities
-    and the encryption key, which a restored datastore may need.
-    """
-    data = k3s_files.places({"options": options}).data
-    server = f"{data}/server"
-    kinds = {
-        f"{server}/token": parts.TOKEN_KIND,
-        f"{server}/agent-token": parts.TOKEN_KIND,
-        k3s_files.CONFIG: parts.CONFIG_KIND,
-        f"{k3s_files.DROP_INS}/*.yaml": parts.CONFIG_KIND,
-        f"{k3s_files.DROP_INS}/*.yml": parts.CONFIG_KIND,
-        k3s_files.REGISTRIES: parts.CONFIG_KIND,
-        k3s_files.ENV: parts.CONFIG_KIND,
-        f"{k3s_files.UNIT}.d/*.conf": parts.CONFIG_KIND,
-        NODE_PASSWORD: parts.NODE_PASSWORD_KIND,
-        media_files.CONFIG: parts.RCLONE_KIND,
-    }
-    if authorities:
-        for pattern in ("tls/*-ca.*", "tls/service*.key", "tls/etcd/*-ca.*", "cred/encryption-*"):
-            kinds[f"{server}/{pattern}"] = parts.AUTHORITY_KIND
-    return kinds
 
 
 def collect(node: NodeSession, cfg: config.Config, *, authorities: bool) -> Found:
@@ -75,7 +47,7 @@ def collect(node: NodeSession, cfg: config.Config, *, authorities: bool) -> Foun
         archive.Part(
             name=parts.node_file(path),
             content=content,
-            kind=_kind(path, kinds),
+            kind=paths.kind_of(path, cfg.k3s.options),
             source=path,
             mode=mode,
         )
@@ -92,16 +64,17 @@ def collect(node: NodeSession, cfg: config.Config, *, authorities: bool) -> Foun
 
 
 def collect_paths(
-    node: NodeSession, paths: tuple[str, ...], limit: int
+    node: NodeSession, wanted_paths: tuple[str, ...], limit: int
 ) -> tuple[archive.Part | None, tuple[str, ...]]:
-    """Return a tar of `paths`, and what is odd about it, in words.
+    """Return a tar of `wanted_paths`, and what is odd about it, in words.
 
-    Raises `errors.ConfigError` when one is not there, or all of them have more
+    Links that lead out of them, devices and files with a setuid bit are left
+    out and named. Raises `errors.ConfigError` when one is not there, or all of them have more
     than `limit` MiB: they are small things, not volumes.
     """
-    if not paths:
+    if not wanted_paths:
         return None, ()
-    listed = scripts.quote(path.removeprefix("/") for path in paths)
+    listed = scripts.quote(path.removeprefix("/") for path in wanted_paths)
     done = node.run(
         f"for p in {listed}; do\n"
         f'[ -e "/$p" ] || {{ echo "/$p is not there" >&2; exit {_MISSING}; }}\ndone\n'
@@ -134,7 +107,14 @@ def collect_paths(
             stderr=done.error_text,
         )
     odd = tuple(line for line in done.error_text.splitlines() if "changed as we read" in line)
-    return archive.Part(name=parts.PATHS, content=done.stdout), odd
+    try:
+        content, left_out = paths.cleaned(done.stdout, wanted_paths)
+    except paths.BROKEN as error:
+        raise errors.BundleDamagedError(
+            "what the node sent of backup.paths is no whole tar", detail=str(error)
+        ) from error
+    odd += tuple(f"{words}: it is not in the backup" for words in left_out)
+    return archive.Part(name=parts.PATHS, content=content), odd
 
 
 def untar(stream: bytes) -> dict[str, tuple[bytes, int]]:
@@ -156,12 +136,6 @@ def untar(stream: bytes) -> dict[str, tuple[bytes, int]]:
 def _pattern(path: str) -> str:
     """Return `path` quoted but for its ``*``."""
     return "*".join(scripts.quote([part]) if part else "" for part in path.split("*"))
-
-
-def _kind(path: str, kinds: Mapping[str, str]) -> str:
-    import fnmatch
-
-    return next((kind for pattern, kind in kinds.items() if fnmatch.fnmatch(path, pattern)), "")
 
 
 def _absent(found: list[archive.Part], cfg: config.Config) -> list[tuple[str, str]]:

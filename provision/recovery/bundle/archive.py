@@ -73,6 +73,15 @@ class Bundle:
             raise errors.BundlePartError(f"the part {name} is not JSON", part=name) from None
 
 
+def without(found: Bundle, name: str) -> Bundle:
+    """Return `found` without its part `name`, which need not be there."""
+    rest = tuple(info for info in found.manifest.parts if info.name != name)
+    return Bundle(
+        manifest=found.manifest.model_copy(update={"parts": rest}),
+        contents={key: content for key, content in found.contents.items() if key != name},
+    )
+
+
 def read(file: bytes, keys: encryption.Keys) -> Bundle:
     """Return the bundle in the age file `file`.
 

@@ -8,19 +8,18 @@ whenever it is verified, restored or rehearsed.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import posixpath
-import tarfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pydantic
 
 from provision import errors
 from provision.artifacts import pins
+from provision.config_file import document, tree
 from provision.gitops.sealing import keys as sealing_keys
-from provision.recovery.bundle import archive, datastore, inventory, manifest, parts
+from provision.recovery.bundle import archive, datastore, inventory, parts, paths
 
 _CRD: Final = "CustomResourceDefinition"
 _EARLIER: Final = "an earlier backup may be whole"
@@ -45,9 +44,7 @@ def check(found: archive.Bundle) -> None:
     for name, look in checks.items():
         if name in found.contents:
             look(found, name)
-    for info in found.manifest.parts:
-        if info.kind and not _is_of_node(info):
-            raise _unusable(info.name, f"its place on the node is not one: {info.source!r}")
+    _node_parts(found)
     store = found.manifest.datastore
     if store.part:
         datastore.check(store.kind, found.read(store.part))
@@ -145,21 +142,64 @@ def _inventory(found: archive.Bundle, name: str) -> None:
 
 
 def _paths(found: archive.Bundle, name: str) -> None:
-    """Check that the tar is whole, and leads nowhere but below ``/``."""
+    """Check that the tar is whole, and holds nothing but what ``backup.paths`` names."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(found.read(name)), mode="r:") as tar:
-            for member in tar:
-                stream = tar.extractfile(member) if member.isreg() else None
-                if stream is not None and len(stream.read()) != member.size:
-                    raise tarfile.ReadError("it is cut short")
-                if posixpath.isabs(member.name) or ".." in member.name.split("/"):
-                    raise _unusable(name, f"{member.name} is no path below /")
-    except (tarfile.TarError, EOFError, ValueError) as error:
+        users_files(found)
+    except paths.PathError as error:
+        raise errors.BundlePartError(
+            f"the backup's part {name} cannot be used: {error}",
+            part=name,
+            hint="elysium restore --without-paths goes on without these files; "
+            f"elysium backup extract FILE {name} --to DIR gets them out",
+        ) from error
+    except paths.BROKEN as error:
         raise _unusable(name, f"it is no whole tar: {error}") from error
 
 
-def _is_of_node(info: manifest.PartInfo) -> bool:
-    return info.name == parts.node_file(posixpath.normpath(info.source))
+def users_files(found: archive.Bundle) -> list[paths.Member]:
+    """Return the members of ``backup.paths`` in a bundle, each checked; none without that part.
+
+    Raises `ValueError` and what else `paths.BROKEN` lists.
+    """
+    if parts.PATHS not in found.contents:
+        return []
+    listed = _values(found).get("backup", {}).get("paths")
+    allowed = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+    return paths.read(found.read(parts.PATHS), allowed)
+
+
+def _node_parts(found: archive.Bundle) -> None:
+    """Check that every file of the node is one that elysium puts into a backup, at its place.
+
+    A part of another name is no file of the node: nothing is done with it.
+    """
+    options = _values(found).get("k3s", {}).get("options")
+    options = options if isinstance(options, dict) else {}
+    for info in found.manifest.parts:
+        of_node = info.name.partition("/")[0] == parts.NODE
+        if not (of_node or info.source or info.kind):
+            continue
+        if info.name != parts.node_file(info.source) or not info.kind:
+            raise _unusable(info.name, "elysium writes no such part")
+        if paths.kind_of(info.source, options) != info.kind:
+            raise _unusable(
+                info.name, f"its place on the node is not one of a backup: {info.source!r}"
+            )
+        if info.mode & ~0o777:
+            raise _unusable(info.name, f"its mode {info.mode:o} has more than permissions")
+
+
+def _values(found: archive.Bundle) -> dict[str, Any]:
+    """Return the configuration in a bundle, without its secrets."""
+    name = parts.stack_file(found.manifest.cluster)
+    try:
+        parsed = document.parse_text(
+            Path(f"Pulumi.{found.manifest.cluster}.yaml"), found.read(name).decode()
+        )
+        values = tree.build(parsed, None).values
+    except (errors.ConfigError, UnicodeDecodeError) as error:
+        raise _unusable(name, "it is no configuration") from error
+    return {key: value for key, value in values.items() if isinstance(value, dict)}
 
 
 def _unusable(name: str, why: str) -> errors.BundlePartError:

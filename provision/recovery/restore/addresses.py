@@ -21,6 +21,7 @@ import yaml
 
 from provision import config
 from provision.config_file import document
+from provision.recovery.bundle import paths
 from provision.secret import Secret
 
 GITHUB: Final = "https://api.github.com"
@@ -116,6 +117,19 @@ def of_file(text: str) -> tuple[Named, ...]:
     return tuple(found)
 
 
+def on_node(members: Iterable[paths.Member]) -> tuple[Named, ...]:
+    """Return the files of ``backup.paths`` that a restore puts outside k3s' folders."""
+    places = (
+        "/" + each.header.name.removeprefix("./") for each in members if not each.header.isdir()
+    )
+    use = "it is put on the new node"
+    return tuple(
+        Named(key="backup.paths", value=_shown(place), use=use, kind="file")
+        for place in places
+        if not paths.is_of_k3s(place)
+    )
+
+
 def old_cluster(kubeconfig: str) -> Named | None:
     """Return the API server in the state's kubeconfig; None where it must not be asked.
 
@@ -163,6 +177,9 @@ def untrusted(
     def is_trusted(each: Named) -> bool:
         if (each.key, each.value) in known or _normal(each.value) in plain:
             return True
+        if each.key == "backup.paths":  # a named folder covers the files in it
+            folders = (*trusted, *(one.value for one in here if one.key == each.key))
+            return any(each.value.startswith(f"{one.rstrip('/')}/") for one in folders if one)
         if each.kind == "file":
             return _path(each.value) in {_path(one) for one in trusted}
         if each.key == "github.sshHost":

@@ -22,7 +22,8 @@ from provision.host import scripts
 from provision.progress import Progress
 from provision.provider import node_templates
 from provision.provider.k3s import files as k3s_files
-from provision.recovery.bundle import archive, manifest, parts
+from provision.recovery.bundle import archive, manifest, parts, paths
+from provision.recovery.bundle import validation as bundle_validation
 from provision.recovery.restore import etcd_snapshot
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def place_users_files(node: NodeSession, found: archive.Bundle, progress: Progre
         progress("putting back backup.paths")
         node.run(
             "tar -C / -xpf -\n",
-            stdin=found.read(parts.PATHS),
+            stdin=paths.packed(bundle_validation.users_files(found)),
             timeout=_LONG,
             what="putting back backup.paths",
         )

@@ -69,6 +69,7 @@ class Workspace:
         # The configuration of the connections is the bundle's: in it flux.crds is as written.
         found = addresses.named(self.stack.live.config, given)
         found += addresses.of_file(self.configuration.decode())
+        found += addresses.on_node(bundle_validation.users_files(self.bundle))
         return (*found, self.old) if self.old is not None else found
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,12 +65,14 @@ def nobody_is_known_here(folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def forged(
-    folder: Path, more: str = "", *, kubeconfig: str = "", node: str = ""
+    folder: Path, more: str = "", *, kubeconfig: str = "", node: str = "", paths: bytes = b""
 ) -> tuple[str, ...]:
     """Write a backup whose configuration has `more`; return what opens it."""
     text = restores.CONFIGURATION.format(salt=restores.vault().salt) + more
     text = text.replace("      user: root\n", f"      user: root\n{node}")
     replaced = {parts.stack_file("kyrion"): text.encode()}
+    if paths:
+        replaced[parts.PATHS] = paths
     if kubeconfig:
         document = restores.state(KEY)
         resources = document["deployment"]["resources"]
@@ -177,6 +181,23 @@ def test_the_jump_host_is_not_asked_for_a_host_key_before(call: Any, folder: Pat
     done = call("restore", "--yes", *NODE, *opening)
     assert done.code == 2, done.err
     assert "192.0.2.7:22" in done.err and "nodes.jump.host" in done.err
+
+
+def test_files_outside_k3s_are_listed_and_confirmed(call: Any, folder: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("root/.ssh/authorized_keys", "etc/rancher/k3s/x"):
+            tar.addfile(tarfile.TarInfo(name))
+    more = "  elysium:backup:\n    paths: [/root/.ssh, /etc/rancher/k3s]\n"
+    opening = forged(folder, f"    tokenFile: /nowhere\n{more}", paths=out.getvalue())
+    known = ("--trust-address", "/nowhere")
+    done = call("restore", "--yes", *NODE, *opening, *known)
+    assert done.code == 2, done.err
+    assert "/root/.ssh/authorized_keys" in done.err and "/etc/rancher" not in done.err
+    more_known = call("restore", "--yes", *NODE, *opening, *known, "--trust-address", "/root/.ssh")
+    without = call("restore", "--yes", *NODE, *opening, *known, "--without-paths")
+    for each in (more_known, without):
+        assert "authorized_keys" not in each.err and "/nowhere" in each.err
 
 
 def test_githubs_own_address_needs_no_confirmation(
