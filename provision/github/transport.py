@@ -37,6 +37,8 @@ READ_TIMEOUT = 20
 
 _EXPECTED = {"GET": 200, "POST": 201, "PATCH": 200, "PUT": 200, "DELETE": 204}
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_ANY_BODY = frozenset((401, 403, 429))
+"""Refusals that nothing takes for success, whoever they are from."""
 _HOPS = 3
 _REPOSITORY = re.compile(r"(?P<base>.*?)/(?:repos/[^/]+/[^/]+|repositories/\d+)(?P<rest>(?:/.*)?)")
 _ARCHIVE = re.compile(r".*/(?:repos/[^/]+/[^/]+|repositories/\d+)/tarball/[^/]+")
@@ -171,6 +173,10 @@ class _Checked:
     def _check(self, url: str, status: int, headers: dict[str, str], body: bytes) -> _Answer:
         text = body.decode("utf-8", "replace")
         address = self._address(url)
+        if 400 <= status < 500 and status not in _ANY_BODY and not _is_refusal(text):
+            raise UnexpectedError(
+                "the body is not GitHub's", address=address, status=status, body=text[:_QUOTED]
+            )
         if status >= 400:
             raise RefusedError(status, _refusal(text), headers, address)
         expected = _EXPECTED[self.verb]
@@ -261,6 +267,15 @@ class Transport(Requester):
             pool_size=None,
             lazy=True,
         )
+
+
+def _is_refusal(text: str) -> bool:
+    """Return whether `text` is the body of a refusal of GitHub's: a proxy's 404 is no 404."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and isinstance(data.get("message"), str)
 
 
 def _refusal(text: str) -> dict[str, Any]:

@@ -14,12 +14,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from provision import errors
-from provision.kube import kinds, kubeconfig, wire
+from provision.kube import answers, kinds, kubeconfig, wire
 
 Object = dict[str, Any]
 PatchKind = Literal["merge", "json", "strategic", "apply"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
+_PAGE, _SMALL_PAGE = "500", "25"
+"""Objects of one answer. etcd bounds each to 1.5 MiB, so the small page is never too large."""
 _PATCH = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",
@@ -76,7 +78,11 @@ class KubeClient:
         if not served:
             return None
         url = kinds.path(served, api_version, self._scope(served, namespace), name)
-        return self._wire.ask("GET", url, f"reading {title(kind, name, namespace)}", absent=True)
+        what = f"reading {title(kind, name, namespace)}"
+        answer = self._wire.ask("GET", url, what, absent=True)
+        if answer is None:
+            return None
+        return answers.check_object(answer.data, answer.source, kind=kind, name=name)
 
     def list(
         self,
@@ -93,20 +99,21 @@ class KubeClient:
         served = self._kinds.find(api_version, kind)
         if not served:
             return []
-        params = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": "500"}
+        params = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": _PAGE}
         url = kinds.path(served, api_version, namespace)
         found: list[Object] = []
+        seen = {""}
         while True:
-            page = self._wire.ask(
-                "GET", url, f"listing {served.plural}", params=params, absent=True
-            )
-            found += [
-                {"apiVersion": api_version, "kind": kind} | item
-                for item in (page or {}).get("items") or ()
-            ]
-            more = ((page or {}).get("metadata") or {}).get("continue")
+            answer = self._page(url, f"listing {served.plural}", params)
+            if answer is None:
+                return found
+            items, more = answers.check_list(answer.data, answer.source, kind=kind)
+            found += [{"apiVersion": api_version, "kind": kind} | item for item in items]
             if not more:
                 return found
+            if more in seen:
+                answer.source.wrong("its pages do not end")
+            seen.add(more)
             params["continue"] = more
 
     def events(self, namespace: str | None, involved_kind: str, involved_name: str) -> list[str]:
@@ -124,8 +131,11 @@ class KubeClient:
 
     def version(self) -> str:
         """Return the server's version, ``v1.34.4``."""
-        answer = self._wire.ask("GET", "/version", "asking for the version") or {}
-        return str(answer.get("gitVersion", ""))
+        answer = self._ask("GET", "/version", "asking for the version")
+        version = answer.data.get("gitVersion")
+        if not isinstance(version, str):
+            answer.source.wrong("gitVersion is not a text")
+        return version
 
     def namespaced(self, api_version: str, kind: str) -> bool | None:
         """Return whether objects of the kind live in a namespace, None where it is not served."""
@@ -176,10 +186,12 @@ class KubeClient:
         url = kinds.path(served, api_version, scope, name, subresource or "")
         params = {"fieldManager": field_manager}
         body = json.dumps(patch)
-        answer = self._wire.ask(
+        answer = self._ask(
             "PATCH", url, what, params=params, body=body, content_type=_PATCH[kind_of_patch]
         )
-        return answer or {}
+        # A subresource may have a kind of its own.
+        expected = "" if subresource else kind
+        return answers.check_object(answer.data, answer.source, kind=expected, name=name)
 
     def delete(
         self,
@@ -197,11 +209,29 @@ class KubeClient:
         options: Object = {"propagationPolicy": propagation}
         url = kinds.path(served, api_version, self._scope(served, namespace), name)
         what = f"deleting {title(kind, name, namespace)}"
-        return (
-            self._wire.ask("DELETE", url, what, body=json.dumps(options), absent=True) is not None
-        )
+        answer = self._wire.ask("DELETE", url, what, body=json.dumps(options), absent=True)
+        if answer is None:
+            return False
+        answers.check_deleted(answer.data, answer.source)
+        return True
 
     # -- helpers ---------------------------------------------------------
+
+    def _ask(self, method: str, url: str, what: str, **more: Any) -> answers.Answer:
+        answer = self._wire.ask(method, url, what, **more)
+        if answer is None:  # only with `absent`
+            raise errors.KubeError(f"{what}: there is no answer", status=404)
+        return answer
+
+    def _page(self, url: str, what: str, params: dict[str, str | None]) -> answers.Answer | None:
+        """Return one page of a list; a smaller one where many large objects are on it."""
+        try:
+            return self._wire.ask("GET", url, what, params=params, absent=True)
+        except errors.KubeError as error:
+            if error.reason != "TooLarge" or params["limit"] == _SMALL_PAGE:
+                raise
+            params["limit"] = _SMALL_PAGE
+            return self._wire.ask("GET", url, what, params=params, absent=True)
 
     def _scope(self, served: kinds.Served, namespace: str | None) -> str | None:
         return (namespace or self.endpoint.namespace) if served.namespaced else None
@@ -237,7 +267,7 @@ class KubeClient:
             self._scope(served, namespace),
             name if method == "PATCH" else "",
         )
-        answer = self._wire.ask(
+        answer = self._ask(
             method,
             url,
             what,
@@ -246,12 +276,19 @@ class KubeClient:
             content_type=content_type,
             hide=_values(obj) if kind == "Secret" else (),
         )
-        return answer or {}
+        return answers.check_object(answer.data, answer.source, kind=kind, name=name)
 
     def _discover(self, url: str, accept: str) -> Any:
-        return self._wire.ask(
+        answer = self._wire.ask(
             "GET", url, "asking which kinds there are", accept=accept, absent=True
         )
+        if answer is None:
+            return None
+        try:
+            kinds.check(answer.data)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            answer.source.wrong("it is no list of kinds")
+        return answer.data
 
 
 def _values(obj: Mapping[str, Any]) -> tuple[str, ...]:

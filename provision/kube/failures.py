@@ -54,17 +54,24 @@ def unreachable(what: str, server: str, words: str, *, tls: bool = False) -> err
     )
 
 
-def refused(what: str, status: int, body: str, hide: Iterable[str] = ()) -> errors.KubeError:
-    """Return the error for the answer `status` with `body` to `what`.
+def refused(
+    what: str, status: int, body: str, hide: Iterable[str] = (), *, address: str = ""
+) -> errors.KubeError:
+    """Return the error for the answer `status` with `body` to `what`, asked at `address`.
 
     `hide` are values that must not show although the API may quote them.
     """
     answer = _status(body)
     message = str(answer.get("message") or body.strip() or f"HTTP status {status}")
+    if not answer and address:  # not the API's own words: say who spoke
+        message = f"{address} answered {status}: {message}"
     message = secret.mask(message, [secret.Secret(text) for text in hide if len(text) > 3])
     reason = str(answer.get("reason") or "")
-    details: dict[str, Any] = answer.get("details") or {}
-    causes: list[dict[str, Any]] = details.get("causes") or []
+    details: Any = answer.get("details")
+    listed: Any = details.get("causes") if isinstance(details, dict) else None
+    causes: list[dict[str, Any]] = [
+        cause for cause in (listed if isinstance(listed, list) else ()) if isinstance(cause, dict)
+    ]
     conflicts = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
     if status == 409 and conflicts:
         managers = tuple(dict.fromkeys(_manager(str(c.get("message", ""))) for c in conflicts))
@@ -89,7 +96,7 @@ def refused(what: str, status: int, body: str, hide: Iterable[str] = ()) -> erro
 def _status(body: str) -> dict[str, Any]:
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) and answer.get("kind") == "Status" else {}
 

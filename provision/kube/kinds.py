@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from provision import errors
+
 AGGREGATED = (
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,"
@@ -98,15 +100,32 @@ class Kinds:
             if isinstance(answer, dict) and answer.get("kind") == "APIGroupDiscoveryList":
                 self._known.update(_aggregated(answer))
                 return
-            path = f"/apis/{quote(api_version)}"
+            path = _segments("apis", *api_version.split("/"))
         else:
-            path = f"/api/{quote(api_version)}"
+            path = _segments("api", api_version)
         answer = self._fetch(path, "application/json")
         for item in (answer or {}).get("resources", ()):
             if "/" not in item["name"]:
                 self._known[api_version, item["kind"]] = Served(
                     plural=item["name"], namespaced=item["namespaced"]
                 )
+
+
+def check(answer: Any) -> None:
+    """Raise one of Python's own errors unless `answer` can be read by `Kinds`."""
+    if answer.get("kind") == "APIGroupDiscoveryList":
+        served = [(key, kind) for (key, _), kind in _aggregated(answer).items()]
+        texts = [text for key, kind in served for text in (key, kind.plural)]
+    elif "resources" in answer:
+        texts = [text for item in answer["resources"] for text in (item["name"], item["kind"])]
+        if not all(isinstance(item["namespaced"], bool) for item in answer["resources"]):
+            raise ValueError("namespaced")
+    elif answer.get("kind") in ("APIGroupList", "APIResourceList"):
+        return
+    else:
+        raise ValueError("kind")
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("names")
 
 
 def _aggregated(answer: Mapping[str, Any]) -> dict[tuple[str, str], Served]:
@@ -130,12 +149,27 @@ def path(
 
     `namespace` None for a namespaced kind means all namespaces.
     """
-    parts = ["/api" if "/" not in api_version else "/apis", api_version]
+    parts = ["api" if "/" not in api_version else "apis", *api_version.split("/")]
     if served.namespaced and namespace:
-        parts += ["namespaces", quote(namespace, safe="")]
+        parts += ["namespaces", namespace]
     parts.append(served.plural)
     if name:
-        parts.append(quote(name, safe=""))
+        parts.append(name)
     if subresource:
         parts.append(subresource)
-    return "/".join(parts)
+    return _segments(*parts)
+
+
+def _segments(*names: str) -> str:
+    """Return the URL path whose segments are `names`, each quoted.
+
+    Raises `errors.KubeError` (status 400) for a name that would lead to another path.
+    """
+    if any(name in ("", ".", "..") for name in names):
+        raise errors.KubeError(
+            f"{'/'.join(names)!r} is no path of the Kubernetes API",
+            status=400,
+            reason="Path",
+            hint="check apiVersion, namespace and name of the object",
+        )
+    return "".join(f"/{quote(name, safe='')}" for name in names)

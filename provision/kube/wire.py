@@ -9,11 +9,16 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from provision import errors
-from provision.kube import failures, kubeconfig
+from provision import errors, transfer
+from provision.kube import answers, failures, kubeconfig
 
 if TYPE_CHECKING:
     import httpx2
+
+LIMIT = 64 * 1024 * 1024
+"""Bytes of one answer, unpacked."""
+BODY_TIME = 60.0
+"""Seconds for a whole answer, beyond the timeout without a byte."""
 
 
 class Wire:
@@ -50,38 +55,65 @@ class Wire:
         accept: str = "application/json",
         absent: bool = False,
         hide: tuple[str, ...] = (),
-    ) -> Any:
+    ) -> answers.Answer | None:
         """Send one request and return the JSON answer; None for a 404 when `absent` is fine.
 
         `what` is the clause an error begins with; `hide` are texts that no
-        error may quote. Raises `errors.KubeError`.
+        error may quote. No redirect is followed: the credentials belong to this
+        server. Raises `errors.KubeError`.
         """
         import httpx2
 
-        headers = {"Accept": accept}
+        # Compressed only in the way that `transfer` can bound.
+        headers = {"Accept": accept, "Accept-Encoding": "gzip"}
         if body is not None:
             headers["Content-Type"] = content_type
+        client = self._client()
+        abandoned = threading.Event()
+
+        def exchange() -> tuple[int, Mapping[str, str], bytes]:
+            try:
+                with client.stream(
+                    method, url, params=_present(params or {}), content=body, headers=headers
+                ) as answer:
+                    source = self._source(what, url, answer.status_code)
+                    return answer.status_code, answer.headers, _body(answer, source)
+            finally:
+                if abandoned.is_set():
+                    client.close()
+
         try:
-            answer = self._client().request(
-                method, url, params=_present(params or {}), content=body, headers=headers
-            )
+            status, received, content = transfer.within(self._timeout + BODY_TIME, exchange)
         except httpx2.TransportError as error:
             words = str(error) or type(error).__name__
             tls = "CERTIFICATE_VERIFY_FAILED" in words
             raise failures.unreachable(what, self._endpoint.server, words, tls=tls) from error
-        if answer.status_code == 404 and absent:
+        except TimeoutError as error:
+            self._forget(client)
+            abandoned.set()
+            words = f"the answer was not complete after {self._timeout + BODY_TIME:.0f} s"
+            raise failures.unreachable(what, self._endpoint.server, words) from error
+        source = self._source(what, url, status)
+        if status == 404 and absent and answers.is_absent(content):
             return None
-        if answer.status_code >= 400:
-            raise failures.refused(what, answer.status_code, answer.text, hide)
-        try:
-            return answer.json()
-        except ValueError as error:
-            raise errors.KubeError(
-                f"{what}: {self._endpoint.server} does not answer as a Kubernetes API",
-                status=answer.status_code,
-                reason="NotKubernetes",
-                detail=answer.text[:200],
-            ) from error
+        if status == 404 and absent:
+            source.wrong("it is no 404 of the API", content.decode("utf-8", "replace"))
+        if status >= 400:
+            text = content.decode("utf-8", "replace")
+            raise failures.refused(what, status, text, hide, address=source.address)
+        if status not in answers.EXPECTED[method]:
+            target = received.get("location", "").partition("?")[0]
+            source.wrong(f"a redirect to {target}" if target else "the status is not expected")
+        return answers.Answer(data=answers.parse(content, source), source=source)
+
+    def _source(self, what: str, url: str, status: int) -> answers.Source:
+        return answers.Source(what=what, address=self._endpoint.server + url, status=status)
+
+    def _forget(self, client: httpx2.Client) -> None:
+        """Open new connections for the next request: one of these is stuck."""
+        with self._lock:
+            if self._http is client:
+                self._http = None
 
     def _client(self) -> httpx2.Client:
         with self._lock:
@@ -102,6 +134,23 @@ class Wire:
                     else None,
                 )
             return self._http
+
+
+def _body(answer: httpx2.Response, source: answers.Source) -> bytes:
+    try:
+        return transfer.read(
+            answer.iter_raw(), encoding=answer.headers.get("content-encoding", ""), limit=LIMIT
+        )
+    except transfer.TooLargeError as error:
+        raise errors.KubeError(
+            f"{source.what}: {source.address} answered {source.status} with {error},"
+            " which is the limit",
+            status=source.status,
+            reason="TooLarge",
+            hint="is another server or a proxy at this address?",
+        ) from error
+    except transfer.EncodingError as error:
+        source.wrong(str(error))
 
 
 def _sni(name: str) -> Callable[[Any], None]:

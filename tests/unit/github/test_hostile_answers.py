@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -237,6 +238,15 @@ def test_a_refusal_with_an_odd_body_is_an_error(server, repo, status, body):
     assert caught.value.status == status
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[]", b'{"message": 1}'])
+def test_a_404_of_a_proxy_is_no_deleted_key(server, repo, body):
+    attack(server, f"DELETE {BASE}/keys/7", Reply(status=404, body=body))
+    with pytest.raises(failures.AnswerError, match="keys/7 answered 404"):
+        repo.delete_deploy_key(7)
+    attack(server, f"DELETE {BASE}/keys/7", reply({"message": "Not Found"}, 404))
+    repo.delete_deploy_key(7)
+
+
 def test_odd_rate_limits_of_a_success_are_left_alone(server, repo):
     odd = {"X-RateLimit-Remaining": "x", "X-RateLimit-Limit": "y", "X-RateLimit-Reset": "z"}
     attack(server, f"GET {BASE}/keys", Reply(body=b"[]", headers=odd))
@@ -274,6 +284,9 @@ def test_an_answer_that_drips_is_given_up(server, repo, monkeypatch):
     attack(server, f"GET {BASE}/keys", Reply(body=b"[" + b" " * 60 + b"]", drip=0.1))
     with pytest.raises(failures.UnreachableError, match=re.escape(server.url.split("//")[1])):
         repo.deploy_keys()
+    for thread in threading.enumerate():
+        if thread.name == "elysium-transfer":
+            thread.join(20)
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip"])
