@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from provision.cli.commands import secret
+from provision.cli import manifests
 
 
 def test_no_link_and_no_pipe_is_followed(tmp_path: Path) -> None:
@@ -17,4 +17,4 @@ def test_no_link_and_no_pipe_is_followed(tmp_path: Path) -> None:
     (folder / "link.yaml").symlink_to(outside)
     (folder / "dangling.yaml").symlink_to(tmp_path / "absent")
     os.mkfifo(folder / "pipe.yaml")
-    assert list(secret._yaml_files((folder,))) == [folder / "own.yaml"]
+    assert list(manifests.read_all((folder,))) == [str(folder / "own.yaml")]

@@ -92,6 +92,11 @@ def forged(
     return str(file), "-i", str(key)
 
 
+def at(outside: Outside) -> str:
+    """Return the lines of a configuration whose GitHub is `outside`."""
+    return f"    baseUrl: {outside.url}\n    allowHttp: true\n"
+
+
 RESTORES = [("restore", "--dry-run"), ("restore", "--yes", *NODE), ("drill",)]
 
 
@@ -100,7 +105,7 @@ def test_no_token_goes_where_a_backup_says(
     call: Any, folder: Path, outside: Outside, command: tuple[str, ...], monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(rehearsal, "Rehearsal", lambda _name: memorysandbox.Memory())
-    opening = forged(folder, f"    baseUrl: {outside.url}\n")
+    opening = forged(folder, at(outside))
     done = call(*command, *opening)
     assert done.code == 2, done.err
     assert outside.heard == []
@@ -114,7 +119,7 @@ def test_no_file_of_this_machine_is_read_for_a_backup(
     call: Any, folder: Path, tmp_path: Path, outside: Outside
 ) -> None:
     (tmp_path / "mine").write_text("a-secret-of-this-machine")
-    more = f"    baseUrl: {outside.url}\n    tokenFile: {tmp_path / 'mine'}\n"
+    more = f"{at(outside)}    tokenFile: {tmp_path / 'mine'}\n"
     opening = forged(folder, more)
     done = call("restore", "--dry-run", *opening, "--trust-address", outside.url)
     assert done.code == 2 and outside.heard == []
@@ -127,7 +132,7 @@ def test_no_file_of_this_machine_is_read_for_a_backup(
 
 
 def test_a_person_confirms_it_or_does_not(call: Any, folder: Path, outside: Outside) -> None:
-    opening = forged(folder, f"    baseUrl: {outside.url}\n")
+    opening = forged(folder, at(outside))
     done = call("restore", "--dry-run", *opening, answers="n\n")
     assert done.code != 0 and outside.heard == []
     assert outside.url in done.err and "the GitHub token is sent there" in done.err
@@ -136,7 +141,7 @@ def test_a_person_confirms_it_or_does_not(call: Any, folder: Path, outside: Outs
 
 
 def test_yes_confirms_no_address(call: Any, folder: Path, outside: Outside) -> None:
-    opening = forged(folder, f"    baseUrl: {outside.url}\n")
+    opening = forged(folder, at(outside))
     done = call("restore", "--yes", *NODE, *opening)
     assert done.code == 2 and outside.heard == []
 
@@ -145,7 +150,7 @@ def test_an_address_of_the_configuration_here_is_the_users_own(
     call: Any, folder: Path, outside: Outside
 ) -> None:
     """So that a timer's drill goes on as before."""
-    more = f"    baseUrl: {outside.url}\n"
+    more = at(outside)
     opening = forged(folder, more)
     (folder / "Pulumi.yaml").write_text("name: elysium\nruntime: python\n")
     text = restores.CONFIGURATION.format(salt=restores.vault().salt) + more
@@ -154,7 +159,7 @@ def test_an_address_of_the_configuration_here_is_the_users_own(
     assert outside.heard
 
 
-def kubeconfig(server: str, user: str = "token: of-the-backup") -> str:
+def kubeconfig(server: str, user: str = "") -> str:
     return (
         "apiVersion: v1\nkind: Config\ncurrent-context: a\n"
         f"clusters: [{{name: a, cluster: {{server: '{server}'}}}}]\n"
@@ -163,7 +168,7 @@ def kubeconfig(server: str, user: str = "token: of-the-backup") -> str:
     )
 
 
-@pytest.mark.parametrize("user", ["token: of-the-backup", "tokenFile: /etc/hostname"])
+@pytest.mark.parametrize("user", ["", "token: of-the-backup", "tokenFile: /etc/hostname"])
 def test_the_cluster_in_the_state_is_not_asked_unconfirmed(
     call: Any, folder: Path, outside: Outside, user: str
 ) -> None:
@@ -171,9 +176,10 @@ def test_the_cluster_in_the_state_is_not_asked_unconfirmed(
     known = ("--trust-address", "/nowhere")
     done = call("restore", "--yes", *NODE, *opening, *known)
     assert outside.heard == []
-    assert ("was not asked" in done.err) == user.startswith("token:")
-    call("restore", "--yes", *NODE, *opening, *known, "--trust-address", outside.url)
-    assert len(outside.heard) == (1 if user.startswith("token:") else 0)
+    assert ("was not asked" in done.err) == (not user.startswith("tokenFile"))
+    done = call("restore", "--yes", *NODE, *opening, *known, "--trust-address", outside.url)
+    assert "was not asked" not in done.err
+    assert outside.heard == [], "neither a token of a backup nor anything else over HTTP"
 
 
 def test_the_jump_host_is_not_asked_for_a_host_key_before(call: Any, folder: Path) -> None:

@@ -174,6 +174,7 @@ _INERT = {
     *("media.cacheSize", "media.cacheDir", "media.idleTimeout", "media.readOnly"),
     *("media.options", "media.listTimeout"),
     *("github.owner", "github.repository", "github.branch", "github.sshPort"),
+    *("github.allowHttp", "stack.id"),
     *("github.gitHostKeys", "github.token", "github.app.id", "github.app.installation"),
     "github.app.privateKey",
     *("flux.version", "flux.path", "flux.components", "flux.componentsExtra", "flux.commit"),
