@@ -10,6 +10,7 @@ from typing import Any
 
 from provision import crypter
 from provision.engine.state import checkpoint, values
+from provision.github import trees
 from provision.gitops.sealing import keyring
 from provision.gitops.sealing import keys as sealing_keys
 from provision.recovery.bundle import archive, inventory, manifest, parts
@@ -157,14 +158,15 @@ class Repository:
         assert commit == self.commit and not prefix
         return dict(self.files)
 
-    def snapshot(self, commit: str) -> Any:
+    def snapshot(self, commit: str) -> trees.Snapshot:
         assert commit == self.commit
-
-        @dataclass(frozen=True)
-        class Snapshot:
-            entries: Mapping[str, str]
-
-        return Snapshot(entries=self.files)
+        return trees.Snapshot(
+            commit=commit,
+            entries={
+                path: trees.Entry(sha=trees.blob_sha(text), mode="100644", size=len(text))
+                for path, text in self.files.items()
+            },
+        )
 
     def deploy_keys(self) -> tuple[Key, ...]:
         return self.keys
