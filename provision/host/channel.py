@@ -12,14 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from provision import errors
+from provision import errors, transfer
 
 if TYPE_CHECKING:
     import paramiko
 
 _LOG = logging.getLogger("elysium.host")
 _CHUNK = 256 * 1024
+_QUOTED = 4000
 _INLINE = 16 * 1024  # certainly fits the window, so it is sent without a thread
+
+OUTPUT_LIMIT = 16 * 1024 * 1024
+"""Bytes of standard output, unless the caller expects more."""
+ERROR_LIMIT = 1024 * 1024
+"""Bytes of standard error."""
 
 OnOutput = Callable[[bytes], None]
 
@@ -93,12 +99,15 @@ def execute(
     script: bytes = b"",
     gate: Gate | None = None,
     on_output: OnOutput | None = None,
+    limit: int = OUTPUT_LIMIT,
 ) -> Completed:
     """Run `command` on a fresh session channel and wait until it ends.
 
     `script` is sent before `stdin`. `on_output` gets standard output as it
-    arrives, besides its being returned. Raises `errors.RemoteTimeoutError` after
-    `timeout` seconds and `errors.ConnectError` when the connection breaks.
+    arrives, besides its being returned. `limit` is how many bytes of it are
+    taken. Raises `errors.RemoteTimeoutError` after `timeout` seconds,
+    `errors.ConnectError` when the connection breaks, and `errors.RemoteError`
+    for more output than the limit.
     """
     began = time.monotonic()
     deadline = began + timeout
@@ -106,7 +115,7 @@ def execute(
     channel.exec_command(command)
     if isinstance(stdin, bytes):
         script, stdin = script + stdin, b""
-    pump = _Pump(channel, script=script, stdin=stdin, gate=gate, on_output=on_output)
+    pump = _Pump(channel, script=script, stdin=stdin, gate=gate, on_output=on_output, limit=limit)
     try:
         pump.run(deadline)
     except TimeoutError as error:
@@ -115,6 +124,13 @@ def execute(
             host=host,
             detail=pump.stderr.decode("utf-8", "replace"),
             hint="look at the node's load and disk, then run the same command again",
+        ) from error
+    except transfer.TooLargeError as error:
+        raise errors.RemoteError(
+            f"{what} on {host} printed {error}, which is the limit",
+            host=host,
+            detail=bytes(pump.stderr[-_QUOTED:]).decode("utf-8", "replace"),
+            hint="the command was ended; look at what the node has there, and whether it is sound",
         ) from error
     finally:
         channel.close()
@@ -145,9 +161,11 @@ class _Pump:
         stdin: bytes | BinaryIO,
         gate: Gate | None,
         on_output: OnOutput | None,
+        limit: int,
     ) -> None:
         self._channel = channel
         self._script = script
+        self._limit = limit
         self._stdin = stdin
         self._gate = gate
         self._on_output = on_output
@@ -193,11 +211,15 @@ class _Pump:
         while channel.recv_ready():
             data = channel.recv(_CHUNK)
             self.stdout += data
+            if len(self.stdout) > self._limit:
+                raise transfer.TooLargeError(self._limit)
             if self._on_output is not None:
                 self._on_output(data)
         heard = False
         while channel.recv_stderr_ready():
             self.stderr += channel.recv_stderr(_CHUNK)
+            if len(self.stderr) > ERROR_LIMIT:
+                raise transfer.TooLargeError(ERROR_LIMIT)
             heard = True
         if heard and self._gate is not None and not self._gate.open:
             answer = self._gate.feed(bytes(self.stderr))

@@ -24,6 +24,8 @@ from provision.secret import Secret
 if TYPE_CHECKING:
     import paramiko
 
+_COMPLAINT = 64 * 1024
+"""Bytes that are read of what the server complains of."""
 _READ_ONLY = re.compile(
     r"read[- ]?only|not allowed to push|write access|permission (to .* )?denied|not authorized",
     re.I,
@@ -130,7 +132,7 @@ class _Conversation:
         self._channel.settimeout(min(_left(self._deadline), 5))
         text = b""
         with contextlib.suppress(OSError):
-            while part := self._channel.recv_stderr(4096):
+            while len(text) < _COMPLAINT and (part := self._channel.recv_stderr(4096)):
                 text += part
         return text.decode("utf-8", "replace").strip()
 

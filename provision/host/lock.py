@@ -17,6 +17,8 @@ PATH = "/run/elysium/lock"
 _HELD = "elysium-lock-held"
 _TAKEN = "elysium-lock-taken"
 _TIMEOUT = 15.0
+_LIMIT = 256 * 1024
+"""Bytes of both outputs."""
 
 
 class Held:
@@ -105,9 +107,11 @@ def _converse(
             with contextlib.suppress(OSError):  # it ended before: its status tells why
                 channel.sendall(script)
         over = channel.exit_status_ready() and channel.eof_received
-        while channel.recv_ready():
+        if len(said) + len(stderr) > _LIMIT:
+            break
+        if channel.recv_ready():
             said += channel.recv(65536)
-        while channel.recv_stderr_ready():
+        if channel.recv_stderr_ready():
             stderr += channel.recv_stderr(65536)
             answer = gate.feed(bytes(stderr)) if gate is not None else None
             if answer is not None:

@@ -119,6 +119,7 @@ class NodeSession:
         check: bool = True,
         reads_only: bool = False,
         on_output: channel.OnOutput | None = None,
+        limit: int = channel.OUTPUT_LIMIT,
     ) -> Completed:
         """Run `script` as root under ``/bin/sh``.
 
@@ -126,11 +127,11 @@ class NodeSession:
         in errors ("installing fuse3"). Unless `reads_only`, the node's lock is
         taken first and the facts are forgotten. `on_output` gets standard output
         as it arrives. `timeout` is in seconds; the node itself ends the script
-        then.
+        then. `limit` is how many bytes of standard output are taken.
 
         Raises `errors.ConnectError`, `AuthError`, `HostKeyError`, `SudoError`,
-        `RemoteTimeoutError`, and `CommandError` for a status other than 0 if
-        `check`.
+        `RemoteTimeoutError`, `RemoteError` for too much output, and
+        `CommandError` for a status other than 0 if `check`.
         """
         if not reads_only:
             self.lock()
@@ -143,6 +144,7 @@ class NodeSession:
                 what=what,
                 check=check,
                 on_output=on_output,
+                limit=limit,
             )
         finally:
             if not reads_only:
@@ -252,6 +254,7 @@ class NodeSession:
         what: str,
         check: bool,
         on_output: channel.OnOutput | None = None,
+        limit: int = channel.OUTPUT_LIMIT,
     ) -> Completed:
         done = self.transport.execute(
             self._elevation.command(script, timeout=timeout),
@@ -262,6 +265,7 @@ class NodeSession:
             script=scripts.framed(script),
             gate=self._elevation.gate(),
             on_output=on_output,
+            limit=limit,
         )
         self._elevation.check(done.status, done.stderr)
         self._elevation.check_shell(done.status, done.stdout, done.stderr)

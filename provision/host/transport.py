@@ -63,6 +63,7 @@ class Transport:
         script: bytes = b"",
         gate: channel.Gate | None = None,
         on_output: channel.OnOutput | None = None,
+        limit: int = channel.OUTPUT_LIMIT,
     ) -> Completed:
         """Run `command` in the login's shell; see `channel.execute`.
 
@@ -82,6 +83,7 @@ class Transport:
                 script=script,
                 gate=gate,
                 on_output=on_output,
+                limit=limit,
             )
         except TimeoutError as error:
             raise errors.RemoteTimeoutError(

@@ -17,6 +17,8 @@ NODE_PASSWORD: Final = paths.NODE_PASSWORD
 wanted = paths.wanted
 _TOO_LARGE: Final = 27
 _MISSING: Final = 2
+_TAR_HEADERS: Final = 64
+"""MiB that the headers of many small files may add."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,7 @@ def collect_paths(
         what="reading backup.paths",
         reads_only=True,
         check=False,
+        limit=(limit + _TAR_HEADERS) * 1024 * 1024,
     )
     if done.status in (_MISSING, _TOO_LARGE):
         large = done.status == _TOO_LARGE

@@ -32,6 +32,8 @@ _ATTEMPTS: Final = 10
 _CHANGED: Final = 75
 """The script's status when the log was begun anew each time (EX_TEMPFAIL)."""
 _NO_ROOM: Final = 28
+_OUTPUT: Final = manifest.MAX_BYTES + 256 * 1024**2
+"""Bytes that are taken from the node: more than fits into a backup, for SQLite's log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +171,7 @@ def check(kind: Kind, content: bytes) -> None:
 def _sqlite(node: NodeSession, database: str, *, stop: bool) -> Copy:
     what = "copying the datastore"
     script = sqlite_script(database, stop=stop)
-    done = node.run(script, timeout=_TIMEOUT, what=what, check=False)
+    done = node.run(script, timeout=_TIMEOUT, what=what, check=False, limit=_OUTPUT)
     if done.status == _CHANGED:
         raise errors.RemoteError(
             f"the datastore was written faster than it could be copied, {_ATTEMPTS} times",
@@ -207,6 +209,7 @@ def _etcd(node: NodeSession, snapshots: str, stamp: str) -> Copy:
         'cat "$1"\n',
         timeout=_TIMEOUT,
         what="taking a snapshot of etcd",
+        limit=_OUTPUT,
     )
     content = _unzipped(done.stdout)
     check_etcd(content)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from provision import config, errors, secret
-from provision.host import handshake, hostkey, session, transport
+from provision.host import facts, handshake, hostkey, session, transport
 
 Make = Callable[..., "object"]
 
@@ -358,3 +358,37 @@ def test_interrupting_leaves_the_session_usable(node_session: session.NodeSessio
         node_session.run("sleep 20", timeout=30, what="x", reads_only=True)
     timer.join()
     assert says(node_session, "echo on") == "on\n"
+
+
+# -- what a node prints ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "limit"), [("yes", "16 MiB"), ("yes >&2", "1 MiB"), ("cat /dev/zero", "16 MiB")]
+)
+def test_endless_output_is_ended_with_the_command_and_the_limit(sshd, script: str, limit: str):
+    with session.NodeSession(sshd.node()) as opened:
+        with pytest.raises(errors.RemoteError, match=f"reading it on .* printed more than {limit}"):
+            opened.run(script, timeout=60, what="reading it", reads_only=True)
+        assert says(opened, "echo still here") == "still here\n"
+
+
+def test_more_output_is_taken_where_more_is_expected(sshd):
+    with session.NodeSession(sshd.node()) as opened:
+        script = "head -c 20000000 /dev/zero"
+        with pytest.raises(errors.RemoteError, match="16 MiB"):
+            opened.run(script, timeout=60, what="reading it", reads_only=True)
+        done = opened.run(
+            script, timeout=60, what="reading it", reads_only=True, limit=32 * 1024 * 1024
+        )
+        assert len(done.stdout) == 20_000_000
+
+
+def test_endless_facts_are_an_error(sshd, tmp_path: pathlib.Path):
+    large = tmp_path / "k3s.yaml"
+    with large.open("wb") as file:
+        file.truncate(64 * 1024**2)  # sparse
+    with session.NodeSession(sshd.node()) as opened:
+        request = facts.FactRequest(contents=frozenset({str(large)}))
+        with pytest.raises(errors.RemoteError, match=r"reading facts on .* 16 MiB"):
+            opened.facts(request)
