@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from provision import coredumps
 from provision.cli import settings
 
 GLOBAL_NOTE = (
@@ -24,6 +25,11 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.examples = examples
         self.params += settings.options(hidden=True)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, with core dumps forbidden: it will hold credentials."""
+        coredumps.forbid()
+        return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, and where the global options are explained."""

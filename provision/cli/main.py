@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 import provision
+from provision import coredumps
 from provision.cli import ctrl_c, lazy, settings
 
 _COMMANDS = "provision.cli.commands"
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done; 1 other; 2 configuration or usage; 3 preflight; 4 node or SSH;
     5 not converged; 6 GitHub; 7 engine or state; 130 interrupted.
     """
+    coredumps.limit()
     called = settings.Settings()
     presses = ctrl_c.Presses()
     given = list(sys.argv[1:] if arguments is None else arguments)

@@ -24,7 +24,7 @@ _INLINE = 16 * 1024  # certainly fits the window, so it is sent without a thread
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
 """Bytes of standard output, unless the caller expects more."""
-ERROR_LIMIT = 1024 * 1024
+ERROR_LIMIT = 8 * 1024 * 1024
 """Bytes of standard error."""
 
 OnOutput = Callable[[bytes], None]

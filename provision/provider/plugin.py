@@ -21,7 +21,7 @@ from pulumi.runtime import proto
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2_grpc
 
 import provision
-from provision import change
+from provision import change, coredumps
 from provision.provider import connections, pulumi_provider
 
 _METHODS = ("Check", "Diff", "Create", "Update", "Delete", "Read", "CheckConfig", "Configure")
@@ -110,6 +110,7 @@ async def _serve(engine_address: str) -> None:
 
 def main() -> None:
     """Serve until the engine ends us. The engine's address is the first argument."""
+    coredumps.forbid()
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     if not arguments:
         sys.stderr.write("pulumi-resource-elysium is started by a Pulumi engine, not by hand\n")

@@ -28,6 +28,7 @@ LAYERS = {
     "config": 8,
     "fileio": 8,
     "transfer": 8,
+    "coredumps": 8,
 }
 VOCABULARY = {"errors", "secret", "change", "progress", "crypter", "provision"}
 NEVER = {"recovery": {"sandbox"}}
@@ -117,7 +118,11 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        *(f"provision.{name}" for name in LAYERS if name not in ("stacks", "config", "transfer")),
+        *(
+            f"provision.{name}"
+            for name in LAYERS
+            if name not in ("stacks", "config", "transfer", "coredumps")
+        ),
         "provision.engine.embedded",
         "stacks",
     ],
