@@ -224,6 +224,9 @@ class Sync(Resource[Facts]):
     ) -> dict[str, str]:
         """Return the files of Flux' folder that may hold the sync objects; `paths.sync` first."""
         repo = ctx.github()
+        rendered = sync_files.render(inputs)
+        if repo.snapshot(commit).holds(paths.sync, rendered):
+            return {paths.sync: rendered}  # known by its id: a run without changes reads no file
         text = repo.read_file(paths.sync, commit)
         files = {} if text is None else {paths.sync: text}
         if len(sync_files.find(files, inputs)) == len(sync_files.sync_objects(inputs)):
