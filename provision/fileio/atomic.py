@@ -7,13 +7,21 @@ A crash leaves one of the two as well. At most a temporary file with the suffix
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
 from pathlib import Path
 
 
-def write(path: Path, content: bytes | str, *, mode: int | None = 0o600, sync: bool = True) -> None:
+def write(
+    path: Path,
+    content: bytes | str,
+    *,
+    mode: int | None = 0o600,
+    sync: bool = True,
+    read_back: bool = False,
+) -> None:
     """Replace the content of `path`, through symbolic links.
 
     Folders above that are missing are created for the user alone.
@@ -25,9 +33,10 @@ def write(path: Path, content: bytes | str, *, mode: int | None = 0o600, sync: b
             and gives a new one 0644.
         sync: Whether the content is on the disk on return. False is for files
             that may be lost in a power cut, such as caches.
+        read_back: Whether the written file is read and compared before it replaces the old one.
 
     Raises:
-        OSError: The file cannot be written; it is as it was.
+        OSError: The file cannot be written, or reads back as another; it is as it was.
     """
     path = path.resolve()
     folder(path.parent)
@@ -36,15 +45,18 @@ def write(path: Path, content: bytes | str, *, mode: int | None = 0o600, sync: b
             mode = path.stat().st_mode & 0o777
         except FileNotFoundError:
             mode = 0o644
+    data = content.encode() if isinstance(content, str) else content
     temporary = _beside(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
             if sync:
                 os.fsync(file.fileno())
+        if read_back and temporary.read_bytes() != data:
+            raise OSError(errno.EIO, "what was read back is not what was written")
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

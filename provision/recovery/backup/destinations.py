@@ -1,7 +1,8 @@
 """Where backups are kept: a folder here, an rclone remote, a folder behind SSH.
 
-Each place writes a file whole or not at all and reads it back: what `put`
-returns from is there, byte for byte. Only files that are named as bundles of
+Each place writes a file under another name, reads it back, compares it, and
+only then gives it its name. So a file with the name of a backup was there byte
+for byte, and a bad copy never replaces a good one. Only files that are named as bundles of
 the cluster are ever looked at or removed.
 """
 
@@ -42,7 +43,10 @@ class Place(Protocol):
         ...
 
     def put(self, name: str, content: bytes) -> None:
-        """Write the file whole, read it back. Raises `errors.ElysiumError`."""
+        """Write the file, read it back, then give it its name. Raises `errors.ElysiumError`.
+
+        After an error, a file that had the name before still has it.
+        """
         ...
 
     def names(self) -> list[str]:
@@ -93,15 +97,12 @@ class Folder:
             )
 
     def put(self, name: str, content: bytes) -> None:
-        """Write, sync, rename; read back."""
-        target = self.path / name
+        """Write beside, sync, read back, rename."""
         try:
             self._sweep()
-            atomic.write(target, content)
-            again = target.read_bytes()
+            atomic.write(self.path / name, content, read_back=True)
         except OSError as error:
             raise _cannot(self.label, error.strerror or str(error)) from error
-        _same(self.label, hashlib.sha256(again).hexdigest(), content)
 
     def names(self) -> list[str]:
         """Return the cluster's bundles in the folder."""
@@ -144,10 +145,18 @@ class Remote:
         self._program()
 
     def put(self, name: str, content: bytes) -> None:
-        """Upload from standard input; download and compare."""
-        self._rclone("rcat", "--", self._at(name), stdin=content)
-        again = self._rclone("cat", "--", self._at(name))
-        _same(self.label, hashlib.sha256(again).hexdigest(), content)
+        """Upload from standard input under another name, download and compare, rename."""
+        temporary = self._at(f".{name}.tmp")
+        self._sweep()
+        try:
+            self._rclone("rcat", "--", temporary, stdin=content)
+            again = self._rclone("cat", "--", temporary)
+            _same(self.label, hashlib.sha256(again).hexdigest(), content)
+            self._rclone("moveto", "--", temporary, self._at(name))
+        except errors.ElysiumError:
+            with contextlib.suppress(errors.ElysiumError):
+                self._rclone("deletefile", "--", temporary)
+            raise
 
     def names(self) -> list[str]:
         """Return the cluster's bundles in the remote's folder."""
@@ -157,6 +166,14 @@ class Remote:
     def remove(self, name: str) -> None:
         """Remove a bundle."""
         self._rclone("deletefile", "--", self._at(name))
+
+    def _sweep(self) -> None:
+        """Remove what runs that were killed left: never anything of a run under way."""
+        mine = f"/.{self.cluster}-*{manifest.SUFFIX}.tmp"
+        age = f"{_STALE}s"
+        words = ("--max-depth", "1", "--min-age", age, "--include", mine, "--", self.remote)
+        with contextlib.suppress(errors.ElysiumError):  # `put` says what is wrong with the remote
+            self._rclone("delete", *words)
 
     def _at(self, name: str) -> str:
         separator = "" if self.remote.endswith((":", "/")) else "/"
@@ -211,13 +228,23 @@ class Server:
     def put(self, name: str, content: bytes) -> None:
         """Write beside, sync, compare, rename."""
         target, temporary = self._at(name), self._at(f".{name}.tmp")
+        digest = hashlib.sha256(content).hexdigest()
+        old = scripts.quote([f".{self.cluster}-*{manifest.SUFFIX}.tmp"])
         said = self._run(
-            f"set -e\numask 077\nmkdir -p {self._at()}\ncat >{temporary}\n"
-            f"sync {temporary} 2>/dev/null || sync\n"
-            f"mv -f {temporary} {target}\nsha256sum <{target}\n",
+            f"set -e\numask 077\nmkdir -p {self._at()}\n"
+            # What runs that were killed left. A `find` without -mmin leaves it.
+            f"find {self._at('.')} ! -name . -prune -name {old} -mmin +{_STALE // 60}"
+            " -exec rm -f {} + 2>/dev/null || :\n"
+            f"trap {scripts.quote([f'rm -f {temporary}'])} EXIT\ntrap 'exit 1' HUP INT TERM\n"
+            f"cat >{temporary}\nsync {temporary} 2>/dev/null || sync\n"
+            f"sum=$(sha256sum <{temporary})\nsum=${{sum%% *}}\n"
+            f'if [ "$sum" = {digest} ]; then\n'
+            f"if [ -d {target} ]; then echo {target} is a folder >&2; exit 1; fi\n"
+            f"mv -f {temporary} {target}\nfi\n"
+            'echo "$sum"\n',
             stdin=content,
         )
-        _same(self.label, said.split(" ")[0], content)
+        _same(self.label, said.strip(), content)
 
     def names(self) -> list[str]:
         """Return the cluster's bundles in the folder."""
