@@ -27,6 +27,21 @@ SYSTEM = facts.SystemFacts(
     default_route=True,
 )
 
+AUTHORITY_OF_K3S = """\
+-----BEGIN CERTIFICATE-----
+MIIBiDCCAS6gAwIBAgIBADAKBggqhkjOPQQDAjAjMSEwHwYDVQQDDBhrM3MtY2xp
+ZW50LWNhQDE3ODU1NDI0MDAwHhcNMjYxMTMwMTIxOTQ4WhcNMzYxMTI3MTIxOTQ4
+WjAjMSEwHwYDVQQDDBhrM3MtY2xpZW50LWNhQDE3ODU1NDI0MDAwWTATBgcqhkjO
+PQIBBggqhkjOPQMBBwNCAAQ+BLhIBVc5GKyZj4Ir5qP8pyeC87rusqShGYY/Xl2T
+Oqnp26nXs4yN23aiERDqjBtVNXeJTwmpNAyzRofFT3Ako1MwUTAdBgNVHQ4EFgQU
+UVX8m6yD6Tf68MwoUQoWZuuLv5EwHwYDVR0jBBgwFoAUUVX8m6yD6Tf68MwoUQoW
+ZuuLv5EwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiBVtNRxG3wv
+AV8aIH3lE6hSpKB8EnhzFxHLKhBfrrISHQIhANpapO11uszPV25LgPzd4hrmD9d1
+aRCoqpHgR9bIz+0q
+-----END CERTIFICATE-----
+"""
+"""An authority as k3s makes it: its serial number is 0. It ends on 2036-11-27 12:19:48."""
+
 
 def k3s_inputs(**changes: Any) -> dict[str, Any]:
     """Checked inputs of a K3sServer."""

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from provision import errors
+from provision.kube import certificates
 from provision.kube import kubeconfig as kubeconfigs
 from provision.secret import Secret
 
@@ -64,41 +65,39 @@ def make() -> tuple[str, Secret]:
 def is_ours(bundle: str) -> bool:
     """Return whether the first authority of `bundle` was made here."""
     found = parse(bundle)
-    return bool(found) and _common_name(found[0]).startswith(NAME)
+    return bool(found) and found[0].common_name.startswith(NAME)
 
 
 def signs_itself(bundle: str) -> bool:
     """Return whether the first authority of `bundle` is signed by no other."""
-    first = parse(bundle)[0]
-    return first.issuer == first.subject
+    return parse(bundle)[0].signs_itself
 
 
 def first(bundle: str) -> str:
     """Return the first authority of `bundle` alone."""
-    return parse(bundle)[0].public_bytes(serialization.Encoding.PEM).decode()
+    return parse(bundle)[0].pem
 
 
 def expires(kubeconfig: str) -> datetime.datetime | None:
     """Return when the client certificate of `kubeconfig` ends, None where it has none."""
-    found = parse(kubeconfigs.client_certificate(kubeconfig))
-    return found[0].not_valid_after_utc if found else None
+    text = kubeconfigs.client_certificate(kubeconfig)
+    found = parse(text, place="the kubeconfig of k3s (k3s.yaml)")
+    return found[0].not_after if found else None
 
 
-def parse(text: str) -> list[x509.Certificate]:
-    """Return the certificates in `text`. Raises `errors.RemoteError` for what is none."""
-    if "BEGIN CERTIFICATE" not in text:
-        return []
+def parse(
+    text: str, *, place: str = "server/tls/client-ca.crt"
+) -> tuple[certificates.Certificate, ...]:
+    """Return the certificates in `text`, which comes from `place` on the node.
+
+    Raises `errors.RemoteError` for a text that holds something else.
+    """
     try:
-        return x509.load_pem_x509_certificates(text.encode())
-    except ValueError as error:
+        return certificates.parse(text)
+    except certificates.CertificateError as error:
         raise errors.RemoteError(
             "a certificate of the node cannot be read",
             host="",
             detail=str(error),
-            hint="look at server/tls/client-ca.crt on the node",
+            hint=f"look at {place} on the node",
         ) from None
-
-
-def _common_name(certificate: x509.Certificate) -> str:
-    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(found[0].value) if found else ""
