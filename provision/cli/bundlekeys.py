@@ -98,6 +98,17 @@ def keys(
     return _passphrase(given)
 
 
+def recipients(identities: tuple[Path, ...]) -> tuple[str, ...]:
+    """Return the public keys of private key files: those who opened a backup with them own both.
+
+    Raises `errors.ConfigError` and `errors.BundleKeyError`.
+    """
+    from provision.recovery.bundle import encryption
+
+    texts = tuple(encryption.read_key_file(path) for path in identities)
+    return encryption.recipients_of(encryption.Identities(texts=texts))
+
+
 def _given(called: Settings, passphrase_file: Path | None) -> str | None:
     from provision.secret import Secret
 

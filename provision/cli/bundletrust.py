@@ -1,4 +1,4 @@
-"""Which addresses and local files of a backup may be used: shown, and confirmed by a person."""
+"""Which addresses, files and settings of a backup may be used: shown, confirmed by a person."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def option(function: Callable[..., Any]) -> Callable[..., Any]:
         "trusted",
         metavar="ADDRESS",
         multiple=True,
-        help="An address or file that the backup names and that may be used without asking; may "
-        "be repeated.",
+        help="An address, file or setting that the backup names and that may be used without "
+        "asking; may be repeated.",
     )(function)
 
 
@@ -57,7 +57,7 @@ def confirm(
     if not called.terminal.can_ask:
         if needed:
             raise errors.ConfigError(
-                "the backup names addresses or files that nobody confirmed",
+                "the backup names addresses, files or settings that nobody confirmed",
                 [_problem(each) for each in needed],
                 hint="nothing was sent, read or written. Anyone with the public key can make a "
                 "backup: compare these with your own notes, then add "

@@ -78,8 +78,8 @@ def restore(
     as Git describes it now, with the keys of the backup; with --datastore, it
     brings back the database itself. Interrupted, run it again: it goes on
     where it was. Volumes of workloads are not in a backup. Addresses other
-    than GitHub's own and local files that the backup names are shown and
-    confirmed before they are used.
+    than GitHub's own, local files, and settings such as who can open later
+    backups are shown and confirmed before they are used.
     """
     from provision.cli.render import reporter, restores
     from provision.recovery.backup import catalog
@@ -100,7 +100,9 @@ def restore(
     before = _before(target, found.manifest.cluster, content, mode, anew=anew)
     new = _new(called, found.manifest.node.host, before, dry_run=dry_run, **given)
     settings = {"github.tokenFile": str(Path(token_file).absolute())} if token_file else {}
-    ask = _trusted(called, found, new, settings, target, trusted) and not dry_run
+    # Who opened the backup with a key may open later ones with it, too.
+    known = (*trusted, *bundlekeys.recipients(identities))
+    ask = _trusted(called, found, new, settings, target, known) and not dry_run
     with (
         stack_context.ending_well(called),
         _pinned(called, found, new, settings, dry_run=dry_run, ask=ask) as space,

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from cryptography import exceptions
+from cryptography.hazmat.primitives import serialization
+
 from provision import errors
 from provision.recovery.bundle import passphrase
 from provision.secret import Secret
@@ -154,6 +157,33 @@ def read_identities(text: Secret) -> list[Any]:
     if not found:
         raise errors.BundleKeyError("the key file holds no key")
     return found
+
+
+def recipients_of(keys: Identities) -> tuple[str, ...]:
+    """Return the public keys of `keys`, without comments. Raises `errors.BundleKeyError`."""
+    found: list[str] = []
+    for text in keys.texts:
+        for each in read_identities(text):
+            if hasattr(each, "to_public"):
+                found.append(str(each.to_public()))
+                continue
+            public = _ssh_public(text)  # pyrage gives no public key of an SSH key
+            found += [public] if public else []
+    return tuple(found)
+
+
+def _ssh_public(text: Secret) -> str:
+    """Return the public key of an SSH private key; empty for a form that is not known."""
+    plain = text.reveal().encode()
+    for load in (serialization.load_ssh_private_key, serialization.load_pem_private_key):
+        try:
+            public = load(plain, None).public_key()
+            return public.public_bytes(
+                serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+            ).decode()
+        except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
+            continue
+    return ""
 
 
 def read_key_file(path: Path) -> Secret:

@@ -1,10 +1,11 @@
-"""The addresses and local files that a bundle's configuration names. Pure.
+"""The addresses, local files and settings that a bundle's configuration names. Pure.
 
 Whoever has a recipient's public key can write a valid bundle, so a bundle
 proves nothing about who made it. Its configuration says where the GitHub token
-is sent, which private key files are read, and where later backups go. Each
-such value is trusted only if it is GitHub's own, if the configuration in the
-user's folder has the same one, or if the user confirms or names it.
+is sent, which private key files are read, where later backups go, who can open
+them, and how many are kept. Each such value is trusted only if it is GitHub's
+own, if the configuration in the user's folder has the same one, or if the user
+confirms or names it.
 
 The user gives the address of the new node, so that one is never listed.
 """
@@ -58,7 +59,7 @@ _DRILL: Final = ("github", "flux", "k3s", "secretsprovider", "environment")
 
 _NODE: Final = "the node contacts it"
 
-Kind = Literal["address", "file"]
+Kind = Literal["address", "file", "setting"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,8 @@ class Named:
 
     `key` is its place in the configuration, `value` the value as people read
     it, without credentials; `use` says what happens with it. Without an
-    `optional` one the work can go on.
+    `optional` one the work can go on. `at` is the host that a setting is for:
+    who names an address there confirms the setting.
     """
 
     key: str
@@ -75,15 +77,16 @@ class Named:
     use: str
     kind: Kind = "address"
     optional: bool = False
+    at: str = ""
 
     @property
     def host(self) -> str:
         """The host in an address; empty for a file, and for what is not clear."""
-        return "" if self.kind == "file" else host_of(self.value)
+        return host_of(self.value) if self.kind == "address" else ""
 
 
 def named(cfg: config.Config, given: Collection[str] = ()) -> tuple[Named, ...]:
-    """Return every address and local file in `cfg`, each once.
+    """Return every address, local file and setting in `cfg` to be confirmed, each once.
 
     `given` are keys that the user set on the command line (``github.tokenFile``,
     ``nodes.identityFile``).
@@ -180,6 +183,8 @@ def untrusted(
         if each.key == "backup.paths":  # a named folder covers the files in it
             folders = (*trusted, *(one.value for one in here if one.key == each.key))
             return any(each.value.startswith(f"{one.rstrip('/')}/") for one in folders if one)
+        if each.kind == "setting":
+            return bool(each.at) and each.at in named_hosts
         if each.kind == "file":
             return _path(each.value) in {_path(one) for one in trusted}
         if each.key == "github.sshHost":
@@ -198,14 +203,25 @@ def host_of(value: str) -> str:
 
 
 def _github(cfg: config.GitHub) -> Iterable[Named]:
+    clear = "" if cfg.base_url.lower().startswith("https:") else ", unencrypted"
     yield Named(
-        key="github.baseUrl", value=_shown(cfg.base_url), use="the GitHub token is sent there"
+        key="github.baseUrl",
+        value=_shown(cfg.base_url),
+        use=f"the GitHub token is sent there{clear}",
     )
     yield Named(
         key="github.sshHost",
         value=_ssh(cfg.ssh_host, cfg.ssh_port),
         use="Flux fetches the repository there",
     )
+    for line in cfg.git_host_keys:
+        yield Named(
+            key="github.gitHostKeys",
+            value=_public(line),
+            use="who has this key can pose as the git server that Flux fetches from",
+            kind="setting",
+            at=cfg.ssh_host.lower(),
+        )
     yield from _file("github.tokenFile", cfg.token_file, "its content is sent as the GitHub token")
     if cfg.app is not None:
         use = "it is read as the GitHub App's private key"
@@ -252,6 +268,24 @@ def _backup(backup: config.Backup) -> Iterable[Named]:
             yield Named(key=f"{key}.rclone", value=_shown(copy.rclone), use=use)
         if copy.ssh is not None:
             yield from _login(f"{key}.ssh", copy.ssh, use)
+    for line in backup.recipients:
+        use = "who has its private key can open later backups"
+        yield Named(key="backup.recipients", value=_public(line), use=use, kind="setting")
+    usual = config.Backup()
+    if backup.keep < usual.keep:
+        yield _removing("backup.keep", backup.keep)
+    if backup.keep_days:
+        yield _removing("backup.keepDays", backup.keep_days)
+
+
+def _public(line: str) -> str:
+    """Return a public key without the comment behind it."""
+    return _shown(" ".join(line.split()[:2]))
+
+
+def _removing(key: str, number: int) -> Named:
+    use = "the next backup removes older ones by it"
+    return Named(key=key, value=f"{key}={number}", use=use, kind="setting")
 
 
 def _in_cluster(cfg: config.Config) -> Iterable[Named]:

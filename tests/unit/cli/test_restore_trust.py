@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -144,6 +145,33 @@ def test_yes_confirms_no_address(call: Any, folder: Path, outside: Outside) -> N
     opening = forged(folder, at(outside))
     done = call("restore", "--yes", *NODE, *opening)
     assert done.code == 2 and outside.heard == []
+
+
+def test_nobody_else_may_open_later_backups_unconfirmed(call: Any, folder: Path) -> None:
+    other = str(pyrage.x25519.Identity.generate().to_public())
+    more = f"  elysium:backup:\n    keep: 1\n    recipients: [{LOCK.to_public()}, {other}]\n"
+    opening = forged(folder, f"    tokenFile: /nowhere\n{more}")
+    known = ("--trust-address", "/nowhere")
+    done = call("restore", "--yes", *NODE, *opening, *known)
+    assert done.code == 2, done.err
+    assert other in done.err and "backup.recipients" in done.err and "backup.keep=1" in done.err
+    assert str(LOCK.to_public()) not in done.err, "who opened this one may open later ones"
+    assert not list(folder.rglob("*"))
+    more_known = (*known, "--trust-address", other, "--trust-address", "backup.keep=1")
+    done = call("restore", "--yes", *NODE, *opening, *more_known)
+    assert "nobody confirmed" not in done.err
+
+
+def test_an_ssh_key_that_opened_a_backup_may_open_later_ones(folder: Path, tmp_path: Path) -> None:
+    from provision.cli import bundlekeys
+
+    found = []
+    for kind in ("ed25519", "rsa"):
+        path = tmp_path / kind
+        words = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "me@home", "-f", str(path)]
+        subprocess.run(words, check=True)
+        found.append(" ".join((tmp_path / f"{kind}.pub").read_text().split()[:2]))
+    assert bundlekeys.recipients((tmp_path / "ed25519", tmp_path / "rsa")) == tuple(found)
 
 
 def test_an_address_of_the_configuration_here_is_the_users_own(

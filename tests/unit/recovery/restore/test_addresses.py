@@ -123,6 +123,21 @@ def asked(cfg: config.Config, *trusted: str) -> list[tuple[str, str]]:
             "https://a.example",
         ),
         ("gpu", {"pluginImage": "evil.org/x:1"}, "gpu.pluginImage", "evil.org/x:1"),
+        ("backup", {"recipients": ["age1evil"]}, "backup.recipients", "age1evil"),
+        (
+            "backup",
+            {"recipients": ["age1mine", "ssh-ed25519 AAAAevil me@home"]},
+            "backup.recipients",
+            "ssh-ed25519 AAAAevil",
+        ),
+        ("backup", {"keep": 1}, "backup.keep", "backup.keep=1"),
+        ("backup", {"keepDays": 1}, "backup.keepDays", "backup.keepDays=1"),
+        (
+            "github",
+            {"gitHostKeys": ["ssh-ed25519 AAAAevil x"]},
+            "github.gitHostKeys",
+            "ssh-ed25519 AAAAevil",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -146,6 +161,33 @@ def test_each_is_asked_for_and_is_trusted_by_name(
 )
 def test_githubs_own_places_are_never_asked_for(value: dict[str, Any]) -> None:
     assert asked(made("github", value)) == []
+
+
+def test_keeping_more_backups_needs_no_confirmation() -> None:
+    assert asked(made("backup", {"keep": 15, "keepDays": 0})) == []
+
+
+def test_a_token_in_clear_is_said_to_be_that() -> None:
+    found = addresses.named(made("github", {"baseUrl": "http://git.example"}))
+    assert [each.use for each in found if each.key == "github.baseUrl"] == [
+        "the GitHub token is sent there, unencrypted"
+    ]
+
+
+def test_what_the_configuration_here_has_needs_no_confirmation_in_any_order() -> None:
+    cfg = made("backup", {"recipients": ["age1a", "ssh-ed25519 AAAAb me"], "keep": 2})
+    mine = made("backup", {"recipients": ["ssh-ed25519 AAAAb", "age1a"], "keep": 2})
+    found = addresses.named(cfg)
+    assert addresses.untrusted(found, here=addresses.named(mine)) == ()
+    other = made("backup", {"recipients": ["age1a"], "keep": 3})
+    left = addresses.untrusted(found, here=addresses.named(other))
+    assert [each.value for each in left] == ["ssh-ed25519 AAAAb", "backup.keep=2"]
+
+
+def test_the_host_keys_of_a_named_git_server_are_covered_by_its_name() -> None:
+    cfg = made("github", {"sshHost": "git.example", "gitHostKeys": ["ssh-ed25519 AAAAkey"]})
+    assert asked(cfg, "https://git.example") == []
+    assert ("github.gitHostKeys", "ssh-ed25519 AAAAkey") in asked(cfg, "https://other.example")
 
 
 def test_one_name_covers_https_and_ssh_of_a_host() -> None:
@@ -175,24 +217,31 @@ _INERT = {
     *("media.options", "media.listTimeout"),
     *("github.owner", "github.repository", "github.branch", "github.sshPort"),
     *("github.allowHttp", "stack.id"),
-    *("github.gitHostKeys", "github.token", "github.app.id", "github.app.installation"),
+    *("github.token", "github.app.id", "github.app.installation"),
     "github.app.privateKey",
     *("flux.version", "flux.path", "flux.components", "flux.componentsExtra", "flux.commit"),
     *("flux.interval", "flux.keyAlgorithm", "flux.readWrite", "flux.timeout"),
     *("sealing.enabled", "sealing.keys", "sealing.namespace", "sealing.certificate"),
     "sealing.version",
-    *("backup.recipients", "backup.copies.path", "backup.keep", "backup.keepDays"),
+    "backup.copies.path",
     *("backup.copies.ssh.port", "backup.copies.ssh.user", "backup.copies.ssh.hostKey"),
     *("backup.copies.ssh.agent", "backup.copies.ssh.password", "backup.copies.ssh.passphrase"),
     *("backup.warnDays", "backup.datastore", "backup.paths", "backup.pathsLimit"),
 }
-"""Neither address nor file of this machine, or free-form (searched for addresses)."""
+"""Decides nothing on this machine, or free-form (searched for addresses).
+
+A forged value reaches only the new node, which runs what the bundle says anyway: versions,
+options, logins. `github.allowHttp` needs an ``http://`` address, which is confirmed. `backup.paths`
+names files of the node, which are confirmed where they are in the bundle. A forged
+`backup.warnDays` hides a warning.
+"""
 _NAMED = {
     *("github.baseUrl", "github.sshHost", "github.tokenFile", "github.app.privateKeyFile"),
     *("nodes.identityFile", "nodes.address", "nodes.jump.host", "nodes.jump.identityFile"),
     *("artifacts.mirror", "artifacts.pins", "flux.manifests", "flux.crds", "gpu.pluginImage"),
     *("k3s.proxy.http", "k3s.proxy.https", "backup.directory", "backup.copies.directory"),
     *("backup.copies.rclone", "backup.copies.ssh.host", "backup.copies.ssh.identityFile"),
+    *("backup.recipients", "backup.keep", "backup.keepDays", "github.gitHostKeys"),
 }
 
 
