@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from provision import crypter
 from provision.engine.state import record, values
 from provision.operations.stack import Stack
+from provision.secret import Secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,52 @@ def has(stack: Stack, type_: str) -> bool:
         str(raw.get("type")).rpartition("$")[2] == type_
         for raw in _latest(stack).get("resources") or []
     )
+
+
+_EXPORTS: Final = {
+    "nodeName": ("elysium:node:K3sServer", "nodeName"),
+    "k3sVersion": ("elysium:node:K3sServer", "version"),
+    "kubeconfig": ("elysium:node:K3sServer", "kubeconfig"),
+    "gpuResource": ("elysium:node:IntelGpu", "resourceName"),
+    "mediaMount": ("elysium:node:MediaMount", "mountPoint"),
+    "mediaUnit": ("elysium:node:MediaMount", "unit"),
+    "deployKeyTitle": ("elysium:flux:GitAccess", "title"),
+    "deployKeyFingerprint": ("elysium:flux:GitAccess", "fingerprint"),
+    "fluxRevision": ("elysium:flux:Sync", "revision"),
+    "kustomizations": ("elysium:flux:Sync", "kustomizations"),
+    "sealingCertificate": ("elysium:secrets:SealingKey", "certificate"),
+    "sealingFingerprints": ("elysium:secrets:SealingKey", "fingerprints"),
+    "sealingKeys": ("elysium:secrets:SealingKey", "keys"),
+    "gpuAllocatable": ("elysium:node:GpuCapacity", "allocatable"),
+}
+"""Each of the stack's exports: the resource that it comes from, and the output's name."""
+
+_SECRET_EXPORTS: Final = frozenset({"kubeconfig", "sealingKeys"})
+
+
+def exports(stack: Stack, show_secrets: bool = False) -> dict[str, Any]:
+    """Return the stack's exports as far as its resources have them.
+
+    Secrets are `Secret` unless `show_secrets`.
+    """
+    known = {record.type: record.outputs for record in resources(stack)}
+    found: dict[str, Any] = {"cluster": stack.config.cluster} if known else {}
+    for name, (type_, key) in _EXPORTS.items():
+        value = known.get(type_, {}).get(key)
+        if value is None:
+            continue
+        secret = name in _SECRET_EXPORTS and not show_secrets
+        found[name] = Secret(str(value)) if secret else value
+    return found
+
+
+def kubeconfig(stack: Stack) -> str:
+    """Return the kubeconfig that k3s' resource has; empty where k3s was not set up.
+
+    Holds the private key of the cluster's administrator in clear.
+    """
+    found = (record for record in resources(stack) if record.type == "elysium:node:K3sServer")
+    return next((str(record.outputs.get("kubeconfig") or "") for record in found), "")
 
 
 def sealing_keys(stack: Stack) -> str:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from provision import errors
-from provision.operations import key_status, state
+from provision.operations import configured, key_status, state
 from provision.operations.stack import Stack
 from provision.provider import registry, resource
 from provision.provider.deploy_key import access as deploy_key_access
 from provision.secret import Secret
 
-Health = Literal["ok", "drift", "failed", "unknown"]
+Health = Literal["ok", "drift", "failed", "missing", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,7 @@ class Section:
     """One part of the cluster: what it is, how it is, and what is wrong.
 
     `warnings` are of what works now and will not for ever; `health` is without them.
+    `health` is "missing" for what is configured and was not set up.
     """
 
     title: str
@@ -34,7 +35,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """How the whole cluster is. `ok` when every section is."""
+    """How the whole cluster is. `ok` when it was set up and every section is."""
 
     cluster: str
     last_up: str
@@ -42,59 +43,61 @@ class Status:
 
     @property
     def ok(self) -> bool:
-        """Return whether nothing is wrong."""
-        return all(section.health == "ok" for section in self.sections)
+        """Return whether there is a cluster and nothing of it is wrong."""
+        return bool(self.sections) and all(section.health == "ok" for section in self.sections)
 
 
 def status(stack: Stack) -> Status:
-    """Compare everything the stack made with how it is now."""
+    """Compare what is configured and everything the stack made with how it is now."""
     from provision.operations import preflight
 
     known = state.resources(stack)
     preflight.prefetch(stack)
     ours = [record for record in known if record.type in registry.types()]
     with futures.ThreadPoolExecutor(max_workers=8) as pool:
-        sections = tuple(pool.map(lambda record: _section(stack, record), ours))
-    return Status(cluster=stack.config.cluster, last_up=state.last_update(stack), sections=sections)
+        sections = list(pool.map(lambda record: _section(stack, record), ours))
+    last_up = state.last_update(stack)
+    if last_up:
+        types = {record.type for record in ours}
+        sections += map(_missing, configured.missing(stack.config, types))
+    return Status(cluster=stack.config.cluster, last_up=last_up, sections=tuple(sections))
+
+
+def _missing(type_: str) -> Section:
+    problem = "it is configured, and the last run did not set it up"
+    return Section(title=configured.TITLES[type_], health="missing", problems=(problem,))
 
 
 def outputs(stack: Stack, show_secrets: bool = False) -> dict[str, Any]:
-    """Return the stack's outputs; secrets as `Secret` unless `show_secrets`."""
-    return stack.engine().outputs(show_secrets)
+    """Return the stack's outputs; secrets as `Secret` unless `show_secrets`.
+
+    The engine records them at the end of an `up` that succeeds. What the resources have is
+    newer after an `up` that failed.
+    """
+    return stack.engine().outputs(show_secrets) | state.exports(stack, show_secrets)
 
 
 def kubeconfig(stack: Stack) -> str:
-    """Return the cluster's kubeconfig, as text.
+    """Return the cluster's kubeconfig, as text: that of the last run which set up k3s.
 
     Raises `errors.StackError` when the stack has none yet.
     """
-    text = outputs(stack).get("kubeconfig")
+    text = state.kubeconfig(stack) or stack.engine().outputs().get("kubeconfig")
     if isinstance(text, Secret):
         return text.reveal()
     if isinstance(text, str) and text:
         return text
+    failed = bool(state.last_update(stack))
     raise errors.StackError(
-        f"the stack {stack.config.cluster} has no kubeconfig yet",
-        operation="read the stack's outputs",
-        hint="run 'elysium up' first",
+        f"the stack {stack.config.cluster} has no kubeconfig yet"
+        + (": the last run did not set up k3s" if failed else ""),
+        operation="read the stack's state",
+        hint="run 'elysium up'" + (" again: it goes on where it stopped" if failed else " first"),
     )
 
 
-_TITLES: dict[str, str] = {
-    "elysium:node:K3sServer": "k3s",
-    "elysium:node:IntelGpu": "Intel GPU on the node",
-    "elysium:node:MediaMount": "media library",
-    "elysium:node:GpuCapacity": "Intel GPU in the cluster",
-    "elysium:flux:GitAccess": "deploy key",
-    "elysium:flux:Components": "Flux controllers",
-    "elysium:flux:Sync": "Flux Kustomizations",
-    "elysium:secrets:SealingKey": "sealing keys",
-    "elysium:secrets:Seed": "seed",
-}
-
-
 def _section(stack: Stack, record: state.Record) -> Section:
-    title = _TITLES.get(record.type, record.type)
+    title = configured.TITLES.get(record.type, record.type)
     warnings: list[str] = []
     context = stack.live.bind(
         lambda level, text: warnings.append(text) if level == "warning" else None
@@ -113,6 +116,8 @@ def _section(stack: Stack, record: state.Record) -> Section:
     if isinstance(observed.facts, deploy_key_access.Facts):
         facts, ahead = _key(stack, observed.facts, record)
     problems = tuple(change.summary for change in planned)
+    if record.type in configured.surplus(stack.config, {record.type}):
+        problems = ("it is not configured any more, and 'elysium up' removes it",)
     health: Health = "drift" if problems or not observed.exists else "ok"
     return Section(
         title=title,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _HEALTH = {
     "ok": ("✓", "green", "ok"),
     "drift": ("~", "yellow", "differs"),
+    "missing": ("✗", "bold red", "missing"),
     "failed": ("✗", "bold red", "failed"),
     "unknown": ("?", "dim", "not known"),
 }

@@ -8,84 +8,15 @@ from __future__ import annotations
 
 import json
 import pathlib
-import threading
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from pulumi.provider.experimental import provider as protocol
-from pulumi.provider.experimental.property_value import PropertyValue
 
 from provision import config
 from provision.engine import api, events
 from provision.secret import Secret
 from stacks import program, repository_facts
-
-CANARY = "canary-azure-key-3f9c"
-
-
-class Remembering(protocol.Provider):
-    """Creates anything, with its inputs as outputs and some made-up ones."""
-
-    extra: ClassVar[dict[str, dict[str, Any]]] = {
-        "elysium:node:K3sServer": {
-            "kubeconfig": "kubeconfig-canary",
-            "token": "t",
-            "nodeName": "kyrion",
-        },
-        "elysium:node:IntelGpu": {"devices": [], "resourceName": "gpu.intel.com/i915"},
-        "elysium:node:MediaMount": {"unit": "mnt-media.mount"},
-        "elysium:node:GpuCapacity": {"allocatable": 10},
-        "elysium:flux:GitAccess": {"title": "elysium/kyrion/1-x", "fingerprint": "SHA256:x"},
-        "elysium:flux:Components": {"revision": "abc"},
-        "elysium:secrets:SealingKey": {"keys": "sealing-canary", "certificate": "c"},
-        "elysium:flux:Sync": {"revision": "main@sha1:abc", "kustomizations": []},
-    }
-
-    def __init__(self, calls: list[tuple[str, str]]) -> None:
-        self.calls = calls
-        self.lock = threading.Lock()
-
-    async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
-        with self.lock:
-            self.calls.append(("create", _type(request)))
-        more = {
-            key: _value(value).with_secret(key in ("kubeconfig", "token", "keys"))
-            for key, value in self.extra.get(_type(request), {}).items()
-        }
-        return protocol.CreateResponse(
-            resource_id=request.name, properties={**request.properties, **more}
-        )
-
-    async def delete(self, request: protocol.DeleteRequest) -> None:
-        with self.lock:
-            self.calls.append(("delete", _type(request)))
-
-    async def diff(self, request: protocol.DiffRequest) -> protocol.DiffResponse:
-        return protocol.DiffResponse(changes=False)
-
-
-def _type(request: Any) -> str:
-    """Return the resource's own type, without those of its parents."""
-    return str(request.type).rpartition("$")[2]
-
-
-def _value(value: Any) -> PropertyValue:
-    if isinstance(value, list):
-        return PropertyValue([])
-    return PropertyValue(float(value) if isinstance(value, int) else value)
-
-
-def _config(**more: Any) -> config.Config:
-    return config.Config.model_validate(
-        {
-            "cluster": "kyrion",
-            "nodes": [{"name": "kyrion", "host": "192.0.2.7", "sudoPassword": "canary-sudo"}],
-            "github": {"owner": "homelab", "repository": "elysium"},
-            "gpu": {},
-            "media": {"remote": {"type": "azureblob", "account": "a", "key": Secret(CANARY)}},
-            **more,
-        }
-    )
+from tests.support.remembering import CANARY, Remembering, whole_config
 
 
 @pytest.fixture
@@ -113,7 +44,7 @@ def _up(engine: api.Engine, cfg: config.Config, **decided: bool) -> list[events.
 
 def test_a_cluster_is_made_in_order(run: Any) -> None:
     open_engine, calls = run
-    _up(open_engine(), _config())
+    _up(open_engine(), whole_config())
     made = [kind for call, kind in calls if call == "create"]
     assert sorted(made) == [
         "elysium:flux:Components",
@@ -139,15 +70,15 @@ def test_a_cluster_is_made_in_order(run: Any) -> None:
 
 def test_a_second_up_changes_nothing(run: Any) -> None:
     open_engine, calls = run
-    _up(open_engine(), _config())
+    _up(open_engine(), whole_config())
     calls.clear()
-    _up(open_engine(), _config())
+    _up(open_engine(), whole_config())
     assert calls == []
 
 
 def test_flux_may_bring_the_plugin(run: Any) -> None:
     open_engine, calls = run
-    _up(open_engine(), _config(), flux_brings_gpu_plugin=True)
+    _up(open_engine(), whole_config(), flux_brings_gpu_plugin=True)
     made = [kind for _call, kind in calls]
     assert not [kind for kind in made if kind.startswith("kubernetes:")]
     assert made.index("elysium:flux:Sync") < made.index("elysium:node:GpuCapacity")
@@ -155,7 +86,7 @@ def test_flux_may_bring_the_plugin(run: Any) -> None:
 
 def test_no_secret_is_in_the_state_or_in_an_event(run: Any, tmp_path: pathlib.Path) -> None:
     open_engine, _calls = run
-    seen = _up(open_engine(), _config())
+    seen = _up(open_engine(), whole_config())
     files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert files
     told = json.dumps([events.to_json(event) for event in seen])
@@ -167,7 +98,7 @@ def test_no_secret_is_in_the_state_or_in_an_event(run: Any, tmp_path: pathlib.Pa
 
 def test_destroy_leaves_what_goes_with_the_node_to_the_node(run: Any) -> None:
     open_engine, calls = run
-    _up(open_engine(), _config())
+    _up(open_engine(), whole_config())
     calls.clear()
     open_engine().destroy(None, options=api.Options(), on_event=lambda _event: None)
     deleted = [kind for call, kind in calls if call == "delete"]
@@ -184,7 +115,7 @@ def test_destroy_leaves_what_goes_with_the_node_to_the_node(run: Any) -> None:
 def test_outputs_keep_the_kubeconfig_secret(run: Any) -> None:
     open_engine, _calls = run
     engine = open_engine()
-    _up(engine, _config())
+    _up(engine, whole_config())
     found = engine.outputs()
     assert found["kubeconfig"] == Secret("kubeconfig-canary")
     assert found["gpuAllocatable"] == 10

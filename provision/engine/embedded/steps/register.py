@@ -7,6 +7,7 @@ component, which no provider knows.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,11 @@ class Registrar:
             raise
 
     def outputs(self, urn: str, outputs: dict[str, Any]) -> None:
-        """Take the outputs of a component."""
+        """Take the outputs of a component.
+
+        An output of a resource that was not made is unknown: the state keeps the earlier value,
+        or has none. A preview shows it as unknown.
+        """
         found = self._run.news.get(urn)
         if found is None:
             if self._run.mode != "up":
@@ -79,6 +84,13 @@ class Registrar:
         if found.record.type == urns.ROOT_TYPE:
             self._run.stack_outputs = outputs
             return
+        if not self._run.dry_run:
+            before = found.record.outputs
+            outputs = {
+                key: before[key] if values.has_unknown(value) else value
+                for key, value in outputs.items()
+                if key in before or not values.has_unknown(value)
+            }
         self._run.edit(found, found.record.but(outputs=outputs))
 
     def _register(self, urn: str, asked: registration.Goal) -> Reply:
@@ -95,7 +107,7 @@ class Registrar:
         self._require_known(new)
         if alias and not self._run.dry_run:
             self._run.keeper.commit({"do": "rename", "old": alias, "new": urn}, durable=False)
-        if not self._run.targets.include(urn):
+        if not self._run.targets.include(urn) or self._is_idle(new):
             return self._leave(new, asked, old)
         self._require_unskipped(new)
         if not asked.custom:
@@ -195,13 +207,23 @@ class Registrar:
                     operation="register",
                 )
 
+    def _is_idle(self, new: record.Record) -> bool:
+        """Return whether `new` is a provider of resources that cannot exist yet.
+
+        Its configuration comes from a resource that was not made and is no target.
+        """
+        needs = [self._run.news[urn] for urn in new.needs()]
+        return new.is_provider and any(need.skipped for need in needs)
+
     def _require_unskipped(self, new: record.Record) -> None:
         for urn in sorted(new.needs()):
             if self._run.news[urn].skipped:
+                name = urns.name_of(urn)
                 raise errors.StackError(
-                    f"{new.urn} needs {urn}, which does not exist yet and is not among the targets",
+                    f"{urns.name_of(new.urn)} needs {name}, which does not exist yet and is not "
+                    "among the targets",
                     operation="target",
-                    hint=f"add it: --target '{urn}'",
+                    hint=f"add it: --target {shlex.quote(name)}",
                 )
 
     def _component(self, new: record.Record, asked: registration.Goal, old: run.Old | None) -> None:

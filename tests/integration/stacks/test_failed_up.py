@@ -1,0 +1,185 @@
+"""What works with the state that a first ``up`` left, which failed at one of its resources."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import pytest
+from pulumi.provider.experimental import provider as protocol
+
+from provision import config, errors
+from provision.engine import api
+from provision.gitops.coldstart import needs
+from provision.operations import configured, preflight, state, status
+from provision.operations import stack as stacks
+from provision.provider import registry, resource
+from provision.provider.connections import Live
+from provision.secret import Secret
+from stacks import program, repository_facts
+from tests.support import remembering
+
+KINDS = tuple(remembering.Remembering.extra)
+CONFIGURED = tuple(kind for kind in KINDS if kind != "elysium:secrets:Seed")
+
+
+class Failing(remembering.Remembering):
+    """Creates anything but `broken`."""
+
+    broken = ""
+    changed: list[str]
+
+    async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
+        if remembering.type_of(request) == self.broken:
+            raise errors.KubeError("the API server refused it")
+        return await super().create(request)
+
+
+@pytest.fixture
+def cluster(tmp_path: pathlib.Path) -> Any:
+    """A stack whose providers only remember; `broken` is the type that cannot be created."""
+    cfg = remembering.whole_config()
+    (tmp_path / "state").mkdir()
+    calls: list[tuple[str, str]] = []
+
+    class Kept(stacks.Stack):
+        broken = ""
+
+        def engine(self) -> api.Engine:
+            def maker() -> Failing:
+                made = Failing(calls)
+                made.broken = Kept.broken
+                return made
+
+            ref = api.StackRef(
+                root=tmp_path, project="elysium", stack="kyrion", backend="file://./state"
+            )
+            providers = {"elysium": maker, "kubernetes": maker}
+            return api.open_engine("embedded", ref, Secret("pass"), providers)
+
+    opened = Kept(
+        directory=tmp_path,
+        ref=api.StackRef(
+            root=tmp_path, project="elysium", stack="kyrion", backend="file://./state"
+        ),
+        config=cfg,
+        kind="embedded",
+        passphrase=Secret("pass"),
+        live=Live(cfg),
+    )
+    yield opened
+    Kept.broken = ""
+
+
+def described(cfg: config.Config, **rotations: Any) -> api.Program:
+    seed = needs.Need(
+        kind="Secret",
+        name="vars",
+        namespace="flux-system",
+        blocks="apps",
+        reason="r",
+        where="w",
+        suggestion="",
+    )
+    return program.make_program(
+        cfg,
+        repository_facts.Decisions(flux_brings_gpu_plugin=True, seeds=(seed,)),
+        rotations=program.Rotations(**rotations),
+    )
+
+
+def up(stack: stacks.Stack, *targets: str, **rotations: Any) -> None:
+    options = api.Options(targets=tuple(f"**::{name}" for name in targets))
+    stack.engine().up(
+        described(stack.config, **rotations), options=options, on_event=lambda _: None
+    )
+
+
+def fail(stack: Any, kind: str) -> dict[str, state.Record]:
+    """Run a first ``up`` that fails at `kind`; return what the state has, by type."""
+    type(stack).broken = kind
+    with pytest.raises(errors.KubeError):
+        up(stack)
+    type(stack).broken = ""
+    return {record.type: record for record in state.resources(stack)}
+
+
+@pytest.mark.parametrize("broken", KINDS)
+def test_each_made_resource_is_a_target(cluster: Any, broken: str) -> None:
+    made = fail(cluster, broken)
+    assert broken not in made
+    for record in made.values():
+        up(cluster, record.name)
+        up(cluster, record.name, deploy_key="1", sealing_key="1", k3s_token="1", clients="1")
+    assert {record.type for record in state.resources(cluster)} == set(made)
+    up(cluster)
+    assert {record.type for record in state.resources(cluster)} == set(KINDS)
+
+
+@pytest.mark.parametrize("broken", KINDS)
+def test_the_kubeconfig_is_that_of_k3s(cluster: Any, broken: str) -> None:
+    fail(cluster, broken)
+    if broken == "elysium:node:K3sServer":
+        with pytest.raises(errors.StackError, match="the last run did not set up k3s"):
+            status.kubeconfig(cluster)
+        assert "kubeconfig" not in status.outputs(cluster)
+        return
+    assert status.kubeconfig(cluster) == "kubeconfig-canary"
+    found = status.outputs(cluster)
+    assert found["kubeconfig"] == Secret("kubeconfig-canary")
+    assert found["nodeName"] == "kyrion"
+    assert "kubeconfig-canary" not in str(found)
+    assert status.outputs(cluster, show_secrets=True)["kubeconfig"] == "kubeconfig-canary"
+
+
+class Looked:
+    """A kind of resource that is as it should be, whatever is asked."""
+
+    plans_without: frozenset[str] = frozenset()
+
+    def observe(self, *_: Any) -> resource.Observed[None]:
+        return resource.Observed(exists=True, facts=None)
+
+    def plan(self, *_: Any) -> tuple[()]:
+        return ()
+
+    def outputs(self, _facts: Any, _inputs: Any, state: Any) -> dict[str, Any]:
+        return {"certificatePath": "pub.pem", **state}
+
+    def remarks(self, *_: Any) -> tuple[()]:
+        return ()
+
+
+@pytest.fixture
+def looked(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(registry, "find", lambda _type: Looked())
+    monkeypatch.setattr(preflight, "prefetch", lambda _stack: None)
+    return cluster
+
+
+@pytest.mark.parametrize("broken", KINDS)
+def test_status_lists_what_is_configured_and_missing(looked: Any, broken: str) -> None:
+    made = fail(looked, broken)
+    found = status.status(looked)
+    missing = {section.title for section in found.sections if section.health == "missing"}
+    expected = {configured.TITLES[kind] for kind in CONFIGURED if kind not in made}
+    assert missing == expected
+    assert not found.ok
+    up(looked)
+    after = status.status(looked)
+    assert after.ok
+    assert [section.title for section in after.sections if section.health == "missing"] == []
+
+
+def test_status_before_the_first_up_is_not_well(looked: Any) -> None:
+    found = status.status(looked)
+    assert found.sections == ()
+    assert not found.ok
+
+
+def test_status_names_what_is_not_configured_any_more(looked: Any) -> None:
+    up(looked)
+    looked.config = looked.config.model_copy(update={"media": None})
+    section = next(s for s in status.status(looked).sections if s.title == "media library")
+    assert section.health == "drift"
+    assert section.problems == ("it is not configured any more, and 'elysium up' removes it",)
