@@ -1,8 +1,9 @@
 """The server token of k3s: replaced, then tried: the new one must be taken, the old one refused.
 
-The change itself is an update of ``elysium:node:K3sServer``. Cut off anywhere,
-the token on the node is another one than the state remembers; the next run
-then makes no other, restarts k3s where that is still due, and tries both.
+The change itself is an update of ``elysium:node:K3sServer``. From before the
+change until both tokens are tried, a file on the node holds the replaced one. A
+run that is cut off anywhere leaves it; the next run then makes no other token,
+restarts k3s where that is still due, and tries both.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass, field
 
 from provision import errors
 from provision.engine import api
+from provision.host import session
 from provision.operations import preflight, state
 from provision.operations.rotation import flow
 from provision.operations.stack import Listener, Stack
 from provision.progress import Progress, silent
 from provision.provider.k3s import files as k3s_files
 from provision.provider.k3s import server as k3s_server
+from provision.provider.k3s import service as k3s_service
 from provision.provider.k3s import token as k3s_token
 from stacks import program
 
@@ -88,7 +91,10 @@ def look(stack: Stack) -> Outlook:
             problems,
             hint="nothing was changed; run the same command again afterwards",
         )
-    return Outlook(place=at.token, unfinished=there.text.strip() != old, old=old)
+    begun = k3s_server.replaced_token(facts, record.inputs)
+    return Outlook(
+        place=at.token, unfinished=bool(begun) or there.text.strip() != old, old=begun or old
+    )
 
 
 def preview(stack: Stack, before: Outlook, *, on_event: Listener) -> api.Result:
@@ -116,30 +122,36 @@ def rotate(
     inner, wanted = _program(stack, before), _options(stack)
     flow.update(stack, inner, wanted, require=require, on_event=on_event)
     progress("trying the new token and the old one")
-    _prove(_record(stack), before)
+    node, record = stack.live.node(stack.config.server.name), _record(stack)
+    _prove(node, record, before, progress)
+    k3s_token.finish(node, record.inputs)
     return Rotated(place=before.place, seconds=time.monotonic() - began)
 
 
-def _prove(record: state.Record, before: Outlook) -> None:
+def _prove(
+    node: session.NodeSession, record: state.Record, before: Outlook, progress: Progress
+) -> None:
     kubeconfig, new = str(record.outputs["kubeconfig"]), str(record.outputs["token"])
     agents = not (record.inputs.get("options") or {}).get("agent-token")
-    taken = k3s_token.accepted(kubeconfig, new, agents=agents)
+    taken = k3s_token.accepted(kubeconfig, new, agents=agents, progress=progress)
     wrong = [f"the new token is refused for '{who}'" for who, yes in taken.items() if not yes]
     if new == before.old:
         wrong.append("k3s made no other token")
     else:
-        taken = k3s_token.accepted(kubeconfig, before.old, agents=agents)
+        taken = k3s_token.accepted(kubeconfig, before.old, agents=agents, progress=progress)
         wrong += [f"the old token is still taken for '{who}'" for who, yes in taken.items() if yes]
     if wrong:
+        # It runs with the old one: the next run restarts it.
+        k3s_service.mark_stale(node, before.place)
         raise errors.NotConvergedError(
             "the token of k3s is not rotated",
             remaining=tuple(wrong),
-            hint="restart k3s on the node, and run the same command again",
+            hint="run the same command again: it restarts k3s and tries both tokens again",
         )
 
 
 def _program(stack: Stack, before: Outlook) -> api.Program:
-    asked = program.Rotations(k3s_token="" if before.unfinished else flow.request())
+    asked = program.Rotations(k3s_token=k3s_token.FINISH if before.unfinished else flow.request())
     return flow.make_program(stack, asked)
 
 

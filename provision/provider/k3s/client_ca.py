@@ -142,12 +142,21 @@ def _hand_over(
         rm both || exit 1
         cd /
         unset K3S_TOKEN K3S_URL
-        {scripts.quote(command)} >/dev/null
+        end=$(($(date +%s) + {_TIMEOUT}))
+        # A server that was just started answers 500, "runtime core not ready".
+        until said=$({scripts.quote(command)} 2>&1 >/dev/null); do
+            case $said in
+            *"not ready"*|*"connection refused"*)
+                [ "$(date +%s)" -ge "$end" ] || {{ sleep 1; continue; }};;
+            esac
+            printf '%s\\n' "$said" >&2
+            exit 1
+        done
     """
     text = certificates + (key.reveal() if key is not None else "")
     node.run(
         script,
         stdin=text.encode(),
-        timeout=_TIMEOUT,
+        timeout=2 * _TIMEOUT,
         what="giving k3s another authority for client certificates",
     )

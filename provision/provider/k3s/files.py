@@ -70,6 +70,11 @@ class Places:
         return self.within("server/token")
 
     @property
+    def token_before(self) -> str:
+        """The server token that a rotation replaces, until the new one is verified."""
+        return self.within("server/elysium-token-before")
+
+    @property
     def client_authority(self) -> str:
         """What signs client certificates; a bundle while another takes its place."""
         return self.within("server/tls/client-ca.crt")

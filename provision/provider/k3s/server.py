@@ -39,6 +39,7 @@ def fact_request(inputs: Values) -> facts.FactRequest:
         files.STARTED,
         at.kubeconfig,
         at.token,
+        at.token_before,
         at.client_authority,
     }
     return facts.FactRequest(
@@ -139,6 +140,11 @@ class K3sServer(resource.Resource[K3sFacts]):
     def remarks(self, facts: K3sFacts, inputs: Values) -> tuple[str, ...]:
         """Say what is different from the configuration and stays so."""
         said = k3s_plan.remarks(facts, inputs)
+        if replaced_token(facts, inputs) and not inputs.get("tokenRotation"):
+            said += (
+                f"the new server token of k3s on {inputs['node']} is not verified yet:"
+                " 'elysium rotate k3s-token' finishes what was begun",
+            )
         if client_ca.under_way(client_authority(facts, inputs)) and not inputs.get(
             "clientRotation"
         ):
@@ -269,6 +275,15 @@ def node_name(inputs: Values) -> str:
     """Return the name of the Kubernetes node; k3s writes it in small letters."""
     options = inputs.get("options") or {}
     return str(options.get("node-name") or inputs["node"]).lower()
+
+
+def replaced_token(found: K3sFacts, inputs: Values) -> str:
+    """Return the server token whose replacement an earlier run did not verify, else empty."""
+    at = files.places(inputs)
+    before, token = found.node.file(at.token_before), found.node.file(at.token)
+    if before is None or token is None:
+        return ""
+    return k3s_token.replaced(before.text, token.text)
 
 
 def client_authority(found: K3sFacts, inputs: Values) -> str:

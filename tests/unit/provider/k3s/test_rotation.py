@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from provision import errors
 from provision.provider.k3s import certificates as k3s_certificates
 from provision.provider.k3s import client_ca
 from provision.provider.k3s import files as k3s_files
@@ -146,13 +147,18 @@ class Node:
     def __init__(self, root: str) -> None:
         self.root = root
         self.scripts: list[str] = []
+        self.killed_at = 0
 
     def run(self, script: str, *, stdin: bytes = b"", **_more: Any) -> None:
         self.scripts.append(script)
         here = script.replace("/var/lib/rancher/k3s", self.root)
         here = here.replace("/run/elysium", f"{self.root}/run")
         here = here.replace("/usr/local/bin/k3s", f"{self.root}/k3s")
-        subprocess.run(["/bin/sh", "-c", here], input=stdin, check=True)
+        shell = ["/bin/sh", "-c", here]
+        if self.killed_at and "rotate" in script:
+            count = f"trap '[ $((n = n + 1)) -lt {self.killed_at} ] || kill -9 $$' DEBUG\n"
+            shell = ["/bin/bash", "-T", "-c", count + here]
+        subprocess.run(shell, input=stdin, check=True)
 
 
 @pytest.fixture
@@ -195,11 +201,154 @@ def test_in_the_end_it_gets_the_new_one_alone_with_the_key_it_has(node, tmp_path
     assert (tmp_path / "given/client-ca.key").read_text() == "the node's own key\n"
 
 
-def test_the_token_is_on_no_command_line(node, tmp_path) -> None:
-    k3s_token.rotate(node, k3snode.k3s_inputs())  # type: ignore[arg-type]
-    assert (tmp_path / "called").read_text() == "token rotate\n"
-    assert "server/token" in (tmp_path / "run/k3s.started").read_text()
-    options = {"data-dir": str(tmp_path), "https-listen-port": 7443}
-    k3s_token.rotate(node, k3snode.k3s_inputs(options=options))  # type: ignore[arg-type]
+# -- the token -------------------------------------------------------------------------
+
+K3S = """\
+#!/bin/sh
+# As k3s does: it reads the token of the default folder, unless K3S_TOKEN holds one.
+cd "$(dirname "$0")" || exit 1
+echo "$@" >>called
+if [ -s refusals ]; then
+    sed -i 1d refusals
+    echo 'Error: https://127.0.0.1:6443/v1-k3s/token: 500: runtime core not ready' >&2
+    exit 1
+fi
+[ "$K3S_TOKEN" = "$(cat server/token)" ] || { echo 'Error: unauthorized' >&2; exit 1; }
+[ -z "$K3S_URL" ] || { echo 'Error: another server' >&2; exit 1; }
+echo rotated >>rotations
+echo "K10hash::server:made-$(grep -c . rotations)" >server/token.new
+mv server/token.new server/token
+[ ! -e answerless ] || exit 1
+"""
+OLD = "K10hash::server:canary-old"
+
+
+@pytest.fixture
+def server(node, tmp_path) -> dict[str, Any]:
+    """Inputs of a server in another folder than the default, with a program as k3s is."""
+    (tmp_path / "k3s").write_text(K3S)
+    (tmp_path / "server/token").write_text(OLD + "\n")
+    (tmp_path / "server/token").chmod(0o600)
+    return k3snode.k3s_inputs(options={"data-dir": str(tmp_path), "https-listen-port": 7443})
+
+
+def test_the_token_goes_to_k3s_in_the_environment_of_one_command(
+    node, server, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("K3S_URL", "https://elsewhere:6443")
+    monkeypatch.setenv("K3S_TOKEN", "another")
+    k3s_token.rotate(node, server)
     last = (tmp_path / "called").read_text().splitlines()[-1]
     assert last == f"token rotate --data-dir {tmp_path} --server https://127.0.0.1:7443"
+    assert (tmp_path / "server/token").read_text() == "K10hash::server:made-1\n"
+    assert "server/token" in (tmp_path / "run/k3s.started").read_text()
+    assert not [one for one in node.scripts if "canary" in one]
+    before = tmp_path / "server/elysium-token-before"
+    assert before.read_text().strip() == OLD
+    assert before.stat().st_mode & 0o777 == 0o600
+    k3s_token.finish(node, server)
+    assert sorted(path.name for path in (tmp_path / "server").iterdir()) == ["tls", "token"]
+
+
+def test_a_server_that_is_not_ready_yet_is_asked_again(node, server, tmp_path) -> None:
+    (tmp_path / "refusals").write_text("1\n2\n")
+    k3s_token.rotate(node, server)
+    assert (tmp_path / "rotations").read_text() == "rotated\n"
+    assert len((tmp_path / "called").read_text().splitlines()) == 3
+
+
+def test_an_answer_that_is_lost_is_no_reason_for_another_rotation(node, server, tmp_path) -> None:
+    (tmp_path / "answerless").touch()
+    k3s_token.rotate(node, server)
+    k3s_token.rotate(node, server)
+    assert (tmp_path / "rotations").read_text() == "rotated\n"
+
+
+def test_a_refusal_leaves_nothing_behind(node, server, tmp_path) -> None:
+    (tmp_path / "k3s").write_text("#!/bin/sh\necho 'Error: canary-old is wrong' >&2; exit 1\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        k3s_token.rotate(node, server)
+    assert not (tmp_path / "server/elysium-token-before").exists()
+
+
+def test_a_rotation_that_is_killed_anywhere_is_finished_and_not_begun_again(
+    node, server, tmp_path
+) -> None:
+    """Kill the script before its first, second … command; then run it again."""
+    moments = 0
+    while True:
+        moments += 1
+        for leftover in ("rotations", "called", "server/elysium-token-before"):
+            (tmp_path / leftover).unlink(missing_ok=True)
+        (tmp_path / "server/token").write_text(OLD + "\n")
+        node.killed_at = moments
+        whole = True
+        try:
+            k3s_token.rotate(node, server)
+        except subprocess.CalledProcessError:
+            whole = False
+        node.killed_at = 0
+        k3s_token.rotate(node, server)
+        assert (tmp_path / "rotations").read_text() == "rotated\n", f"killed at {moments}"
+        before = (tmp_path / "server/elysium-token-before").read_text()
+        token = (tmp_path / "server/token").read_text()
+        assert k3s_token.replaced(before, token) == OLD
+        if whole:
+            break
+    assert moments > 10
+
+
+def test_a_rotation_that_is_not_verified_is_told_and_not_begun_by_up() -> None:
+    at = k3s_files.places({})
+    files: dict[str, Any] = {
+        at.token: k3snode.a_file(at.token, b"K10x::server:new\n"),
+        at.token_before: k3snode.a_file(at.token_before, b"K10x::server:old\n"),
+    }
+    inputs = k3snode.k3s_inputs()
+    found = k3snode.k3s_node(inputs, files=files)
+    assert KIND.plan(found, inputs, {}) == ()
+    (said,) = KIND.remarks(found, inputs)
+    assert "elysium rotate k3s-token" in said and "server:" not in said
+    finishing = k3snode.k3s_inputs(tokenRotation=k3s_token.FINISH)
+    assert KIND.plan(found, finishing, {}) == () == KIND.remarks(found, finishing)
+    assert k3s_server.replaced_token(found, inputs) == "K10x::server:old"
+    # The rotation did not take place, or it is verified.
+    files[at.token_before] = files[at.token]
+    assert k3s_server.replaced_token(k3snode.k3s_node(inputs, files=files), inputs) == ""
+    files[at.token_before] = None
+    assert k3s_server.replaced_token(k3snode.k3s_node(inputs, files=files), inputs) == ""
+
+
+# -- what the server says about a token ------------------------------------------------
+
+
+@pytest.fixture
+def answers(monkeypatch) -> list[tuple[int, str]]:
+    """What the server answers, in order; the last one again and again."""
+    found: list[tuple[int, str]] = []
+
+    def ask(*_args: object) -> tuple[str, int, str]:
+        status, words = found[0] if len(found) == 1 else found.pop(0)
+        return "10.0.0.1:6443", status, words
+
+    monkeypatch.setattr(k3s_token, "_ask", ask)
+    monkeypatch.setattr(k3s_token, "_PAUSE", 0)
+    return found
+
+
+def test_a_runtime_that_is_not_ready_is_waited_for(answers) -> None:
+    answers += [(500, "runtime core not ready"), (0, "refused"), (503, ""), (200, "")]
+    said: list[str] = []
+    assert k3s_token.accepted("", "t", agents=False, progress=said.append) == {"server": True}
+    assert len(said) == 1 and "runtime core not ready" in said[0]
+    answers[:] = [(500, "runtime core not ready"), (401, "")]
+    assert k3s_token.accepted("", "t", agents=False) == {"server": False}
+
+
+@pytest.mark.parametrize("answer", [(500, "no"), (0, "refused"), (404, ""), (-1, "a stranger")])
+def test_a_server_that_says_neither_yes_nor_no_is_an_error(answers, answer) -> None:
+    answers += [answer]
+    with pytest.raises(errors.RemoteError, match="does not say") as raised:
+        k3s_token.accepted("", "K10::server:canary", patience=0.05)
+    assert "canary" not in str(raised.value)
+    assert "begins no other" in raised.value.hint
