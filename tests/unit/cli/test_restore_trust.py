@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import subprocess
 import tarfile
 import threading
@@ -16,14 +15,12 @@ from typing import Any
 import pyrage
 import pytest
 
-from provision.gitops.sealing import keys as sealing_keys
-from provision.recovery.bundle import archive, encryption, parts
 from provision.sandbox import rehearsal
 from stacks import cache
+from tests.support import forged as forgeries
 from tests.support import memorysandbox, restores
+from tests.support.forged import LOCK
 
-LOCK = pyrage.x25519.Identity.generate()
-KEY = sealing_keys.make_key()
 CANARY = "ghp_canary_of_this_machine"
 PIN = "SHA256:" + "A" * 43
 NODE = ("--host", "10.0.0.9", "--host-key", PIN)
@@ -65,32 +62,9 @@ def nobody_is_known_here(folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(cache, "folder", lambda: tmp_path / "remembered")
 
 
-def forged(
-    folder: Path, more: str = "", *, kubeconfig: str = "", node: str = "", paths: bytes = b""
-) -> tuple[str, ...]:
-    """Write a backup whose configuration has `more`; return what opens it."""
-    text = restores.CONFIGURATION.format(salt=restores.vault().salt) + more
-    text = text.replace("      user: root\n", f"      user: root\n{node}")
-    replaced = {parts.stack_file("kyrion"): text.encode()}
-    if paths:
-        replaced[parts.PATHS] = paths
-    if kubeconfig:
-        document = restores.state(KEY)
-        resources = document["deployment"]["resources"]
-        resources[0]["outputs"] = {"kubeconfig": kubeconfig}
-        replaced[parts.STATE] = json.dumps(document).encode()
-    found = restores.made(KEY, KEY, replaced=replaced)
-    listed = [
-        archive.Part(
-            name=info.name, content=found.read(info.name), kind=info.kind, source=info.source
-        )
-        for info in found.manifest.parts
-    ]
-    lock = encryption.Recipients(lines=(str(LOCK.to_public()),))
-    file, key = folder.parent / "kyrion.age", folder.parent / "key.txt"
-    file.write_bytes(encryption.encrypt(archive.pack(found.manifest, listed)[1], lock))
-    key.write_text(str(LOCK))
-    return str(file), "-i", str(key)
+def forged(folder: Path, more: str = "", **values: Any) -> tuple[str, ...]:
+    """Write a backup beside the stack's folder; return what opens it."""
+    return forgeries.write(folder.parent, more, **values)
 
 
 def at(outside: Outside) -> str:

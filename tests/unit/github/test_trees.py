@@ -130,9 +130,11 @@ def test_many_files_are_one_archive_without_the_token(hub, repo):
 
 def test_what_the_archive_leaves_out_or_changes_is_fetched(hub, repo):
     paths = list(FILES)
-    hub.archive = pack({p: t for p, t in FILES.items() if p != paths[0]} | {paths[1]: "other\n"})
+    same_size = "n: " + "x" * (len(FILES[paths[2]]) - 4) + "\n"
+    changed = {paths[1]: "other and longer\n", paths[2]: same_size}
+    hub.archive = pack({p: t for p, t in FILES.items() if p != paths[0]} | changed)
     assert repo.read_tree("c0") == FILES
-    assert sum("blobs" in call for call in hub.calls) == 2
+    assert sum("blobs" in call for call in hub.calls) == 3
 
 
 @pytest.mark.parametrize("archive", [None, b"", b"no archive", pack(FILES)[:200]])

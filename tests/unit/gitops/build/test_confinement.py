@@ -271,6 +271,29 @@ def test_the_build_has_nothing_of_the_users_environment(tmp_path: Path, monkeypa
     assert "PATH=/nonexistent" in output.out
 
 
+UNCHECKED = (
+    *("resources-absolute", "resources-dots", "folder-dots", "components-absolute"),
+    *("patches-absolute", "files-dots", "envs-absolute", "patches-address", "openapi-absolute"),
+)
+
+
+@pytest.mark.parametrize("name", UNCHECKED)
+def test_the_namespaces_alone_keep_it_inside(tmp_path: Path, outside: Outside, name: str) -> None:
+    """What the checks of the text would let through ends at the root folder and in no network."""
+    (escape,) = [one for one in escapes.all_of() if one.name == name]
+    for path, text in escape.at(str(outside.folder), outside.url).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    arguments = ["kustomize", "--load-restrictor=LoadRestrictionsNone", "."]
+    before = len(outside.asked)
+    output = isolation.run(tmp_path, "app", kustomize.kubectl(), arguments)
+    if output.isolation != isolation.NAMESPACES:
+        pytest.skip(f"the kernel gives no namespaces here: {output.isolation}")
+    assert output.code != 0
+    assert escapes.CANARY not in output.out + output.error
+    assert outside.asked[before:] == []
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,26 @@ def test_nothing_is_written(temporary: Path, path: str) -> None:
     assert discovery.discover(Tree.of(files), "app").problems == list(built.problems)
 
 
+def test_no_copy_is_made_of_a_tree_that_no_checkout_can_hold(temporary: Path) -> None:
+    """Whoever asks for the copy without looking at the tree first gets an error."""
+    copy = workspace.Workspace(Tree.of({"../../../canary": "canary"}))
+    with pytest.raises(errors.GitOpsError):
+        _ = copy.root
+    assert [path for path in temporary.parents[2].rglob("*") if path.is_file()] == []
+
+
+def test_a_repository_may_use_the_names_of_our_folders() -> None:
+    files = {
+        "app/kustomization.yaml": "namePrefix: own-\nresources: [mine.yaml]\n",
+        "app/mine.yaml": MINE,
+        **{f".build-{n}/kustomization.yaml": "resources: [x.yaml]\n" for n in range(5)},
+    }
+    with kustomize.Builder(Tree.of(files)) as builder:
+        (built,) = builder.build([workspace.Overlay(path="app")])
+    assert built.problems == ()
+    assert [doc.obj["metadata"]["name"] for doc in built.objects] == ["own-mine"]
+
+
 def test_names_that_a_file_system_takes_for_one(temporary: Path, monkeypatch) -> None:
     """As on a disk that does not tell upper and lower case apart."""
     made: set[str] = set()
@@ -88,11 +109,12 @@ def test_links_are_named_and_not_followed(tmp_path: Path) -> None:
     (checkout / "app").mkdir(parents=True)
     (checkout / "app/file.yaml").symlink_to(outside / "object.yaml")
     (checkout / "app/folder").symlink_to(outside)
-    (checkout / "app/pipe.yaml").unlink(missing_ok=True)
     (checkout / "app/kustomization.yaml").write_text(
         "resources:\n  - file.yaml\n  - folder\n  - folder/object.yaml\n"
     )
+    os.mkfifo(checkout / "app/pipe.yaml")
     tree = Tree.from_directory(checkout)
+    assert tree.left_out["app/pipe.yaml"] == "no regular file"
     with kustomize.Builder(tree) as builder:
         (built,) = builder.build([workspace.Overlay(path="app")])
     assert "canary" not in repr(built.objects)
