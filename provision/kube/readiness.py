@@ -92,10 +92,12 @@ def _flux(obj: Object) -> Readiness:
             return READY
         return _not("its controller has not looked at it yet")
     ready = condition(obj, "Ready")
-    # Until its first success Flux leaves observedGeneration at -1 and says why in Ready.
-    about_this = ready.get("observedGeneration") == (obj.get("metadata") or {}).get("generation")
-    if about_this and ready.get("status") == "False" and not _is(obj, "Stalled"):
-        return _not(_words(ready, "it is not ready"))
+    # Until its first success Flux leaves observedGeneration at -1: the conditions say what it does.
+    if not _is(obj, "Stalled") and _is_current(obj, ready):
+        if ready.get("status") == "False":
+            return _not(_words(ready, "it is not ready"))
+        if ready.get("status") != "True":
+            return _not(_under_way(obj, ready))
     late = _unobserved(obj)
     if late:
         return late
@@ -108,9 +110,25 @@ def _flux(obj: Object) -> Readiness:
     seen = ready.get("observedGeneration")
     if seen is not None and generation is not None and int(seen) < int(generation):
         return _not("its Ready condition is about an older specification")
+    if ready.get("status") == "Unknown":
+        return _not(_under_way(obj, ready))
     if ready.get("status") != "True":
         return _not(_words(ready, "it is not ready"))
     return READY
+
+
+def _is_current(obj: Object, found: Mapping[str, Any]) -> bool:
+    """Return whether a condition is about the latest specification."""
+    generation = (obj.get("metadata") or {}).get("generation")
+    return generation is not None and found.get("observedGeneration") == generation
+
+
+def _under_way(obj: Object, ready: Mapping[str, Any]) -> str:
+    """Return what the controller does now: Reconciling says more than a Ready of Unknown."""
+    reconciling = condition(obj, "Reconciling")
+    if reconciling.get("status") == "True" and reconciling.get("message"):
+        return _words(reconciling, "")
+    return _words(ready, "it is not ready")
 
 
 def _generic(obj: Object) -> Readiness:
@@ -261,3 +279,6 @@ _JUDGES: Mapping[tuple[str, str], Callable[[Object], Readiness]] = {
     ("", "Pod"): _pod,
     ("", "Node"): _node,
 }
+
+JUDGED = frozenset(_JUDGES)
+"""Group and kind of what has rules of its own for being ready."""

@@ -19,6 +19,9 @@ _EVENTS_SHOWN = 5
 _PODS_SHOWN = 3
 _HAVE_PODS = ("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_SAY_EVERY = 25.0
+"""Seconds after which a wait says again what it waits for; a look takes a few more."""
+_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +97,14 @@ def wait_ready(
 
     Looks at all of them to the end: one that can no longer become ready does
     not keep the others from being reported. `timeout` is in seconds for all
-    together. An API server that does not answer for a while is waited for too.
+    together. An API server that does not answer for a while is waited for too. Whatever is waited
+    for is said at least every 30 s.
 
     Raises `errors.WaitError` with each unready object, its last status and its
     latest events.
     """
-    deadline = clock.monotonic() + timeout
+    began = spoken = clock.monotonic()
+    deadline = began + timeout
     pause = _FIRST_PAUSE
     pending = dict.fromkeys(refs, "")
     ready: dict[Ref, dict[str, Any]] = {}
@@ -122,6 +127,12 @@ def wait_ready(
                 pending[ref] = verdict.reason
                 progress(f"{ref}: {verdict.reason}")
                 changed = True
+        now = clock.monotonic()
+        if pending and not changed and now - spoken >= _SAY_EVERY:
+            progress(f"still waiting after {now - began:.0f} s for {_named(pending)}")
+            spoken = now
+        elif changed:
+            spoken = now
         left = deadline - clock.monotonic()
         if not pending or left <= 0:
             break
@@ -130,6 +141,13 @@ def wait_ready(
     if pending or failed:
         raise _error(client, failed, pending, timeout)
     return {ref: ready[ref] for ref in refs}
+
+
+def _named(pending: Mapping[Ref, str]) -> str:
+    """Return what is pending, each object with its reason, the first ones."""
+    said = [f"{ref}: {reason}" for ref, reason in list(pending.items())[:_NAMED]]
+    more = len(pending) - _NAMED
+    return "; ".join(said) + (f"; and {more} more" if more > 0 else "")
 
 
 def _look(

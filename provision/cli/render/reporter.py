@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 
 _EVERY = 15.0
+_SAY_EVERY = 25.0
+"""Seconds of silence after which a log says again what is under way."""
+_LOOK_EVERY = 1.0
 _NUMBER = re.compile(r"\d+")
 
 
@@ -38,9 +41,13 @@ class Reporter:
         self._terminal = called.terminal
         self._begun = time.monotonic()
         self._lock = threading.RLock()
+        self._spoke = self._begun
+        self._quiet = threading.Event()
+        self._paused = False
         called.current_step = self.seen.current
 
     def __enter__(self) -> Self:
+        threading.Thread(target=self._remind, name="reminder", daemon=True).start()
         return self
 
     def __exit__(
@@ -49,17 +56,29 @@ class Reporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._quiet.set()
         self.pause()
+
+    def _remind(self) -> None:
+        """Say what is under way whenever nothing was said for a while, until the end."""
+        while not self._quiet.wait(_LOOK_EVERY):
+            with self._lock:
+                if not self._paused and time.monotonic() - self._spoke >= _SAY_EVERY:
+                    self._spoke = time.monotonic()
+                    with contextlib.suppress(OSError, ValueError):  # told by what comes next
+                        self.remind()
 
     def on_event(self, event: events.Event) -> None:
         """Take one event of the engine in."""
         with self._lock:
+            self._paused = False
             self.seen.see(event)
             self.show(event)
 
     def step(self, message: str) -> None:
         """Say what happens outside any resource (a `progress.Progress`)."""
         with self._lock:
+            self._paused = False
             self.seen.step = message
             self.show_step(message)
 
@@ -69,8 +88,13 @@ class Reporter:
     def show_step(self, message: str) -> None:
         """Draw a step outside any resource."""
 
+    def remind(self) -> None:
+        """Say again what is under way; nothing where it is seen all the time."""
+
     def pause(self) -> None:
         """Leave the terminal to a question or a result."""
+        with self._lock:
+            self._paused = True
 
 
 class JsonLines(Reporter):
@@ -78,11 +102,21 @@ class JsonLines(Reporter):
 
     def show(self, event: events.Event) -> None:
         """Print `event`."""
+        self._spoke = time.monotonic()
         self._terminal.event(events.to_json(event))
 
     def show_step(self, message: str) -> None:
         """Print a step."""
+        self._spoke = time.monotonic()
         self._terminal.event({"event": "step", "message": message})
+
+    def remind(self) -> None:
+        """Print the last progress of each resource that is worked on, or the step."""
+        for urn, active in self.seen.active.items():
+            message = active.message or ops.sign(active.op).doing
+            self.show(events.ResourceProgress(urn=urn, message=message))
+        if not self.seen.active and self.seen.step and self.seen.summary is None:
+            self.show_step(self.seen.step)
 
 
 class Lines(Reporter):
@@ -91,7 +125,6 @@ class Lines(Reporter):
     def __init__(self, called: Settings) -> None:
         super().__init__(called)
         self._shape = ""
-        self._spoke = 0.0
 
     def show(self, event: events.Event) -> None:
         """Print what a reader of a log wants to know of `event`."""
@@ -102,10 +135,20 @@ class Lines(Reporter):
         """Print a step; one that only counts on is a line every `_EVERY` seconds."""
         shape, now = _NUMBER.sub("#", message), time.monotonic()
         if shape != self._shape or now - self._spoke >= _EVERY:
-            self._shape, self._spoke = shape, now
+            self._shape = shape
             self._line(message)
 
+    def remind(self) -> None:
+        """Print what is under way, and since when."""
+        now = time.monotonic()
+        for urn, active in self.seen.active.items():
+            message = active.message or ops.sign(active.op).doing
+            self._line(f"  {self.seen.title(urn)}: {message} (for {now - active.since:.0f} s)")
+        if not self.seen.active and self.seen.step and self.seen.summary is None:
+            self._line(f"{self.seen.step} (still)")
+
     def _line(self, text: str) -> None:
+        self._spoke = time.monotonic()
         self._terminal.say(f"[{time.monotonic() - self._begun:6.1f}s] {text}")
 
 
@@ -131,8 +174,12 @@ class Live(Lines):
         """Draw a step."""
         self._draw()
 
+    def remind(self) -> None:
+        """Do nothing: what is under way is always in view."""
+
     def pause(self) -> None:
         """Take the moving part away."""
+        super().pause()
         with self._lock:
             if self._live is not None:
                 self._live.stop()

@@ -151,6 +151,7 @@ def install(ctx: Context, kube: KubeClient, found: Sequence[Mapping[str, Any]]) 
     ctx.progress(f"applying Flux' {len(first) + len(rest)} objects")
     for obj in first:
         kube.apply(obj, field_manager=FIELD_MANAGER, force=True)
-    wait.wait_ready(kube, [wait.Ref.of(obj) for obj in first], timeout=_DEFINITIONS_TIMEOUT)
+    refs = [wait.Ref.of(obj) for obj in first]
+    wait.wait_ready(kube, refs, timeout=_DEFINITIONS_TIMEOUT, progress=ctx.progress)
     for obj in rest:
         kube.apply(obj, field_manager=FIELD_MANAGER, force=True)

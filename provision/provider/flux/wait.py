@@ -3,7 +3,8 @@
 The judgement is pure (`Watch.look` takes what the cluster shows and the time);
 `until_applied` asks and sleeps. A Kustomization that fails is asked to try
 again at once a few times, since Flux itself would wait for minutes and most
-failures of a cold start heal by then; one that still fails is final.
+failures of a cold start heal by then; one that still fails is final. What is not
+ready is followed to the objects behind it (`causes`), and said at least every 30 s.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from provision import errors
 from provision.kube import wait
 from provision.kube.client import KubeClient
 from provision.provider.context import Context
-from provision.provider.flux import objects
+from provision.provider.flux import causes, objects
 
 Object = Mapping[str, Any]
-Key = tuple[str, str, str]
-"""Kind, namespace, name."""
+Key = causes.Key
+key_of = causes.key_of
 
 _PAUSE = 0.5
 _LONGEST_PAUSE = 2.0
@@ -29,6 +30,11 @@ _TRY_AGAIN_AFTER = (3.0, 10.0, 25.0)
 _FINAL_AFTER = 45.0
 _EVENTS_SHOWN = 3
 _LONGEST = 600
+_LOOK_DEEPER_EVERY = 10.0
+"""Seconds between two looks at the objects behind those that are not ready."""
+_SAY_EVERY = 25.0
+"""Seconds after which a wait says again what it waits for; a look takes a few more."""
+_NAMED = 3
 _WAITING = ("DependencyNotReady", "Progressing", "ProgressingWithRetry", "ArtifactFailed", "")
 
 
@@ -55,7 +61,10 @@ class View:
 
 @dataclass(kw_only=True)
 class _Entry:
-    """How one object stands. `reason` is the last one told, `failing` since when it fails."""
+    """How one object stands. `reason` is the last one told, `failing` since when it fails.
+
+    `behind` are the objects that keep it from becoming ready, as last seen.
+    """
 
     ref: wait.Ref
     done: bool = False
@@ -63,12 +72,15 @@ class _Entry:
     reason: str = ""
     failing: float | None = None
     tries: int = 0
+    behind: tuple[causes.Cause, ...] = ()
 
-
-def key_of(obj: Object) -> Key:
-    """Return what identifies `obj`."""
-    metadata = obj["metadata"]
-    return str(obj["kind"]), str(metadata.get("namespace") or ""), str(metadata["name"])
+    def __str__(self) -> str:
+        said = f"{self.ref}: {_short(self.reason or 'it is not ready')}"
+        if not self.behind:
+            return said
+        more = len(self.behind) - _NAMED
+        named = "; ".join(str(cause) for cause in self.behind[:_NAMED])
+        return f"{said}; not ready: {named}" + (f"; and {more} more" if more > 0 else "")
 
 
 def follows(kustomization: Object, name: str, namespace: str) -> bool:
@@ -169,6 +181,32 @@ class Watch:
         """Return what is not ready, in the order in which it was first seen."""
         return [entry for entry in self.entries.values() if not entry.done]
 
+    def look_behind(self, view: View, finder: causes.Finder) -> list[str]:
+        """Follow what is not ready to the objects behind it; return what to say of changes."""
+        said: list[str] = []
+        seen = set(self.entries)  # each is told of by itself
+        sources = [view.source] if view.source is not None else []
+        for obj in [*sources, *in_order(view.kustomizations), *view.deployments]:
+            entry = self.entries.get(key_of(obj))
+            if entry is None or entry.done:
+                continue
+            behind = finder.find(obj, seen)
+            if behind != entry.behind:
+                entry.behind = behind
+                if behind:
+                    said.append(str(entry))
+        return said
+
+    def waits_for(self) -> str:
+        """Return what is waited for now, each object with its reason, the first ones."""
+        unready = self.unready()
+        if not unready:
+            return "Flux' objects, which do not exist yet"
+        more = len(unready) - _NAMED
+        return "; ".join(str(entry) for entry in unready[:_NAMED]) + (
+            f"; and {more} more" if more > 0 else ""
+        )
+
     def _judge(
         self, obj: Object, now: float, said: list[str], again: list[wait.Ref], *, revision: bool
     ) -> None:
@@ -267,9 +305,11 @@ def until_applied(
             latest events.
     """
     watch = Watch(name=name, namespace=namespace, accepted={revision}, stamp=stamp)
-    deadline = clock.monotonic() + timeout
+    began = spoken = looked = clock.monotonic()
+    deadline = began + timeout
     pause = _PAUSE
     number = 0
+    silent = ""
     while True:
         said: list[str] = []
         view: View | None = None
@@ -278,9 +318,12 @@ def until_applied(
         except errors.KubeError as error:
             if error.status not in (0, 429, 500, 502, 503, 504):
                 raise
-            said.append(f"the cluster does not answer: {error.detail or error.summary}")
+            told_before, silent = silent, error.detail or error.summary
+            if silent != told_before:
+                said.append(f"the cluster does not answer: {silent}")
         now = clock.monotonic()
         if view is not None:
+            silent = ""
             told, again = watch.look(view, now)
             said += told
             for ref in again:
@@ -288,16 +331,26 @@ def until_applied(
                 objects.request(kube, ref, f"elysium-{time.time():.3f}-{number}")
             if watch.finished(view):
                 break
+            if now - looked >= _LOOK_DEEPER_EVERY:
+                looked = now
+                said += watch.look_behind(view, causes.Finder(kube))
+        if not said and now - spoken >= _SAY_EVERY:
+            what = f"the cluster, which does not answer: {silent}" if silent else watch.waits_for()
+            said.append(f"still waiting after {now - began:.0f} s for {what}")
         for text in said:
             ctx.progress(text)
+        spoken = now if said else spoken
         left = deadline - clock.monotonic()
         if left <= 0:
+            said = []
             break
         pause = _PAUSE if said else min(pause * 1.3, _LONGEST_PAUSE)
         clock.sleep(min(pause, max(left, 0.01)))
     for text in said:
         ctx.progress(text)
     if not watch.entries or watch.unready():
+        if view is not None:
+            watch.look_behind(view, causes.Finder(kube))
         raise _error(kube, watch, timeout)
 
 
@@ -311,6 +364,7 @@ def _error(kube: KubeClient, watch: Watch, timeout: float) -> errors.WaitError:
         told = entry.reason.partition(": ")[2]
         new = [event for event in events if not told or told not in event]
         lines += [f"    {_short(event)}" for event in dict.fromkeys(new[-_EVENTS_SHOWN:])]
+        lines += [f"    not ready: {cause}" for cause in entry.behind]
     if not unready:
         lines.append(f"GitRepository {watch.namespace}/{watch.name}: it does not exist")
     names = ", ".join(str(entry.ref) for entry in unready) or "Flux"

@@ -229,3 +229,21 @@ def test_a_ready_condition_about_an_older_generation_does_not_count() -> None:
         FLUX, "Kustomization", {"observedGeneration": 2, "conditions": [old]}, {}, generation=2
     )
     assert "older specification" in readiness(stale).reason
+
+
+def test_health_checks_before_the_first_success_are_told() -> None:
+    """As the real kustomize-controller with ``wait: true`` leaves it until its first success."""
+    running = "Running health checks for revision main@sha1:1 with a timeout of 5m0s"
+    first = flux(
+        {
+            "observedGeneration": -1,
+            "conditions": [
+                cond("Reconciling", "True", "Progressing", running, observedGeneration=1),
+                cond("Ready", "Unknown", "Progressing", "Reconciliation in progress")
+                | {"observedGeneration": 1},
+                cond("Healthy", "Unknown", "Progressing", running, observedGeneration=1),
+            ],
+        }
+    )
+    assert readiness(first).reason == f"Progressing: {running}"
+    assert not readiness(first).failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -184,3 +185,21 @@ def test_pods_say_why_their_workload_is_not_ready() -> None:
         caught.value.last_seen
     )
     assert "plugin-a" not in caught.value.last_seen
+
+
+def test_what_is_waited_for_is_said_every_30_seconds() -> None:
+    clock = Clock()
+    cluster = Cluster(clock, a=lambda _now: phase("a", "Terminating"))
+    heard: list[tuple[float, str]] = []
+    with pytest.raises(errors.WaitError):
+        wait.wait_ready(
+            cluster,
+            [ref("a"), ref("b")],
+            timeout=200,
+            progress=lambda text: heard.append((clock.now, text)),
+            clock=clock,
+        )
+    times = [when for when, _ in heard]
+    assert all(after - before <= 30 for before, after in itertools.pairwise(times))
+    assert times[-1] > 170
+    assert "Namespace a: it is Terminating; Namespace b: it does not exist yet" in heard[-1][1]

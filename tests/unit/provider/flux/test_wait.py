@@ -140,3 +140,88 @@ def test_a_cluster_that_stutters_is_waited_for(world):
     clock.sleep = sleep
     fluxparts.wait(world, clock)
     assert any("does not answer" in text for text in world.said)
+
+
+RUNNING = "Running health checks for revision main@sha1:1 with a timeout of 5m0s"
+
+
+def checking_health(world, name: str, *ids: str) -> None:
+    """Leave a Kustomization as the real controller does that waits for a first success."""
+    obj = world.cluster.objects["Kustomization", name, "flux-system"]
+    obj["metadata"]["generation"] = 1
+    world.flux.set(obj, "Unknown", "Progressing", "Reconciliation in progress", {})
+    obj["status"]["observedGeneration"] = -1
+    obj["status"]["conditions"][0]["observedGeneration"] = 1
+    obj["status"]["conditions"].append(
+        {"type": "Reconciling", "status": "True", "reason": "Progressing", "message": RUNNING}
+    )
+    obj["status"]["inventory"] = {"entries": [{"id": each, "v": "v2"} for each in ids]}
+    world.cluster.put(
+        {
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {"name": "plex", "namespace": "media", "generation": 1},
+            "spec": {},
+            "status": {
+                "observedGeneration": -1,
+                "conditions": [
+                    {
+                        "type": "Ready",
+                        "status": "False",
+                        "reason": "ValuesError",
+                        "message": "could not find ConfigMap media/values",
+                        "observedGeneration": 1,
+                    }
+                ],
+            },
+        }
+    )
+
+
+PLEX = "media_plex_helm.toolkit.fluxcd.io_HelmRelease"
+WHY = "HelmRelease media/plex: ValuesError: could not find ConfigMap media/values"
+
+
+def test_health_checks_name_what_is_not_ready(world):
+    fluxparts.applied(world)
+    checking_health(world, "apps", PLEX)
+    checking_health(world, "infra", PLEX)
+    world.said.clear()
+    with pytest.raises(errors.WaitError) as caught:
+        fluxparts.wait(world, fluxparts.FakeTime(), timeout=60)
+    text = caught.value.detail
+    assert f"Kustomization flux-system/infra: Progressing: {RUNNING}" in text
+    assert text.count(WHY) == 1, "each finding once"
+    assert "latest specification" not in text + " ".join(world.said)
+    assert sum(WHY in said and "still" not in said for said in world.said) == 1
+
+
+def test_what_is_waited_for_is_said_every_30_seconds(world):
+    fluxparts.applied(world)
+    checking_health(world, "apps", PLEX)
+    world.said.clear()
+    clock = fluxparts.FakeTime()
+    heard: list[float] = [clock.t]
+    say = world.progress
+
+    def progress(message: str) -> None:
+        heard.append(clock.t)
+        say(message)
+
+    world.progress = progress
+    with pytest.raises(errors.WaitError):
+        fluxparts.wait(world, clock, timeout=300)
+    gaps = [after - before for before, after in zip(heard, [*heard[1:], clock.t], strict=True)]
+    assert max(gaps) <= 30
+    assert len(world.said) == len(set(world.said)) < 25, world.said
+    assert WHY in world.said[-1]
+
+
+def test_a_silent_cluster_is_told_of_once_and_then_every_30_seconds(world):
+    fluxparts.applied(world)
+    world.said.clear()
+    world.cluster.down = True
+    with pytest.raises(errors.WaitError):
+        world.cluster.events = lambda *_: []
+        fluxparts.wait(world, fluxparts.FakeTime(), timeout=100)
+    assert 3 <= len(world.said) <= 5, world.said
