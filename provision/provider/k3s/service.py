@@ -11,7 +11,7 @@ from provision import errors, secret
 from provision.host import scripts, session
 from provision.kube import kubeconfig as kubeconfigs
 from provision.provider import node_templates
-from provision.provider.k3s import files
+from provision.provider.k3s import files, journal
 
 _CRASHED = 3
 
@@ -26,17 +26,24 @@ def start(
 ) -> None:
     """(Re)start k3s and wait until the Kubernetes node `name` is Ready.
 
-    The deadline is ``startTimeout`` (seconds): the unit itself has none. Raises
-    `errors.WaitError` with the end of the unit's journal.
+    Ready is what this start brought about: the unit is active and was not
+    started again, the kubelet renewed the node's lease, and the API server is
+    ready. A condition that an earlier process left does not count. The
+    deadline is ``startTimeout`` (seconds): the unit itself has none. Raises
+    `errors.WaitError` with the end of the unit's journal; for a k3s that ends
+    again and again, without waiting for the deadline.
     """
     timeout = int(inputs.get("startTimeout", 300))
-    disabled = (inputs.get("options") or {}).get("disable-agent")
+    options = inputs.get("options") or {}
+    at = files.places(inputs)
     script = node_templates.render(
         "k3s-start.sh",
         verb="restart" if restart else "start",
         timeout=timeout,
-        kubeconfig=files.places(inputs).kubeconfig,
-        node="" if disabled else name,
+        kubeconfig=at.kubeconfig,
+        data=at.data.rstrip("/"),
+        external=bool(options.get("datastore-endpoint") or options.get("server")),
+        node="" if options.get("disable-agent") else name,
         binary=files.BINARY,
     )
     progress(f"{'restarting' if restart else 'starting'} k3s on {node.name}")
@@ -51,19 +58,21 @@ def start(
         return
     seen = (done.text.strip().splitlines() or ["nothing"])[-1]
     masked = [secret.Secret(value) for value in files.secret_values(inputs)]
-    journal = secret.mask(done.error_text, masked)
-    summary = (
-        f"k3s on {node.name} crashes when it is started"
-        if done.status == _CRASHED
-        else f"k3s on {node.name} was not Ready within {timeout} s"
-    )
+    log = secret.mask(done.error_text, masked)
+    if done.status == _CRASHED:
+        reason = journal.reason(log)
+        summary = f"k3s on {node.name} crashes when it is started"
+        hint = "put right what it complains of, then run the same command again"
+    else:
+        reason = seen
+        summary = f"k3s on {node.name} was not Ready within {timeout} s"
+        hint = "a slow machine needs a longer k3s.startTimeout"
     raise errors.WaitError(
-        summary,
+        f"{summary}: {reason}" if reason else summary,
         what=f"k3s on {node.name}",
         last_seen=seen,
-        detail=f"last seen: {seen}\n{journal}",
-        hint="its journal is above (journalctl -u k3s on the node); "
-        "a slow machine needs a longer k3s.startTimeout",
+        detail=f"last seen: {seen}\n{log}",
+        hint=f"its journal is above (journalctl -u k3s on the node); {hint}",
     )
 
 
