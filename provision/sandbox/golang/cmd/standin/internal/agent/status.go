@@ -1,6 +1,9 @@
 package agent
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,6 +49,9 @@ func podStatus(
 		return status, 0
 	}
 	status.Phase = corev1.PodRunning
+	if slices.ContainsFunc(pod.Spec.Containers, unreachable) {
+		status.Phase = corev1.PodPending
+	}
 	ready := corev1.ConditionTrue
 	reason := ""
 	status.ContainerStatuses = nil
@@ -65,6 +71,14 @@ func podStatus(
 
 func containerStatus(container corev1.Container, states map[string]state, started metav1.Time) corev1.ContainerStatus {
 	result := base(container)
+	if unreachable(container) {
+		result.ImageID, result.ContainerID = "", ""
+		result.State.Waiting = &corev1.ContainerStateWaiting{
+			Reason:  "ImagePullBackOff",
+			Message: fmt.Sprintf("Back-off pulling image %q", container.Image),
+		}
+		return result
+	}
 	process, isProcess := states[container.Name]
 	if isProcess {
 		result.RestartCount = process.restarts
@@ -83,6 +97,14 @@ func containerStatus(container corev1.Container, states map[string]state, starte
 	result.Ready, result.Started = true, &yes
 	result.State.Running = &corev1.ContainerStateRunning{StartedAt: started}
 	return result
+}
+
+// unreachable says whether an image cannot be pulled: no name below .invalid
+// resolves (RFC 2606).
+func unreachable(container corev1.Container) bool {
+	registry, _, found := strings.Cut(container.Image, "/")
+	host, _, _ := strings.Cut(registry, ":")
+	return found && strings.HasSuffix(host, ".invalid")
 }
 
 // initStatuses says that init containers have done their work; those that are

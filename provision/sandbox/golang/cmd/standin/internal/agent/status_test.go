@@ -65,3 +65,16 @@ func TestAPodOfAJobRunsThenSucceeds(t *testing.T) {
 		t.Errorf("%+v", second)
 	}
 }
+
+func TestAnImageOfARegistryThatDoesNotExistIsNotPulled(t *testing.T) {
+	subject := pod(nil)
+	subject.Spec.Containers[0].Image = "registry.invalid:5000/coredns:1"
+	status, _ := podStatus(subject, "10.0.0.2", "10.42.0.9", nil, noon)
+	if status.Phase != corev1.PodPending || condition(status, corev1.PodReady) != "False" {
+		t.Errorf("%+v", status)
+	}
+	waiting := status.ContainerStatuses[0].State.Waiting
+	if waiting == nil || waiting.Reason != "ImagePullBackOff" {
+		t.Errorf("%+v", status.ContainerStatuses)
+	}
+}

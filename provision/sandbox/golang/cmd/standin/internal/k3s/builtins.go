@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
@@ -16,8 +18,10 @@ import (
 )
 
 // builtins are objects a k3s server brings: the definitions its Helm and
-// addon controllers use, which repositories count on (HelmChartConfig), and
-// the storage class of its local-path provisioner.
+// addon controllers use, which repositories count on (HelmChartConfig), the
+// storage class of its local-path provisioner, and the Deployments of what it
+// brings along: CoreDNS, the provisioner, metrics-server and Traefik. Their pods
+// are said to run, as others are.
 //
 //go:embed builtins.yaml
 var builtins []byte
@@ -26,7 +30,7 @@ var builtins []byte
 const componentLabel = "sandbox.elysium.invalid/component"
 
 // addBuiltins applies the objects above.
-func addBuiltins(ctx context.Context, config *rest.Config, disabled []string) error {
+func addBuiltins(ctx context.Context, config *rest.Config, o *options) error {
 	api, err := client.New(config, client.Options{})
 	if err != nil {
 		return err
@@ -39,13 +43,40 @@ func addBuiltins(ctx context.Context, config *rest.Config, disabled []string) er
 		} else if err != nil {
 			return err
 		}
-		if slices.Contains(disabled, object.GetLabels()[componentLabel]) {
+		if slices.Contains(o.disable, object.GetLabels()[componentLabel]) {
 			continue
+		}
+		if o.registry != "" && object.GetKind() == "Deployment" {
+			if err := pullFrom(object, o.registry); err != nil {
+				return err
+			}
 		}
 		applied := client.ApplyConfigurationFromUnstructured(object)
 		err := api.Apply(ctx, applied, client.FieldOwner("k3s"), client.ForceOwnership)
+		// The API server makes kube-system when it is ready already.
+		for deadline := time.Now().Add(10 * time.Second); apierrors.IsNotFound(err) && time.Now().Before(deadline); {
+			time.Sleep(50 * time.Millisecond)
+			err = api.Apply(ctx, applied, client.FieldOwner("k3s"), client.ForceOwnership)
+		}
 		if err != nil {
 			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
+}
+
+// pullFrom puts the registry before the names of a Deployment's images.
+func pullFrom(object *unstructured.Unstructured, registry string) error {
+	path := []string{"spec", "template", "spec", "containers"}
+	containers, _, err := unstructured.NestedSlice(object.Object, path...)
+	if err != nil {
+		return err
+	}
+	for _, each := range containers {
+		container, ok := each.(map[string]any)
+		if !ok {
+			return fmt.Errorf("%s has a container that is none", object.GetName())
+		}
+		container["image"] = fmt.Sprintf("%s/%v", registry, container["image"])
+	}
+	return unstructured.SetNestedSlice(object.Object, containers, path...)
 }

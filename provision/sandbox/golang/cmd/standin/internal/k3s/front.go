@@ -31,14 +31,16 @@ type front struct {
 	options  *options
 	password string
 	keep     keep
+	core     func() bool
 }
 
 // keep puts what a server cannot make anew into the datastore, for the token
 // with that password.
 type keep func(ctx context.Context, password string) error
 
-// openFront starts to listen. The server is the caller's to close.
-func openFront(o *options, keep keep) (*http.Server, error) {
+// openFront starts to listen. The server is the caller's to close. core says
+// whether what runs behind it is ready, as k3s calls it.
+func openFront(o *options, keep keep, core func() bool) (*http.Server, error) {
 	password, err := tokenPassword(o)
 	if err != nil {
 		return nil, err
@@ -52,7 +54,7 @@ func openFront(o *options, keep keep) (*http.Server, error) {
 		return nil, err
 	}
 	server := &http.Server{
-		Handler:  (&front{options: o, password: password, keep: keep}).routes(behind),
+		Handler:  (&front{options: o, password: password, keep: keep, core: core}).routes(behind),
 		ErrorLog: log.New(io.Discard, "", 0),
 		TLSConfig: &tls.Config{
 			Certificates: []tls.Certificate{serving},
@@ -74,9 +76,9 @@ func (f *front) routes(behind http.Handler) http.Handler {
 	mux.Handle("GET /cacerts", f.file("server-ca.crt"))
 	mux.Handle("GET /v1-k3s/server-ca.crt", f.only("node", f.file("server-ca.crt")))
 	mux.Handle("GET /v1-k3s/client-ca.crt", f.only("node", f.file("client-ca.crt")))
-	mux.Handle("GET /v1-k3s/encrypt/status", f.only("server", http.HandlerFunc(f.encryption)))
-	mux.Handle("PUT /v1-k3s/token", f.only("server", http.HandlerFunc(f.token)))
-	mux.Handle("PUT /v1-k3s/cert/cacerts", f.only("server", http.HandlerFunc(f.authorities)))
+	mux.Handle("GET /v1-k3s/encrypt/status", f.only("server", f.ready(f.encryption)))
+	mux.Handle("PUT /v1-k3s/token", f.only("server", f.ready(f.token)))
+	mux.Handle("PUT /v1-k3s/cert/cacerts", f.only("server", f.ready(f.authorities)))
 	mux.HandleFunc("/v1-k3s/", func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, r.Method+" "+r.URL.Path+" is not part of the sandbox", http.StatusNotFound)
 	})
@@ -98,6 +100,18 @@ func (f *front) only(user string, next http.Handler) http.Handler {
 		default:
 			next.ServeHTTP(w, r)
 		}
+	})
+}
+
+// ready refuses who is known as long as the core is not ready: k3s says READY
+// some seconds before it can answer.
+func (f *front) ready(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !f.core() {
+			http.Error(w, "runtime core not ready", http.StatusInternalServerError)
+			return
+		}
+		next(w, r)
 	})
 }
 

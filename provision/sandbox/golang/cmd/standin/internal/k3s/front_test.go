@@ -49,12 +49,42 @@ func begun(t *testing.T, o *options) string {
 	behind.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	behind.StartTLS()
 	t.Cleanup(behind.Close)
-	server, err := openFront(o, func(context.Context, string) error { return nil })
+	core := func() bool { return !notReady }
+	server, err := openFront(o, func(context.Context, string) error { return nil }, core)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
 	return o.url()
+}
+
+// notReady has the server say that its core is not ready.
+var notReady bool
+
+func TestTheCoreIsNotReadyAtOnce(t *testing.T) {
+	o := someOptions(t)
+	address := begun(t, o)
+	password, _ := tokenPassword(o)
+	notReady = true
+	defer func() { notReady = false }()
+	status := address + "/v1-k3s/encrypt/status"
+	if got, said := ask(t, o, status, "server", password, nil); got != 500 || !strings.Contains(said, "runtime core not ready") {
+		t.Errorf("%d %s", got, said)
+	}
+	if got, _ := ask(t, o, status, "server", "wrong", nil); got != 401 {
+		t.Errorf("a wrong token: %d", got)
+	}
+	o.token = string(must(os.ReadFile(o.at("token"))))
+	if err := token([]string{"rotate", "--server", address, "--token", strings.TrimSpace(o.token)}); err == nil {
+		t.Error("the token is rotated")
+	}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
 
 // freePort is a port that is free, as is the one above it.
@@ -150,6 +180,15 @@ func TestARotatedTokenCountsFromTheNextStartOn(t *testing.T) {
 	if err := token(append(arguments, "--token", "wrong")); err == nil {
 		t.Error("a wrong token was taken")
 	}
+	if err := token(arguments); err == nil {
+		t.Error("the token of --data-dir was read, which k3s does not do")
+	}
+	full := strings.TrimSpace(string(must(os.ReadFile(o.at("token")))))
+	t.Setenv("K3S_TOKEN", "K10"+strings.Repeat("0", 64)+"::server:"+before)
+	if err := token(arguments); err == nil {
+		t.Error("a token of another authority was taken")
+	}
+	t.Setenv("K3S_TOKEN", full)
 	if err := token(arguments); err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,9 @@ type options struct {
 	serviceCIDR    string
 	apiserverArgs  []string
 	controllerArgs []string
+	kubeletArgs    []string
+	proxyArgs      []string
+	registry       string // where the images of the built-in components come from
 }
 
 // resolve turns settings into options, refusing what the stand-in cannot do.
@@ -63,6 +66,9 @@ func resolve(s *settings, hostname string, hostIP func() (string, error)) (*opti
 		clusterCIDR:    strings.Join(s.list("cluster-cidr", "10.42.0.0/16"), ","),
 		serviceCIDR:    strings.Join(s.list("service-cidr", "10.43.0.0/16"), ","),
 		apiserverArgs:  s.list("kube-apiserver-arg"),
+		kubeletArgs:    s.list("kubelet-arg"),
+		proxyArgs:      s.list("kube-proxy-arg"),
+		registry:       s.text("system-default-registry", ""),
 		controllerArgs: slices.Concat(s.list("kube-controller-manager-arg"), s.list("kube-controller-arg")),
 	}
 	if file := s.text("token-file", ""); file != "" && result.token == "" {

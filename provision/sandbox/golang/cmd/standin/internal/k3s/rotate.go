@@ -2,12 +2,15 @@ package k3s
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +22,8 @@ import (
 const defaultDataDir = "/var/lib/rancher/k3s"
 
 // token runs `k3s token rotate`: the running server takes another token, which
-// counts from its next start on.
+// counts from its next start on. As in k3s, --data-dir is accepted and has no
+// effect: without --token and K3S_TOKEN, the token is read from the default folder.
 func token(args []string) error {
 	if len(args) == 0 || args[0] != "rotate" {
 		return fmt.Errorf("%q is not part of the sandbox: only rotate is", "token "+strings.Join(args, " "))
@@ -32,6 +36,7 @@ func token(args []string) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
+	o.dataDir = defaultDataDir
 	if err := put(o, *server+"/v1-k3s/token", map[string]string{"newToken": *next}); err != nil {
 		return err
 	}
@@ -127,11 +132,11 @@ func put(o *options, address string, body any) error {
 		}
 		password = found
 	}
-	roots, err := pool(o.tls("server-ca.crt"))
+	content, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	content, err := json.Marshal(body)
+	roots, err := authorityOf(o, address)
 	if err != nil {
 		return err
 	}
@@ -154,4 +159,39 @@ func put(o *options, address string, body any) error {
 		return fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(string(said)))
 	}
 	return nil
+}
+
+// authorityOf is what the server is known by: the authority that it shows, if
+// its hash is the one in the token, else the one on the disk.
+func authorityOf(o *options, address string) (*x509.CertPool, error) {
+	hash, _, full := strings.Cut(o.token, "::")
+	if !full {
+		return pool(o.tls("server-ca.crt"))
+	}
+	at, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{
+		Timeout: 30 * time.Second,
+		// Who shows another authority is found out by the hash.
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec
+	}
+	response, err := client.Get("https://" + at.Host + "/cacerts")
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return nil, err
+	}
+	if fmt.Sprintf("K10%x", sha256.Sum256(content)) != hash {
+		return nil, errors.New("token CA hash does not match the Cluster CA certificate hash")
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(content) {
+		return nil, errors.New("the server shows no certificate")
+	}
+	return roots, nil
 }

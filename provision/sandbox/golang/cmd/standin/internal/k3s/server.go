@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +24,12 @@ import (
 // with its process, so a short one is true to it; SQLite's log keeps what was
 // committed.
 const grace = time.Second
+
+// k3s says READY before its kubelet runs, and before its own API answers.
+const (
+	kubeletAfter = time.Second
+	coreAfter    = 2 * time.Second
+)
 
 // serve runs a server until it is told to stop or a component ends.
 func serve(args []string, version string) error {
@@ -97,19 +104,29 @@ func (s *server) run(ctx context.Context, version, password string) error {
 	if err := s.start("kube-controller-manager", controllerManagerArgs(s.options)); err != nil {
 		return err
 	}
-	if err := addBuiltins(ctx, config, s.options.disable); err != nil {
+	if err := addBuiltins(ctx, config, s.options); err != nil {
 		return cause(ctx, err)
 	}
-	if s.front, err = openFront(s.options, s.keep); err != nil {
+	var core atomic.Bool
+	if s.front, err = openFront(s.options, s.keep, core.Load); err != nil {
 		return err
 	}
 	if err := notify("READY=1"); err != nil {
 		return err
 	}
 	logf("k3s is up and running")
+	defer time.AfterFunc(coreAfter, func() { core.Store(true) }).Stop()
 	if !s.options.agent {
 		<-ctx.Done()
 		return cause(ctx, nil)
+	}
+	select {
+	case <-ctx.Done():
+		return cause(ctx, nil)
+	case <-time.After(kubeletAfter):
+	}
+	if end, err := s.options.agentEnds(); end {
+		return err
 	}
 	err = agent.Run(ctx, config, s.spawner, agent.Node{
 		Name:         s.options.nodeName,
