@@ -17,11 +17,14 @@ from pydantic.alias_generators import to_camel
 from provision.secret import Secret
 
 SafeName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+ObjectName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 RemoteValue = Annotated[
     StrictStr | StrictBool | StrictInt | Secret, Field(union_mode="left_to_right")
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+FLUX_SYSTEM = "flux-system"
+"""What `flux bootstrap` calls its namespace, and everything in it."""
 DEFAULT_COMPONENTS = (
     "source-controller",
     "kustomize-controller",
@@ -187,6 +190,19 @@ class Flux(_Model):
     path: str = Field(
         default="", description="Default: clusters/<cluster>. `./` is the repository's root."
     )
+    namespace: SafeName = Field(
+        default=FLUX_SYSTEM, description="Where its controllers, sync objects and Secret are."
+    )
+    source: ObjectName | None = Field(
+        default=None, description="The GitRepository's name. Default: the name of the namespace."
+    )
+    kustomization: ObjectName | None = Field(
+        default=None,
+        description="The root Kustomization's name. Default: the name of the namespace.",
+    )
+    secret: ObjectName = Field(
+        default=FLUX_SYSTEM, description="The name of the Secret with the deploy key."
+    )
     components: tuple[str, ...] = DEFAULT_COMPONENTS
     components_extra: tuple[str, ...] = IMAGE_COMPONENTS
     commit: Literal["push", "pull-request", "none"] = Field(
@@ -203,6 +219,26 @@ class Flux(_Model):
         default=None, description="Default: read-write when image automation is among them."
     )
     timeout: int = Field(default=600, ge=10, description="Seconds until everything is Ready.")
+
+    @property
+    def source_name(self) -> str:
+        """The GitRepository's name."""
+        return self.source or self.namespace
+
+    @property
+    def source_ref(self) -> tuple[str, str]:
+        """The GitRepository's namespace and name."""
+        return self.namespace, self.source_name
+
+    @property
+    def secret_ref(self) -> tuple[str, str]:
+        """The Secret's namespace and name."""
+        return self.namespace, self.secret
+
+    @property
+    def root_name(self) -> str:
+        """The root Kustomization's name."""
+        return self.kustomization or self.namespace
 
     @property
     def all_components(self) -> tuple[str, ...]:
@@ -229,7 +265,7 @@ class Sealing(_Model):
     )
     namespace: str = Field(
         default="",
-        description="Default: where the repository installs Sealed Secrets, else flux-system.",
+        description="Default: where the repository installs Sealed Secrets, else flux.namespace.",
     )
     certificate: str = Field(
         default="etc/certs/pub-sealed-secrets.pem",

@@ -13,6 +13,7 @@ from provision.provider.context import Context
 from stacks import cache
 
 if TYPE_CHECKING:
+    from provision.gitops.build import flux
     from provision.gitops.coldstart import needs, preparation
     from provision.gitops.sealing import keys as sealing_keys
     from provision.gitops.tree import Tree
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 NO_SEEDS: Final = "ELYSIUM_NO_SEEDS"
 """Set in the environment, nothing is seeded: to see where a repository stops."""
 _CERTIFICATE: Final = "pub-sealed-secrets.pem"
-_STUB: Final = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: flux-system\n"
+_STUB: Final = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
         repository.slug,
         head,
         cfg.flux_path,
+        [cfg.flux.namespace, cfg.flux.root_name, cfg.flux.source_name],
         cfg.flux.commit,
         "traefik" in cfg.k3s.disable,
         sorted(given),
@@ -93,7 +95,7 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
         memory.keep(found)
     decided = Decisions(
         flux_brings_gpu_plugin=_flux_brings_gpu_plugin(cfg, found),
-        sealing_namespace=cfg.sealing.namespace or found.sealing_namespace or "flux-system",
+        sealing_namespace=cfg.sealing.namespace or found.sealing_namespace or cfg.flux.namespace,
         sealing_certificate=_certificate(cfg, repository.snapshot(head).entries),
         seeds=tuple(_with_definition(need, given) for need in found.seeds),
         problems=found.problems,
@@ -118,6 +120,16 @@ def _look(
         keys=keys,
         obtainable={*definitions.RELEASED, *given},
         bundled_traefik="traefik" not in cfg.k3s.disable,
+        root=root_of(cfg),
+    )
+
+
+def root_of(cfg: config.Config) -> flux.Root:
+    """Return the names of the root Kustomization and its source."""
+    from provision.gitops.build import flux
+
+    return flux.Root(
+        namespace=cfg.flux.namespace, name=cfg.flux.root_name, source=cfg.flux.source_name
     )
 
 
@@ -132,13 +144,14 @@ def as_it_will_be(cfg: config.Config, files: Mapping[str, str]) -> dict[str, str
     from provision.provider.flux import sync_files
 
     found = dict(files)
-    paths = flux_repository.Paths.of(cfg.flux_path)
+    paths = flux_repository.Paths.of(cfg.flux_path, cfg.flux.namespace)
+    stub = _STUB.format(namespace=cfg.flux.namespace)
     if cfg.flux.commit != "none":
         found.setdefault(paths.kustomization, sync_files.KUSTOMIZATION)
-        found.setdefault(paths.components, _STUB)
+        found.setdefault(paths.components, stub)
         found.setdefault(paths.sync, "")
     if found.get(paths.kustomization) == sync_files.KUSTOMIZATION:
-        found[paths.components] = _STUB
+        found[paths.components] = stub
     return found
 
 

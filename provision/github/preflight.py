@@ -18,12 +18,13 @@ def check(
     path: str,
     *,
     commit: CommitMode = "push",
+    namespace: str = config.FLUX_SYSTEM,
     new_key: bool = False,
     repo: repository.Repository | None = None,
 ) -> list[errors.Problem]:
     """Return every problem that GitHub shows.
 
-    `path` is the cluster's folder in the repository. Contents and deploy keys
+    `path` is the cluster's folder in the repository, `namespace` Flux'. Contents and deploy keys
     are read, nothing is written. Whether keys may be written is found by the
     role of the token's user where GitHub tells it, and where a `new_key` is to
     come by a harmless question. `repo` is used where one is open.
@@ -35,7 +36,7 @@ def check(
     except errors.CodeHostError as error:  # then everything else fails the same way
         return [_problem(error, where, _key_of(error))]
     checks = (
-        lambda: _head(repo, path, where, commit),
+        lambda: _head(repo, path, where, commit, namespace),
         lambda: _deploy_keys(repo, where, new_key and rights.scopes is None and rights.role_admin),
         lambda: _host_keys(repo, where),
     )
@@ -65,14 +66,14 @@ def branch(repo: repository.Repository) -> list[errors.Problem]:
 
 
 def _head(
-    repo: repository.Repository, path: str, where: str, commit: CommitMode
+    repo: repository.Repository, path: str, where: str, commit: CommitMode, namespace: str
 ) -> list[errors.Problem]:
     try:
         files = repo.snapshot(repo.head()).entries
     except errors.CodeHostError as error:
         return [_problem(error, where, "github.branch")]
     problems = _path(path, where, is_file=path.strip("/") in files)
-    if commit == "push" and not all(name in files for name in flux_files(path)):
+    if commit == "push" and not all(name in files for name in flux_files(path, namespace)):
         problems += branch(repo)
     return problems
 
@@ -159,9 +160,9 @@ def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> l
     return problems
 
 
-def flux_files(path: str) -> tuple[str, str, str]:
+def flux_files(path: str, namespace: str) -> tuple[str, str, str]:
     """Return where Flux' own files are below the cluster's folder `path`."""
-    folder = f"{path.strip('/')}/flux-system"
+    folder = f"{path.strip('/')}/{namespace}".lstrip("/")
     return (
         f"{folder}/gotk-components.yaml",
         f"{folder}/gotk-sync.yaml",

@@ -115,7 +115,7 @@ def keep_sealing_keys(stack: Stack) -> str:
     config_file.set_value(
         path,
         "sealing.keys",
-        keyring.dump(keyring.together(keys, there), "flux-system"),
+        keyring.dump(keyring.together(keys, there), stack.config.flux.namespace),
         secret=True,
         crypter=config_file.stack_crypter(project, stack.ref.stack, os.environ),
     )

@@ -171,6 +171,7 @@ def github(
         token.find_token(cfg, os.environ),
         stack.config.flux_path,
         commit=stack.config.flux.commit,
+        namespace=stack.config.flux.namespace,
         new_key=new_key,
         repo=stack.live.github(progress),
     )

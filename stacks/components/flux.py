@@ -10,9 +10,6 @@ import pulumi
 from provision import config
 from stacks import resources
 
-NAMESPACE = "flux-system"
-NAME = "flux-system"
-
 
 @dataclass(frozen=True, kw_only=True)
 class FluxArgs:
@@ -54,12 +51,13 @@ class Flux(pulumi.ComponentResource):
             f"{name}-components",
             {
                 "kubeconfig": args.kubeconfig,
-                "namespace": NAMESPACE,
+                "namespace": flux.namespace,
                 "path": args.path,
                 "branch": github.branch,
                 "version": flux.version,
                 "components": list(flux.all_components),
                 "commit": flux.commit,
+                **_other_names(flux, flux.namespace),
                 "manifests": flux.manifests,
                 "message": f"Add Flux {flux.version} component manifests",
             },
@@ -73,8 +71,8 @@ class Flux(pulumi.ComponentResource):
             {
                 "kubeconfig": args.kubeconfig,
                 "cluster": args.cluster,
-                "namespace": NAMESPACE,
-                "secretName": NAME,
+                "namespace": flux.namespace,
+                "secretName": flux.secret,
                 "gitUrl": github.git_url,
                 "branch": github.branch,
                 "readWrite": flux.key_is_read_write,
@@ -90,15 +88,16 @@ class Flux(pulumi.ComponentResource):
             f"{name}-sync",
             {
                 "kubeconfig": args.kubeconfig,
-                "namespace": NAMESPACE,
-                "name": NAME,
+                "namespace": flux.namespace,
+                "name": flux.source_name,
                 "path": args.path,
                 "branch": github.branch,
                 "gitUrl": github.git_url,
-                "secretName": NAME,
+                "secretName": flux.secret,
                 "interval": flux.interval,
                 "commit": flux.commit,
                 "timeout": flux.timeout,
+                **_other_names(flux, flux.source_name),
             },
             pulumi.ResourceOptions.merge(
                 child,
@@ -110,3 +109,12 @@ class Flux(pulumi.ComponentResource):
         self.register_outputs(
             {"revision": self.sync.revision, "deployKey": self.access.fingerprint}
         )
+
+
+def _other_names(flux: config.Flux, default: str) -> dict[str, str]:
+    """Return the sync objects' names that are not `default`, as inputs.
+
+    The others are left out: an input that appears would change every stack there is.
+    """
+    names = {"sourceName": flux.source_name, "rootName": flux.root_name}
+    return {key: name for key, name in names.items() if name != default}

@@ -107,15 +107,16 @@ def discover(
     path: str,
     *,
     keys: Sequence[sealing_keys.SealingKey] = (),
+    root: flux.Root = flux.BOOTSTRAPPED,
 ) -> Discovered:
     """Return every Kustomization that follows from the cluster folder `path`.
 
-    The root is what bootstrap would make for `path`; where the repository
+    The root is what bootstrap would make for `path` with the names `root`; where the repository
     itself holds the root's object, that is taken. Never raises for what is
     wrong in the repository: that is in `problems`.
     """
     with kustomize.Builder(tree) as builder:
-        return _Discovery(builder, flux.root(path), _Values(keys)).run()
+        return _Discovery(builder, flux.root(path, root), _Values(keys)).run()
 
 
 @dataclass(frozen=True, kw_only=True)

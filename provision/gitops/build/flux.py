@@ -32,6 +32,19 @@ class Reference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Root:
+    """The names of the root Kustomization and of its GitRepository."""
+
+    namespace: str = NAMESPACE
+    name: str = NAMESPACE
+    source: str = NAMESPACE
+
+
+BOOTSTRAPPED: Final = Root()
+"""The names that `flux bootstrap` gives by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kustomization:
     """A Flux Kustomization, with the place it was written at.
 
@@ -78,11 +91,16 @@ def is_kustomization(obj: Mapping[str, Any]) -> bool:
     return obj.get("kind") == "Kustomization" and group == GROUP
 
 
-def root(path: str) -> Kustomization:
+def root(path: str, names: Root = BOOTSTRAPPED) -> Kustomization:
     """Return the Kustomization that bootstrap makes for the cluster folder `path`."""
     overlay = workspace.Overlay(path=normal_path(path))
     return Kustomization(
-        name=NAMESPACE, namespace=NAMESPACE, overlay=overlay, file=overlay.path, line=0
+        name=names.name,
+        namespace=names.namespace,
+        overlay=overlay,
+        source=("GitRepository", names.namespace, names.source),
+        file=overlay.path,
+        line=0,
     )
 
 

@@ -90,6 +90,7 @@ class _Play:
         self._units = {unit.kustomization.key: unit for unit in found.units}
         self._reasons = reasons.Reasons(found.units, keys, obtainable)
         self._world = simulation.World(groups=set(charts.K3S_GROUPS))
+        self._world.namespaces.add(found.units[0].kustomization.namespace)  # Flux' own
         docs = [doc for unit in found.units for doc in unit.objects]
         self._world.unseals_unseen = not any(simulation.brings_unsealing(doc.obj) for doc in docs)
         if bundled_traefik:

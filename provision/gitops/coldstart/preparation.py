@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from provision import errors
-from provision.gitops.build import discovery
+from provision.gitops.build import discovery, flux
 from provision.gitops.coldstart import analysis as coldstart_analysis
 from provision.gitops.coldstart import gpu, needs, simulation
 from provision.gitops.sealing import keys as sealing_keys
@@ -50,12 +50,14 @@ def prepare(
     keys: Sequence[sealing_keys.SealingKey] | None,
     obtainable: Collection[str] = coldstart_analysis.OBTAINABLE,
     bundled_traefik: bool = True,
+    root: flux.Root = flux.BOOTSTRAPPED,
 ) -> Preparation:
     """Look at what Flux applies for the cluster folder `path`. See `analysis.analyse_found`.
 
-    With `keys` None nothing is opened, and SealedSecrets count as openable.
+    `root` names the root Kustomization. With `keys` None nothing is opened, and SealedSecrets
+    count as openable.
     """
-    found = discovery.discover(tree, path, keys=keys or ())
+    found = discovery.discover(tree, path, keys=keys or (), root=root)
     analysis = coldstart_analysis.analyse_found(
         found, keys, obtainable=obtainable, bundled_traefik=bundled_traefik
     )

@@ -13,7 +13,8 @@ from provision.gitops.sealing import sealed
 Place = tuple[str, str, str]
 """Kind, namespace and name."""
 
-NAMESPACES: Final = ("default", "flux-system", "kube-node-lease", "kube-public", "kube-system")
+NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
+"""Those of every cluster; Flux' own comes with Flux."""
 _SOURCES: Final = ("OCIRepository", "HelmChart")
 
 

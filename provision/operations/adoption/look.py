@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from provision import config_file, errors
-from provision.operations.adoption import cluster, model, node
+from provision.operations.adoption import cluster, flux, model, node
 from provision.operations.stack import Stack
 from provision.progress import Progress, silent
 
@@ -20,7 +20,7 @@ def look(stack: Stack, progress: Progress = silent) -> model.Found:
     parts = [server, *node.media(stack)]
     if kubeconfig:
         progress("looking at the cluster and GitHub")
-        parts += [cluster.flux(stack, kubeconfig), cluster.sealing(stack, kubeconfig)]
+        parts += [flux.look(stack, kubeconfig), cluster.sealing(stack, kubeconfig)]
     settings = tuple(setting for part in parts for setting in part.settings)
     return model.Found(parts=tuple(parts), settings=model.lacking(stack.config, settings))
 

@@ -17,10 +17,8 @@ from provision import config, errors
 from provision.change import Change
 from provision.github import commits, trees
 from provision.provider.context import Context
-from provision.provider.flux import install, manifests, operator, repository
+from provision.provider.flux import detection, install, manifests, operator, repository
 from provision.provider.resource import UNKNOWN, Observed, Resource, Values
-
-_REQUIRED = ("source-controller", "kustomize-controller")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +56,7 @@ class Components(Resource[Facts]):
         filled = defaults | dict(inputs)
         problems: list[errors.Problem] = []
         if isinstance(filled["components"], list):
-            lacking = [name for name in _REQUIRED if name not in filled["components"]]
+            lacking = [name for name in detection.NEEDED if name not in filled["components"]]
             if lacking:
                 problems.append(
                     errors.Problem(
@@ -70,12 +68,12 @@ class Components(Resource[Facts]):
 
     def identity(self, inputs: Values) -> str:
         """Return the folder in the repository."""
-        return repository.Paths.of(inputs["path"]).folder
+        return repository.Paths.of(inputs["path"], inputs["namespace"]).folder
 
     def observe(self, ctx: Context, inputs: Values, state: Values) -> Observed[Facts]:
         """Look at the branch's head and at Flux in the cluster."""
         repo = ctx.github()
-        paths = repository.Paths.of(inputs["path"])
+        paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         head, pull = repository.standing(
             ctx, inputs, lambda at: not repo.snapshot(at).sha(paths.components)
         )
@@ -84,14 +82,20 @@ class Components(Resource[Facts]):
         cluster = install.NO_CLUSTER
         if inputs["kubeconfig"] is not UNKNOWN:
             kube = ctx.kube(inputs["kubeconfig"])
-            cluster = install.look(kube, inputs["namespace"])
-            install.refuse_other_path(cluster, inputs["path"])
+            root = inputs.get("rootName") or inputs["namespace"]
+            cluster = install.look(kube, inputs["namespace"], root)
+            install.refuse_other_path(cluster, inputs["path"], f"{inputs['namespace']}/{root}")
             if inputs["commit"] != "none":
                 operator.refuse(operator.in_cluster(kube), inputs["path"])
-                install.refuse_other_owner(cluster)
+            if cluster.present and (cluster.path is None or not cluster.deployments):
+                detection.refuse(kube, _wanted(inputs, root, repo.slug))
+            if inputs["commit"] != "none":
+                install.refuse_other_owner(cluster, in_git=bool(blob))
         if not blob and inputs["commit"] != "none":
-            for text in operator.refuse(
-                operator.in_repository(repo.read_tree(head)), inputs["path"]
+            files = repo.read_tree(head)
+            for text in (
+                *operator.refuse(operator.in_repository(files), inputs["path"]),
+                *detection.refuse_twice_in_git(files, paths.cluster, paths.components),
             ):
                 ctx.warn(text)
         header = None
@@ -107,7 +111,7 @@ class Components(Resource[Facts]):
     def plan(self, facts: Facts, inputs: Values, state: Values) -> tuple[Change, ...]:
         """List the commit and the installation to come."""
         changes: list[Change] = []
-        paths = repository.Paths.of(inputs["path"])
+        paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         names = self._names(facts, inputs)
         version = facts.header.version if facts.header else inputs["version"]
         if not facts.blob and inputs["commit"] != "none":
@@ -140,9 +144,12 @@ class Components(Resource[Facts]):
         state: Values,
     ) -> dict[str, Any]:
         """Commit the manifests where they are missing, and install what is not there."""
-        paths = repository.Paths.of(inputs["path"])
+        paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         text, source = self._manifests(ctx, inputs, facts)
         if not facts.blob and inputs["commit"] != "none":
+            if paths.kustomization not in ctx.github().snapshot(facts.head).entries:  # no patches
+                found = manifests.objects(text, source)
+                _refuse_lacking(paths, found, inputs["namespace"])
             header = manifests.read_header(text)
             message = inputs["message"] or f"Add Flux {header.version} component manifests"
             repository.publish(
@@ -151,7 +158,7 @@ class Components(Resource[Facts]):
         if self._why_install(facts, inputs, state):
             in_git = "" if inputs["commit"] == "none" else ctx.github().head(inputs["branch"])
             found = install.desired_objects(ctx, paths, in_git, text)
-            self._refuse_lacking(paths, found)
+            _refuse_lacking(paths, found, inputs["namespace"])
             install.install(ctx, ctx.kube(inputs["kubeconfig"]), found)
         header = manifests.read_header(text)
         in_git_now = facts.blob or (trees.blob_sha(text) if inputs["commit"] != "none" else "")
@@ -211,7 +218,7 @@ class Components(Resource[Facts]):
 
     def _manifests(self, ctx: Context, inputs: Values, facts: Facts) -> tuple[str, str]:
         """Return the text of the components file and where it is from."""
-        paths = repository.Paths.of(inputs["path"])
+        paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         if facts.blob:
             at = facts.pull.head if facts.pull is not None else facts.head
             return ctx.github().read_file(paths.components, at) or "", "repository"
@@ -227,17 +234,34 @@ class Components(Resource[Facts]):
         )
         return manifests.with_header(text, inputs["version"], inputs["components"]), "release"
 
-    def _refuse_lacking(self, paths: repository.Paths, found: list[dict[str, Any]]) -> None:
-        lacking = [name for name in _REQUIRED if name not in manifests.deployments(found)]
-        if lacking:
-            raise errors.GitOpsError(
-                "Flux' manifests lack what Flux needs",
-                [
-                    errors.Problem(message=f"there is no Deployment {name}", where=paths.components)
-                    for name in lacking
-                ],
-                hint="make them with 'flux install --export' and all components",
-            )
+
+def _refuse_lacking(paths: repository.Paths, found: list[dict[str, Any]], namespace: str) -> None:
+    here = [obj for obj in found if obj["metadata"].get("namespace") == namespace]
+    lacking = [name for name in detection.NEEDED if name not in manifests.deployments(here)]
+    if lacking:
+        raise errors.GitOpsError(
+            "Flux' manifests lack what Flux needs",
+            [
+                errors.Problem(
+                    message=f"there is no Deployment {name} in the namespace {namespace}",
+                    where=paths.components,
+                    key="flux.namespace" if name in manifests.deployments(found) else "",
+                )
+                for name in lacking
+            ],
+            hint="make them with 'flux install --export', all components and"
+            f" --namespace={namespace}",
+        )
+
+
+def _wanted(inputs: Values, root: str, slug: str) -> detection.Wanted:
+    return detection.Wanted(
+        namespace=inputs["namespace"],
+        source=inputs.get("sourceName") or inputs["namespace"],
+        root=root,
+        repository=slug.lower(),
+        path=install.normal_path(inputs["path"]),
+    )
 
 
 def _mark(blob: str, inputs: Values) -> str:

@@ -29,13 +29,14 @@ _CRD = "gitrepositories.source.toolkit.fluxcd.io"
 class Cluster:
     """Flux as the cluster has it.
 
-    `known` is False while there is no cluster to ask. `reconciled`: the root
-    Kustomization has applied something, so Flux looks after itself. `path` is
-    that Kustomization's, without ``./``, empty where there is none. `owner`
-    is who manages the CRDs by their label.
+    `known` is False while there is no cluster to ask. `present`: it has Flux'
+    CRDs. `reconciled`: the root Kustomization has applied something, so Flux
+    looks after itself. `path` is that Kustomization's, without ``./``, None
+    where there is none. `owner` is who manages the CRDs by their label.
     """
 
     known: bool = True
+    present: bool = False
     reconciled: bool = False
     path: str | None = None
     deployments: frozenset[str] = frozenset()
@@ -45,8 +46,8 @@ class Cluster:
 NO_CLUSTER = Cluster(known=False)
 
 
-def look(kube: KubeClient, namespace: str, name: str = "flux-system") -> Cluster:
-    """Ask the cluster. Changes nothing."""
+def look(kube: KubeClient, namespace: str, name: str) -> Cluster:
+    """Ask the cluster for Flux in `namespace` with the root Kustomization `name`."""
     definition = kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", _CRD)
     if definition is None:
         return Cluster()
@@ -54,6 +55,7 @@ def look(kube: KubeClient, namespace: str, name: str = "flux-system") -> Cluster
     root = kube.get(objects.KUSTOMIZE, "Kustomization", name, namespace)
     found = kube.list("apps/v1", "Deployment", namespace)
     return Cluster(
+        present=True,
         reconciled=bool(((root or {}).get("status") or {}).get("lastAppliedRevision")),
         path=None if root is None else normal_path(str(root["spec"].get("path") or "")),
         deployments=frozenset(str(one["metadata"]["name"]) for one in found),
@@ -75,8 +77,8 @@ def normal_path(path: str) -> str:
     return "" if normal == "." else normal
 
 
-def refuse_other_path(cluster: Cluster, path: str) -> None:
-    """Raise `errors.PreflightError` when the cluster follows another folder."""
+def refuse_other_path(cluster: Cluster, path: str, root: str) -> None:
+    """Raise `errors.PreflightError` when the Kustomization `root` follows another folder."""
     wanted = normal_path(path)
     if cluster.path is not None and cluster.path != wanted:
         raise errors.PreflightError(
@@ -84,18 +86,22 @@ def refuse_other_path(cluster: Cluster, path: str) -> None:
             [
                 errors.Problem(
                     message=f"it follows ./{cluster.path}, and ./{wanted} is configured",
-                    where="Kustomization flux-system/flux-system",
+                    where=f"Kustomization {root}",
                     key="flux.path",
                 )
             ],
-            hint=f"set flux.path to {cluster.path}, or uninstall Flux first",
+            hint=f"set flux.path to {cluster.path or './'}, or uninstall Flux first",
         )
 
 
-def refuse_other_owner(cluster: Cluster) -> None:
-    """Raise `errors.PreflightError` when something else installed Flux' CRDs."""
+def refuse_other_owner(cluster: Cluster, *, in_git: bool) -> None:
+    """Raise `errors.PreflightError` when something else installed Flux' CRDs.
+
+    A label that says so may be old, where Flux reconciles its own components, which are `in_git`.
+    """
     operated = cluster.owner == "flux-operator"
-    if cluster.owner not in ("", "flux") and (operated or not cluster.reconciled):
+    settled = cluster.reconciled and in_git
+    if cluster.owner not in ("", "flux") and (operated or not settled):
         raise errors.PreflightError(
             "Flux in this cluster belongs to something else",
             [
@@ -105,7 +111,7 @@ def refuse_other_owner(cluster: Cluster) -> None:
                     key="flux.commit",
                 )
             ],
-            hint="for Flux Operator set flux.commit to none; else remove the other one first",
+            hint="to leave it in charge, set flux.commit to none; else remove the other one first",
         )
 
 

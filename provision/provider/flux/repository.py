@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from provision import errors
+from provision import config, errors
 from provision.github import commits
 from provision.provider.context import Context
 from provision.provider.resource import Values
@@ -29,10 +29,13 @@ class Paths:
     kustomization: str
 
     @classmethod
-    def of(cls, path: str) -> Paths:
-        """Return the paths for the cluster's folder `path`, with or without ``./``."""
+    def of(cls, path: str, namespace: str = config.FLUX_SYSTEM) -> Paths:
+        """Return the paths for the cluster's folder `path`, with or without ``./``.
+
+        As `flux bootstrap` does, Flux' folder has the name of its `namespace`.
+        """
         cluster = path.removeprefix("./").strip("/")
-        folder = f"{cluster}/flux-system" if cluster else "flux-system"
+        folder = f"{cluster}/{namespace}" if cluster else namespace
         return cls(
             cluster=cluster,
             folder=folder,

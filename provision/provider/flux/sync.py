@@ -83,7 +83,7 @@ class Sync(Resource[Facts]):
             (
                 one
                 for one in view.kustomizations
-                if one["metadata"]["name"] == inputs["name"]
+                if one["metadata"]["name"] == sync_files.root_name(inputs)
                 and one["metadata"].get("namespace") == inputs["namespace"]
             ),
             None,
@@ -95,9 +95,12 @@ class Sync(Resource[Facts]):
             cluster_known=cluster_known,
             source=view.source,
             root=root,
-            unhealthy=unhealthy(view, inputs["name"], inputs["namespace"]),
+            unhealthy=unhealthy(view, sync_files.root_name(inputs), inputs["namespace"]),
             kustomizations=tuple(
-                (_name(one), str((one.get("status") or {}).get("lastAppliedRevision") or ""))
+                (
+                    _name(one, inputs["namespace"]),
+                    str((one.get("status") or {}).get("lastAppliedRevision") or ""),
+                )
                 for one in flux_wait.in_order(view.kustomizations)
             ),
         )
@@ -120,7 +123,7 @@ class Sync(Resource[Facts]):
                 Change(
                     property=kind[0].lower() + kind[1:],
                     action="update" if there else "create",
-                    summary=f"apply {kind} {self.identity(inputs)}: {why}",
+                    summary=f"apply {kind} {_ref(inputs, kind)}: {why}",
                 )
             )
         if facts.source is not None and facts.root is not None:
@@ -139,7 +142,7 @@ class Sync(Resource[Facts]):
         state: Values,
     ) -> dict[str, Any]:
         """Commit, apply, and wait until everything of the branch's head is ready."""
-        paths = repository.Paths.of(inputs["path"])
+        paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         if facts.files:
             files = self._files(ctx, inputs, facts.head)
             pull = None
@@ -171,6 +174,7 @@ class Sync(Resource[Facts]):
             revision=f"{inputs['branch']}@sha1:{head}",
             stamp=stamp,
             timeout=float(inputs["timeout"]),
+            root=sync_files.root_name(inputs),
         )
         return {}
 
@@ -193,10 +197,10 @@ class Sync(Resource[Facts]):
         """Stop following the repository. What was applied from it stays, and so do its commits."""
         with contextlib.suppress(errors.KubeError):  # a cluster that is gone follows nothing
             kube = ctx.kube(inputs["kubeconfig"])
-            name, namespace = inputs["name"], inputs["namespace"]
-            for version, kind in (
-                (objects.KUSTOMIZE, "Kustomization"),
-                (objects.SOURCE, "GitRepository"),
+            namespace = inputs["namespace"]
+            for version, kind, name in (
+                (objects.KUSTOMIZE, "Kustomization", sync_files.root_name(inputs)),
+                (objects.SOURCE, "GitRepository", inputs["name"]),
             ):
                 if kube.get(version, kind, name, namespace) is None:
                     continue
@@ -210,7 +214,7 @@ class Sync(Resource[Facts]):
         if inputs["commit"] == "none":
             return {}
         repo = ctx.github()
-        paths = repository.Paths.of(inputs["path"])
+        paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         files = self._sync_files(ctx, inputs, paths, commit)
         _refuse_other_path(files, inputs, paths)
         changed = sync_files.edited(files, inputs, paths.sync)
@@ -259,7 +263,7 @@ class Sync(Resource[Facts]):
         for kind, obj in {str(one["kind"]): one for one in sync_files.sync_objects(inputs)}.items():
             if kind not in due:
                 continue
-            ctx.progress(f"applying {kind} {self.identity(inputs)}")
+            ctx.progress(f"applying {kind} {_ref(inputs, kind)}")
             if kind in missing:
                 kube.apply(whole.get(kind, obj), field_manager=install.FIELD_MANAGER, force=True)
                 continue
@@ -267,7 +271,7 @@ class Sync(Resource[Facts]):
             kube.patch(
                 obj["apiVersion"],
                 kind,
-                inputs["name"],
+                obj["metadata"]["name"],
                 inputs["namespace"],
                 sync_files.patch(inputs, kind, names),
                 field_manager=install.FIELD_MANAGER,
@@ -303,7 +307,7 @@ class Sync(Resource[Facts]):
             if facts.root is None
             else install.normal_path(str(facts.root["spec"].get("path") or ""))
         )
-        install.refuse_other_path(cluster, inputs["path"])
+        install.refuse_other_path(cluster, inputs["path"], _ref(inputs, "Kustomization"))
         differs = _differing(facts, inputs)
         found: list[tuple[str, str]] = []
         for kind, there, fields in (
@@ -324,12 +328,15 @@ class Sync(Resource[Facts]):
         repo = ctx.github()
         name = f"{paths.cluster}/kustomization.yaml".lstrip("/")
         text = repo.read_file(name, repo.head(inputs["branch"]))
-        if text is not None and "flux-system" not in text:
-            ctx.warn(f"{name} does not list flux-system, so Flux does not update itself from Git")
+        folder = inputs["namespace"]
+        if text is not None and folder not in text:
+            ctx.warn(f"{name} does not list {folder}, so Flux does not update itself from Git")
 
 
-def unhealthy(view: flux_wait.View, name: str, namespace: str) -> tuple[tuple[str, str], ...]:
+def unhealthy(view: flux_wait.View, root: str, namespace: str) -> tuple[tuple[str, str], ...]:
     """Return what is wrong, not what is under way: object and reason.
+
+    `root` is the root Kustomization's name.
 
     A Kustomization that is applying a newer commit, or waits for one that is,
     was fine a moment ago and most likely is again.
@@ -337,25 +344,32 @@ def unhealthy(view: flux_wait.View, name: str, namespace: str) -> tuple[tuple[st
     found: list[tuple[str, str]] = []
     sources = [view.source] if view.source is not None else []
     for obj in [*sources, *flux_wait.in_order(view.kustomizations)]:
-        if flux_wait.suspended_child(obj, name, namespace):
+        if flux_wait.suspended_child(obj, root, namespace):
             continue
         status = obj.get("status") or {}
         reason = flux_wait.failure(obj)
         if not reason and not (status.get("artifact") or status.get("lastAppliedRevision")):
             reason = wait.readiness(obj).reason or "it has not been applied yet"
         if reason:
-            found.append((f"{obj['kind']} {_name(obj)}", reason))
+            found.append((f"{obj['kind']} {_name(obj, namespace)}", reason))
     for obj in view.deployments:
         state = wait.readiness(obj)
         if not state.ready:
-            found.append((f"Deployment {_name(obj)}", state.reason))
+            found.append((f"Deployment {_name(obj, namespace)}", state.reason))
     return tuple(found)
 
 
-def _name(obj: Mapping[str, Any]) -> str:
+def _name(obj: Mapping[str, Any], home: str) -> str:
+    """Return an object's name, with its namespace where that is not Flux', `home`."""
     metadata = obj["metadata"]
     namespace = metadata.get("namespace") or ""
-    return metadata["name"] if namespace == "flux-system" else f"{namespace}/{metadata['name']}"
+    return metadata["name"] if namespace == home else f"{namespace}/{metadata['name']}"
+
+
+def _ref(inputs: Values, kind: str) -> str:
+    """Return namespace and name of the sync object of `kind`."""
+    name = sync_files.root_name(inputs) if kind == "Kustomization" else inputs["name"]
+    return f"{inputs['namespace']}/{name}"
 
 
 def _differing(facts: Facts, inputs: Values) -> tuple[str, ...]:
@@ -378,5 +392,5 @@ def _refuse_other_path(files: Mapping[str, str], inputs: Values, paths: reposito
                     key="flux.path",
                 )
             ],
-            hint=f"set flux.path to {have}, or correct the file",
+            hint=f"set flux.path to {have or './'}, or correct the file",
         )

@@ -57,13 +57,18 @@ class Essence:
     interval: float | None
 
 
+def root_name(inputs: Values) -> str:
+    """Return the root Kustomization's name; mostly it is the source's."""
+    return str(inputs.get("rootName") or inputs["name"])
+
+
 def sync_objects(inputs: Values) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the GitRepository and the Kustomization."""
-    metadata = {"name": inputs["name"], "namespace": inputs["namespace"]}
+    namespace = inputs["namespace"]
     source = {
         "apiVersion": objects.SOURCE,
         "kind": "GitRepository",
-        "metadata": dict(metadata),
+        "metadata": {"name": inputs["name"], "namespace": namespace},
         "spec": {
             "interval": inputs["interval"],
             "ref": {"branch": inputs["branch"]},
@@ -74,7 +79,7 @@ def sync_objects(inputs: Values) -> tuple[dict[str, Any], dict[str, Any]]:
     root = {
         "apiVersion": objects.KUSTOMIZE,
         "kind": "Kustomization",
-        "metadata": dict(metadata),
+        "metadata": {"name": root_name(inputs), "namespace": namespace},
         "spec": {
             "interval": ROOT_INTERVAL,
             "path": f"./{install.normal_path(inputs['path'])}",
@@ -235,15 +240,11 @@ def _objects(top: Any) -> Iterator[tuple[scalars.Path, Mapping[str, Any]]]:
 
 def _is_ours(obj: Mapping[str, Any], inputs: Values) -> bool:
     group = str(obj.get("apiVersion") or "").partition("/")[0]
-    return (
-        (obj.get("kind"), group)
-        in (
-            ("GitRepository", objects.SOURCE.partition("/")[0]),
-            ("Kustomization", objects.KUSTOMIZE.partition("/")[0]),
-        )
-        and install.value_at(obj, "metadata", "name") == inputs["name"]
-        and install.value_at(obj, "metadata", "namespace") in (None, inputs["namespace"])
-    )
+    name = install.value_at(obj, "metadata", "name")
+    return (obj.get("kind"), group, name) in (
+        ("GitRepository", objects.SOURCE.partition("/")[0], inputs["name"]),
+        ("Kustomization", objects.KUSTOMIZE.partition("/")[0], root_name(inputs)),
+    ) and install.value_at(obj, "metadata", "namespace") in (None, inputs["namespace"])
 
 
 def _appended(text: str, document: str) -> str:

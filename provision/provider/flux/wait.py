@@ -138,6 +138,8 @@ def failure(obj: Object) -> str:
 class Watch:
     """The state of one wait. `accepted` are the revisions that count as applied.
 
+    `name` is the source's, `root` the root Kustomization's (empty: the same).
+
     What the source fetches after it was asked to (`stamp`; empty: after it was
     made) is at least as new as the head that was to be applied, so it counts.
     """
@@ -145,6 +147,7 @@ class Watch:
     name: str
     namespace: str
     accepted: set[str]
+    root: str = ""
     stamp: str = ""
     entries: dict[Key, _Entry] = field(default_factory=dict[Key, _Entry])
 
@@ -166,7 +169,7 @@ class Watch:
 
     def finished(self, view: View) -> bool:
         """Return whether nothing more can change: all done, or final."""
-        root = self.entries.get(("Kustomization", self.namespace, self.name))
+        root = self.entries.get(("Kustomization", self.namespace, self.root or self.name))
         if view.source is None or root is None:
             return False
         gone = [key for key in self.entries if key not in _keys(view)]
@@ -213,7 +216,7 @@ class Watch:
         entry = self.entries.setdefault(key_of(obj), _Entry(ref=wait.Ref.of(obj)))
         if entry.done:
             return
-        if suspended_child(obj, self.name, self.namespace):
+        if suspended_child(obj, self.root or self.name, self.namespace):
             entry.done = True
             said.append(f"{entry.ref} is suspended and left alone")
             return
@@ -293,18 +296,20 @@ def until_applied(
     revision: str,
     stamp: str,
     timeout: float,
+    root: str = "",
     clock: Clock = time,
 ) -> None:
     """Wait until `revision` (``main@sha1:…``) is applied by every Kustomization of the source.
 
     A newer one counts as well: `stamp` is what the source was asked to
     reconcile with, empty when it was only just made. `timeout` in seconds.
+    `root` is the root Kustomization's name, where it is not `name`.
 
     Raises:
         errors.WaitError: with every object that is not ready, why, and its
             latest events.
     """
-    watch = Watch(name=name, namespace=namespace, accepted={revision}, stamp=stamp)
+    watch = Watch(name=name, namespace=namespace, accepted={revision}, root=root, stamp=stamp)
     began = spoken = looked = clock.monotonic()
     deadline = began + timeout
     pause = _PAUSE

@@ -64,10 +64,10 @@ def collect(
     recorded = known.get("elysium:secrets:SealingKey")
     kept = recorded.outputs.get("keys") if recorded is not None else None
     keys, fingerprints = sealing_keys(client, str(kept or ""), absent)
-    found += _secrets(client, keys, absent)
+    found += _secrets(client, cfg.flux, keys, absent)
     found.append(_list(parts.CRDS, _definitions(client)))
     mount = cfg.media.mount_point if cfg.media is not None else ""
-    listed = inventory.take(client, media_mount=mount)
+    listed = inventory.take(client, source=cfg.flux.source_ref, media_mount=mount)
     found.append(archive.Part(name=parts.INVENTORY, content=listed.dump()))
     progress("reading the node's files")
     node = stack.live.node(cfg.server.name)
@@ -190,25 +190,34 @@ def _stack_parts(stack: Stack) -> Iterable[archive.Part]:
         yield _file(parts.PINS, pins)
 
 
-def _secrets(client: KubeClient, keys: list[Object], absent: list[str]) -> Iterable[archive.Part]:
+def _secrets(
+    client: KubeClient, flux: config.Flux, keys: list[Object], absent: list[str]
+) -> Iterable[archive.Part]:
     if keys:
         yield _list(parts.SEALING_KEYS, keys)
     else:
         absent.append("there are no sealing keys in the cluster or the state")
-    access = client.get("v1", "Secret", "flux-system", "flux-system")
+    namespace, name = flux.secret_ref
+    access = client.get("v1", "Secret", name, namespace)
     if access is not None:
         yield archive.Part(name=parts.FLUX_SYSTEM, content=json.dumps(_clean(access)).encode())
     else:
-        absent.append("the Secret flux-system/flux-system is not there")
-    ages = [client.get("v1", "Secret", name, namespace) for namespace, name in _sops(client)]
+        absent.append(f"the Secret {namespace}/{name} is not there")
+    ages = [
+        client.get("v1", "Secret", name, namespace)
+        for namespace, name in _sops(client, flux.namespace)
+    ]
     there = [_clean(each) for each in ages if each is not None]
     if there:
         yield _list(parts.SOPS_AGE, there)
 
 
-def _sops(client: KubeClient) -> list[tuple[str, str]]:
-    """Return namespace and name of every Secret that Kustomizations decrypt with."""
-    named = {("flux-system", "sops-age")}
+def _sops(client: KubeClient, namespace: str) -> list[tuple[str, str]]:
+    """Return namespace and name of every Secret that Kustomizations decrypt with.
+
+    ``sops-age`` in Flux' `namespace` is one of them in any case.
+    """
+    named = {(namespace, "sops-age")}
     for each in client.list(inventory.KUSTOMIZE, "Kustomization"):
         reference = ((each.get("spec") or {}).get("decryption") or {}).get("secretRef") or {}
         if reference.get("name"):

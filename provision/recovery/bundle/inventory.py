@@ -86,17 +86,22 @@ def load(content: bytes) -> Inventory:
     return Inventory.model_validate_json(content, by_alias=True, by_name=False)
 
 
-def take(client: KubeClient, *, salt: str = "", media_mount: str = "") -> Inventory:
+def take(
+    client: KubeClient, *, source: tuple[str, str], salt: str = "", media_mount: str = ""
+) -> Inventory:
     """Return what the cluster is now. Raises `errors.KubeError`.
+
+    `source` is namespace and name of the GitRepository that Flux follows.
 
     With the `salt` of an earlier inventory, hashes of Secrets can be compared
     with those in it.
     """
     salt = salt or secrets.token_hex(16)
-    source = client.get(SOURCE, "GitRepository", "flux-system", "flux-system") or {}
+    namespace, name = source
+    followed = client.get(SOURCE, "GitRepository", name, namespace) or {}
     return Inventory(
         salt=salt,
-        revision=_at(source, "status", "artifact", "revision"),
+        revision=_at(followed, "status", "artifact", "revision"),
         kustomizations=tuple(
             Kustomization(
                 namespace=_at(each, "metadata", "namespace"),

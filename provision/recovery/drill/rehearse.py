@@ -11,7 +11,7 @@ import datetime
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from provision import errors
 from provision.engine import api
@@ -24,8 +24,6 @@ from provision.recovery.drill import outcome, repoint, sandbox_config
 from provision.recovery.drill.sandbox import Sandbox, Settings
 from provision.recovery.restore import compare, report, scratch, workspace
 from provision.recovery.restore import steps as restore_steps
-
-_CHANGED: Final = ("flux-system/flux-system",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,10 +211,14 @@ def _compared(wanted: Wanted, work: restore_steps.Work) -> compare.Comparison:
 
     was = inventory.load(wanted.bundle.read(parts.INVENTORY))
     kube = work.stack.live.kube(status.kubeconfig(work.stack))
+    flux = work.stack.config.flux
 
     def look() -> compare.Comparison:
-        now = inventory.take(kube, salt=was.salt, media_mount=was.media_mount)
-        return compare.differences(was, now, lost=work.lost, changed=_CHANGED)
+        now = inventory.take(
+            kube, source=flux.source_ref, salt=was.salt, media_mount=was.media_mount
+        )
+        changed = ("/".join(flux.secret_ref),)
+        return compare.differences(was, now, lost=work.lost, changed=changed)
 
     return compare.until_equal(look, timeout=restore_steps.LONGEST, progress=work.progress)
 

@@ -76,14 +76,17 @@ def sops_files(units: Iterable[discovery.Unit], found: archive.Bundle) -> Iterab
 
 
 def absent_sops_keys(
-    units: Sequence[discovery.Unit], coming: Collection[str]
+    units: Sequence[discovery.Unit], coming: Collection[str], default_namespace: str
 ) -> Iterable[errors.Problem]:
-    """Return the Kustomizations that decrypt with a Secret which is not `coming`."""
+    """Return the Kustomizations that decrypt with a Secret which is not `coming`.
+
+    `default_namespace` is that of a Kustomization that names none.
+    """
     for doc in _documents(units):
         if not flux.is_kustomization(doc.obj):
             continue
         reference = ((doc.obj.get("spec") or {}).get("decryption") or {}).get("secretRef") or {}
-        namespace = (doc.obj.get("metadata") or {}).get("namespace") or flux.NAMESPACE
+        namespace = (doc.obj.get("metadata") or {}).get("namespace") or default_namespace
         wanted = f"{namespace}/{reference.get('name')}"
         if reference.get("name") and wanted not in coming:
             yield errors.Problem(

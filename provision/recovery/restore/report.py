@@ -89,13 +89,21 @@ def look(
     repo = stack.live.github(progress)
     head = repo.head(stack.config.github.branch)
     files = repository_facts.as_it_will_be(stack.config, repo.read_tree(head))
-    units = discovery.discover(tree.Tree.of(files), stack.config.flux_path, keys=keys).units
+    units = discovery.discover(
+        tree.Tree.of(files),
+        stack.config.flux_path,
+        keys=keys,
+        root=repository_facts.root_of(stack.config),
+    ).units
     listed = tuple(decryptability.sealed_secrets(units, keys))
     sops = tuple(decryptability.sops_files(units, found))
     was = inventory.load(found.read(parts.INVENTORY))
     coming = _coming(units, space)
     if mode == "rebuild":
-        soft += (*decryptability.as_problems(sops), *decryptability.absent_sops_keys(units, coming))
+        soft += (
+            *decryptability.as_problems(sops),
+            *decryptability.absent_sops_keys(units, coming, stack.config.flux.namespace),
+        )
     return Report(
         mode=mode,
         manifest=found.manifest,
@@ -156,7 +164,7 @@ def _coming(units: Iterable[discovery.Unit], space: workspace.Workspace) -> set[
         coming |= {
             decryptability.name_of(each) for each in bundle_validation.items(space.bundle, part)
         }
-    return coming | {"flux-system/flux-system"}
+    return coming | {"/".join(space.stack.config.flux.secret_ref)}
 
 
 def _forsaken(was: inventory.Inventory, coming: set[str]) -> tuple[str, ...]:

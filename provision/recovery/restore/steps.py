@@ -148,10 +148,14 @@ def comparison(work: Work) -> None:
     """
     was = inventory.load(work.bundle.read(parts.INVENTORY))
     kube = work.stack.live.kube(status.kubeconfig(work.stack))
+    flux = work.stack.config.flux
 
     def look() -> compare.Comparison:
-        now = inventory.take(kube, salt=was.salt, media_mount=was.media_mount)
-        return compare.differences(was, now, lost=work.lost, changed=("flux-system/flux-system",))
+        now = inventory.take(
+            kube, source=flux.source_ref, salt=was.salt, media_mount=was.media_mount
+        )
+        changed = ("/".join(flux.secret_ref),)
+        return compare.differences(was, now, lost=work.lost, changed=changed)
 
     work.progress("comparing the cluster with what it was")
     found = compare.until_equal(look, timeout=LONGEST, progress=work.progress)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from provision import config
-from provision.operations.adoption import cluster, model, node
+from provision import config, errors
+from provision.operations.adoption import flux, model, node
+from provision.provider.flux import detection
 from provision.provider.k3s import existing as k3s_existing
 from provision.provider.media import existing as media_existing
 from provision.secret import Secret
@@ -130,14 +131,20 @@ def test_a_media_library_as_settings() -> None:
     ],
 )
 def test_where_a_git_url_leads(url: str, expected: tuple[str, int, str, str] | None) -> None:
-    assert cluster.place(url) == expected
+    assert flux.place(url) == expected
 
 
 def test_another_repository_than_the_configured_one_is_a_problem() -> None:
     cfg = config.GitHub(owner="me", repository="home")
-    assert list(cluster._elsewhere(cfg, "ssh://git@github.com/Me/home.git", "main")) == []
-    told = list(cluster._elsewhere(cfg, "ssh://git@github.com/you/home", "prod"))
-    assert [problem.key for problem in told] == ["github", "github.branch"]
+
+    def told(url: str, branch: str) -> list[errors.Problem]:
+        key = ("flux-system", "flux-system")
+        one = detection.Follower(source=key, kustomization=key, origin=key, url=url)
+        return list(flux._other_repository(cfg, one, branch))
+
+    assert told("ssh://git@github.com/Me/home.git", "main") == []
+    problems = told("ssh://git@github.com/you/home", "prod")
+    assert [problem.key for problem in problems] == ["github", "github.branch"]
 
 
 def test_only_what_the_configuration_does_not_say_is_written() -> None:

@@ -220,6 +220,7 @@ _INERT = {
     *("github.token", "github.app.id", "github.app.installation"),
     "github.app.privateKey",
     *("flux.version", "flux.path", "flux.components", "flux.componentsExtra", "flux.commit"),
+    *("flux.namespace", "flux.source", "flux.kustomization", "flux.secret"),
     *("flux.interval", "flux.keyAlgorithm", "flux.readWrite", "flux.timeout"),
     *("sealing.enabled", "sealing.keys", "sealing.namespace", "sealing.certificate"),
     "sealing.version",

@@ -1,0 +1,275 @@
+"""Flux as it was set up by hand, wherever it is: what it follows, with which key, made of what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from provision import config, errors
+from provision.operations.adoption.model import Part, Setting
+from provision.operations.stack import Stack
+from provision.provider.deploy_key import keypair
+from provision.provider.flux import detection, operator
+from provision.provider.flux import objects as flux_objects
+
+if TYPE_CHECKING:
+    from provision.github.deploy_keys import DeployKey
+
+_TITLE = "Flux"
+_VERSION = "app.kubernetes.io/version"
+_SCP = re.compile(r"^(?:(?P<user>[^@/]+)@)?(?P<host>[^:/]+):(?P<path>.+)$")
+_AGAIN = "correct the configuration with 'elysium config set', then adopt again"
+
+
+def look(stack: Stack, kubeconfig: str) -> Part:
+    """Return Flux in the cluster, in whichever namespace and under whichever names it is."""
+    kube = stack.live.kube(kubeconfig)
+    found = detection.survey(kube)
+    chosen, problems = _chosen(found, stack.config)
+    if chosen is None:
+        return _without_sync(found, problems)
+    namespace = (chosen.kustomization or chosen.source)[0]
+    problems += _apart(found, chosen, namespace)
+    source = kube.get(flux_objects.SOURCE, "GitRepository", chosen.source[1], chosen.source[0])
+    spec: Mapping[str, Any] = (source or {}).get("spec") or {}
+    branch = str((spec.get("ref") or {}).get("branch") or "main")
+    problems += _other_repository(stack.config.github, chosen, branch)
+    deployments = kube.list("apps/v1", "Deployment", namespace)
+    names = frozenset(str(one["metadata"]["name"]) for one in deployments)
+    versions = {_version(one) for one in deployments} - {""}
+    settings = [
+        *_names(stack.config.flux, chosen, namespace),
+        *_git_server(chosen.url),
+        # An empty flux.path stands for the default, and the root is none.
+        *([Setting(key="flux.path", value=chosen.path or "./")] if chosen.kustomization else []),
+        Setting(key="flux.interval", value=str(spec.get("interval") or "1m")),
+        *_components(names),
+        *([Setting(key="flux.version", value=versions.pop())] if len(versions) == 1 else []),
+    ]
+    notes: list[str] = []
+    owner = _other_owner(kube, found)
+    if owner:
+        settings.append(Setting(key="flux.commit", value="none"))
+        notes.append(f"{owner} manages Flux: nothing of Flux will be committed")
+    notes += _watching(found, namespace)
+    if not chosen.url.startswith("ssh://") and not owner:
+        notes.append(f"it fetches {detection.shown(chosen.url)}: that will be the same over SSH")
+    secret = str((spec.get("secretRef") or {}).get("name") or "")
+    held = (kube.get("v1", "Secret", secret, namespace) or {}) if secret else {}
+    name = secret
+    if str(held.get("type") or "Opaque") != "Opaque":
+        name = stack.config.flux.secret
+        notes.append(f"its Secret {secret} is of type {held['type']}: {name} will take its place")
+    elif not secret:
+        name = stack.config.flux.secret
+        notes.append(f"it has no Secret: {name} will be made")
+    if name != stack.config.flux.secret:
+        settings.append(Setting(key="flux.secret", value=name))
+    pair = keypair.pair_of(keypair.secret_field(held, "identity")) if held else None
+    key = None if problems else _registered(stack, pair)
+    if key is not None:
+        settings.append(Setting(key="flux.readWrite", value=not key.read_only))
+    elif pair is not None and not problems:
+        notes.append("GitHub does not know the key in its Secret: a new one will be made")
+    return Part(
+        title=_TITLE,
+        facts=(
+            ("is in", f"namespace {namespace}"),
+            ("follows", f"{detection.shown(chosen.url)} {branch}, ./{chosen.path}"),
+            ("by", chosen.ref),
+            ("components", ", ".join(sorted(names & {*_KNOWN}))),
+            *([("deploy key", f"{key.title} {key.fingerprint}")] if key is not None else []),
+        ),
+        settings=tuple(settings),
+        notes=tuple(notes),
+        problems=tuple(problems),
+    )
+
+
+_KNOWN = (*config.DEFAULT_COMPONENTS, *config.IMAGE_COMPONENTS)
+
+
+def place(url: str) -> tuple[str, int, str, str] | None:
+    """Return SSH host, port, owner and repository of a git URL, None for what is no such.
+
+    For an HTTPS URL the SSH host is that of the same server.
+    """
+    short = None if "://" in url else _SCP.match(url)
+    if short:
+        host, port, path = short["host"], 22, short["path"]
+    else:
+        parts = urlsplit(url)
+        host, path = parts.hostname or "", parts.path
+        port = (parts.port or 22) if parts.scheme == "ssh" else 22
+    words = path.strip("/").removesuffix(".git").split("/")
+    if not host or len(words) != 2 or not all(words):
+        return None
+    return host, port, words[0], words[1]
+
+
+def _chosen(
+    found: detection.Survey, cfg: config.Config
+) -> tuple[detection.Follower | None, list[errors.Problem]]:
+    """Return the Kustomization (or else the GitRepository) to take over, if it is certain which.
+
+    The configured one comes first, then the only one of the repository, then what applies Flux'
+    CRDs. A Flux that follows another repository is chosen too: `_other_repository` names it.
+    """
+    flux = cfg.flux
+    roots = found.roots()
+    for one in roots:
+        if one.kustomization == (flux.namespace, flux.root_name):
+            return one, []
+    alone = [one for one in found.followers if one.kustomization is None and not one.origin[1]]
+    same = [
+        [one for one in kind if detection.repository_of(one.url) == cfg.github.slug.lower()]
+        for kind in (roots, alone)
+    ]
+    for candidates in (*same, list(roots)):
+        if len(candidates) > 1:
+            applier = [one for one in candidates if one.kustomization == found.applier]
+            candidates = applier or candidates
+        if len(candidates) == 1:
+            return candidates[0], []
+        if candidates:
+            return None, [_ambiguous(one) for one in candidates]
+    return None, []
+
+
+def _ambiguous(one: detection.Follower) -> errors.Problem:
+    namespace, name = one.kustomization or one.source
+    key = "flux.kustomization" if one.kustomization else "flux.source"
+    return errors.Problem(
+        message=f"it follows {detection.shown(one.url)}, ./{one.path}, and it is not the only one",
+        where=one.ref,
+        key=key,
+        hint=f"to take this one over, set flux.namespace to {namespace} and {key} to {name}",
+    )
+
+
+def _without_sync(found: detection.Survey, problems: list[errors.Problem]) -> Part:
+    """Return what there is of a Flux that follows nothing, or not certainly something."""
+    if problems or not found.controllers:
+        notes = () if problems else ("there is no Flux: it will be installed",)
+        return Part(title=_TITLE, notes=notes, problems=tuple(problems))
+    namespaces = [one.namespace for one in found.controllers]
+    facts = tuple(
+        ("is in", f"namespace {one.namespace}: {', '.join(one.names)}") for one in found.controllers
+    )
+    if len(namespaces) > 1:
+        problem = errors.Problem(
+            message=f"Flux runs in the namespaces {' and '.join(namespaces)}, and a cluster has"
+            " room for one",
+            key="flux.namespace",
+            hint="uninstall the one that is not needed (flux uninstall --namespace …)",
+        )
+        return Part(title=_TITLE, facts=facts, problems=(problem,))
+    return Part(
+        title=_TITLE,
+        facts=facts,
+        settings=(Setting(key="flux.namespace", value=namespaces[0]),),
+        notes=(
+            "it follows no repository: a GitRepository and a Kustomization will be added",
+            *_watching(found, namespaces[0]),
+        ),
+    )
+
+
+def _apart(
+    found: detection.Survey, chosen: detection.Follower, namespace: str
+) -> Iterator[errors.Problem]:
+    """Yield what of this Flux is in another namespace than its Kustomization."""
+    hint = "elysium keeps controllers, sync objects and Secret in one namespace: move them there"
+    for one in found.controllers:
+        if one.namespace != namespace:
+            yield errors.Problem(
+                message=f"{' and '.join(one.names)} run in {one.namespace}, and {chosen.ref}"
+                " is elsewhere",
+                where=f"namespace {one.namespace}",
+                key="flux.namespace",
+                hint=hint,
+            )
+    if chosen.source[0] != namespace:
+        yield errors.Problem(
+            message=f"its source is GitRepository {'/'.join(chosen.source)}, in another namespace",
+            where=chosen.ref,
+            key="flux.source",
+            hint=hint,
+        )
+
+
+def _other_repository(
+    cfg: config.GitHub, chosen: detection.Follower, branch: str
+) -> Iterator[errors.Problem]:
+    """Yield how what Flux follows is not what was configured: that is for a person to decide."""
+    found = place(chosen.url)
+    have = "/".join(found[2:]) if found else detection.repository_of(chosen.url)
+    for key, text, want in (
+        ("github", have or detection.shown(chosen.url), cfg.slug),
+        ("github.branch", branch, cfg.branch),
+    ):
+        if text.lower() != want.lower():
+            yield errors.Problem(
+                message=f"Flux follows {text}, and {want} is configured",
+                where=f"GitRepository {'/'.join(chosen.source)}",
+                key=key,
+                hint=_AGAIN,
+            )
+
+
+def _names(flux: config.Flux, chosen: detection.Follower, namespace: str) -> Iterator[Setting]:
+    """Yield namespace and names, as far as they are not those that follow from the rest."""
+    yield Setting(key="flux.namespace", value=namespace)
+    after = flux.model_copy(update={"namespace": namespace})
+    if after.source_name != chosen.source[1]:
+        yield Setting(key="flux.source", value=chosen.source[1])
+    if chosen.kustomization and after.root_name != chosen.kustomization[1]:
+        yield Setting(key="flux.kustomization", value=chosen.kustomization[1])
+
+
+def _other_owner(kube: Any, found: detection.Survey) -> str:
+    """Return who manages Flux besides its own files in Git, empty where nobody does."""
+    for one in operator.in_cluster(kube):
+        return one.ref
+    return found.owner if found.owner not in ("", "flux") else ""
+
+
+def _watching(found: detection.Survey, namespace: str) -> Iterator[str]:
+    for one in found.controllers:
+        if one.namespace == namespace and not one.everywhere:
+            yield (
+                f"its controllers watch only the namespace {namespace}"
+                " (--watch-all-namespaces=false): Flux objects of the repository in other"
+                " namespaces are never reconciled, and elysium would wait for them in vain"
+            )
+
+
+def _git_server(url: str) -> Iterator[Setting]:
+    found = place(url)
+    if found is not None and url.startswith("ssh://"):
+        yield Setting(key="github.sshHost", value=found[0])
+        yield Setting(key="github.sshPort", value=found[1])
+
+
+def _components(deployments: frozenset[str]) -> Iterator[Setting]:
+    for key, names in (
+        ("components", config.DEFAULT_COMPONENTS),
+        ("componentsExtra", config.IMAGE_COMPONENTS),
+    ):
+        found = [name for name in names if name in deployments]
+        yield Setting(key=f"flux.{key}", value=found)
+
+
+def _registered(stack: Stack, pair: keypair.KeyPair | None) -> DeployKey | None:
+    if pair is None:
+        return None
+    keys = stack.live.github().deploy_keys()
+    return next((key for key in keys if key.fingerprint == pair.fingerprint), None)
+
+
+def _version(deployment: Mapping[str, Any]) -> str:
+    labels: Mapping[str, Any] = deployment["metadata"].get("labels") or {}
+    version = str(labels.get(_VERSION) or "")
+    return version if re.fullmatch(r"v\d+\.\d+\.\d+", version) else ""
