@@ -9,7 +9,7 @@ are ``secure:`` values (Pulumi's own encoding), allowed wherever a `Secret` is.
 from __future__ import annotations
 
 import posixpath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 from pydantic.alias_generators import to_camel
@@ -40,20 +40,89 @@ class _Model(BaseModel):
     )
 
 
-class SshLogin(_Model):
-    """How one SSH server is reached and who it must prove to be."""
+class HostParts(NamedTuple):
+    """What ``user@host:port`` consists of; empty and 0 for what is not in it."""
 
-    host: str = Field(min_length=1, description="Name or address.")
+    host: str
+    user: str = ""
+    port: int = 0
+
+
+def split_host(text: str) -> HostParts:
+    """Split ``[ssh://][user@]host[:port]``; an IPv6 address with a port stands in brackets.
+
+    Raises ValueError that says what is wrong.
+    """
+    rest = text.removeprefix("ssh://").removesuffix("/") if text.startswith("ssh://") else text
+    user, at, rest = rest.rpartition("@")
+    if at and not user:
+        raise ValueError(f"{text!r} has no user before the @")
+    port = ""
+    if rest.startswith("["):
+        host, closed, after = rest[1:].partition("]")
+        if not closed or (after and not after.startswith(":")):
+            raise ValueError(f"{text!r}: an address in brackets is written [address]:port")
+        colon, port = after[:1], after[1:]
+    elif rest.count(":") > 1:  # an IPv6 address without a port
+        host, colon = rest, ""
+    else:
+        host, colon, port = rest.partition(":")
+    if not host or any(c.isspace() or c in "/[]'\"\\" or ord(c) < 32 for c in host + user):
+        raise ValueError(f"{text!r} is no host: user@host:port, host:port or host is expected")
+    if host.startswith("-") or user.startswith("-"):
+        raise ValueError(f"{text!r}: neither host nor user begins with a hyphen")
+    if colon and not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= 65535):
+        raise ValueError(f"{text!r}: the port after the colon is a number from 1 to 65535")
+    return HostParts(host=host, user=user, port=int(port) if colon else 0)
+
+
+class SshLogin(_Model):
+    """How one SSH server is reached and who it must prove to be.
+
+    A key that is not set comes from the SSH client configuration (`ssh_config`),
+    then from the default here; `model_fields_set` tells them apart.
+    """
+
+    host: str = Field(
+        min_length=1,
+        description="Name or address, or a Host of ~/.ssh/config; user@host:port is split.",
+    )
     port: Port = 22
     user: str = "root"
     host_key: str = Field(
         default="",
         description="The pinned host key: 'ssh-ed25519 AAAA…', or its 'SHA256:…' fingerprint.",
     )
-    identity_file: str = Field(default="", description="A private key file; none: agent only.")
+    identity_file: str = Field(
+        default="",
+        description="A private key file, or the .pub of a key in the agent; no other key is tried.",
+    )
     agent: bool = Field(default=True, description="Whether keys of a running SSH agent are tried.")
     password: Secret | None = Field(default=None, description="For password login.")
     passphrase: Secret | None = Field(default=None, description="Opens identityFile.")
+    ssh_config: str = Field(
+        default="",
+        description="A client configuration of SSH, or none; default: ~/.ssh/config, the system's.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, values: Any) -> Any:
+        """Split ``user@host:port`` in host, and refuse what contradicts the other keys."""
+        text = values.get("host") if isinstance(values, dict) else None
+        if not isinstance(text, str) or not any(c in text for c in "@:["):
+            return values
+        parts = split_host(text)
+        split: dict[str, Any] = {"host": parts.host}
+        for key, value in (("user", parts.user), ("port", parts.port)):
+            if value and str(values.get(key, value)) != str(value):
+                raise ValueError(
+                    f"host is {text!r}, with the {key} {value}, and the key {key} is"
+                    f" {values[key]!r}: remove one of them"
+                )
+            if value:
+                split[key] = value
+        return {**values, **split}
 
 
 class Node(SshLogin):

@@ -71,24 +71,30 @@ def collect(
     answers.complete()
     _check_name(name, root)
     owner, repository = _parse_slug(slug)
-    login = answers.text(user, "--user", "Who logs in (root, or who may use sudo)", "root")
-    number = 22
+    address, user, port = split(address, user, port)
+    known = _known(address)
+    user_default, port_default = known.get("user", "root"), int(known.get("port", "22"))
+    login = answers.text(user, "--user", "Who logs in (root, or who may use sudo)", user_default)
+    number = port_default
     if port is not None:
         number = port
     elif answers.asks:
         number = int(
-            click.prompt("Its SSH port", default=22, type=click.IntRange(1, 65535), err=True)
+            click.prompt(
+                "Its SSH port", default=port_default, type=click.IntRange(1, 65535), err=True
+            )
         )
     key_file = identity_file
-    if key_file is None and answers.asks:
+    if key_file is None and answers.asks and "identityFile" not in known:
         default = "~/.ssh/id_ed25519" if Path("~/.ssh/id_ed25519").expanduser().exists() else ""
         key_file = answers.text(None, "", "Private key file (empty: SSH agent)", default)
     pinned = host_key if host_key is not None else _scan(answers, address, number)
     return config_file.NewStack(
         cluster=name,
         host=address,
-        user=login,
-        port=number,
+        # What the SSH client configuration says stays there, and follows it.
+        user="" if "user" in known and login == user_default else login,
+        port=0 if "port" in known and number == port_default else number,
         identity_file=key_file or "",
         host_key=checked_key(pinned),
         owner=owner,
@@ -121,6 +127,36 @@ def with_secrets(
     if media is not None and media_key is not None:
         media = dataclasses.replace(media, key=made.encrypt(media_key.reveal()))
     return dataclasses.replace(new, salt=made.salt, media=media), kept
+
+
+def split(host: str, user: str | None, port: int | None) -> tuple[str, str | None, int | None]:
+    """Split ``user@host:port``; `user` and `port` are options. Raises `click.UsageError`."""
+    from provision import config
+
+    try:
+        parts = config.split_host(host)
+    except ValueError as error:
+        raise click.UsageError(f"--host: {error}") from error
+    for name, given, said in (("--user", user, parts.user), ("--port", port, parts.port)):
+        if given is not None and said and str(given) != str(said):
+            raise click.UsageError(
+                f"--host {host} says {said}, and {name} says {given}: leave one of them out"
+            )
+    return parts.host, parts.user or user, parts.port or port
+
+
+def _known(host: str) -> dict[str, str]:
+    """Return what the SSH client configuration says of `host`: user, port, identityFile."""
+    from provision import config
+    from provision.host import reach
+
+    route = reach.route(config.SshLogin(host=host))
+    values = {"user": route.user, "port": str(route.port), "identityFile": "yes"}
+    return {
+        key: value
+        for key, value in values.items()
+        if route.sources.get(key, reach.DEFAULT) != reach.DEFAULT
+    }
 
 
 def _check_name(name: str, root: Path) -> None:

@@ -44,6 +44,9 @@ def given(called: Settings, *, host_key: str | None, **more: Any) -> NewNode:
     from provision.cli import init_prompts
     from provision.operations import node_replace
 
+    if more.get("host"):
+        host, user, port = init_prompts.split(more["host"], more.get("user"), more.get("port"))
+        more |= {"host": host, "user": user, "port": port}
     new = node_replace.NewNode(host_key=init_prompts.checked_key(host_key or "") or None, **more)
     if new.host_key is None and not called.terminal.can_ask:
         raise click.UsageError("there is nobody to compare the host key: give --host-key")

@@ -24,7 +24,7 @@ from provision.config_file.project import (
     open_project,
     write_project,
 )
-from provision.config_file.reader import Crypter, Loaded, load, read
+from provision.config_file.reader import Crypter, Loaded, load, read, split_keys
 from provision.config_file.scaffold import AzureMedia, NewStack, ignore_state, render_new, write_new
 from provision.config_file.stack_id import make_stack_id
 
@@ -46,6 +46,7 @@ __all__ = [
     "read",
     "render_new",
     "set_value",
+    "split_keys",
     "stack_crypter",
     "write_new",
     "write_own_project",

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from provision import config, errors
+from provision import config, errors, hostkeys
 from provision.config_file import paths, schema
 from provision.config_file.tree import Tree
 
 _COMPONENTS = (*config.DEFAULT_COMPONENTS, *config.IMAGE_COMPONENTS, "source-watcher")
 
-_HOST_KEY = re.compile(r"(SHA256:[A-Za-z0-9+/]{43}=?|[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( .*)?)")
 _RECIPIENT = re.compile(r"age1[a-z0-9]{58}|ssh-(ed25519|rsa) [A-Za-z0-9+/]+={0,2}( .*)?")
 _DURATION = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
 _SIZE = re.compile(r"off|\d+(\.\d+)?([BKMGTP]i?)?", re.IGNORECASE)
@@ -23,21 +22,6 @@ _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REPOSITORY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
 _FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
-    (
-        "nodes[].hostKey",
-        _HOST_KEY,
-        "a host key such as 'ssh-ed25519 AAAA…' or its 'SHA256:…' fingerprint is expected",
-    ),
-    (
-        "nodes[].jump.hostKey",
-        _HOST_KEY,
-        "a host key such as 'ssh-ed25519 AAAA…' or its 'SHA256:…' fingerprint is expected",
-    ),
-    (
-        "backup.copies[].ssh.hostKey",
-        _HOST_KEY,
-        "a host key such as 'ssh-ed25519 AAAA…' or its 'SHA256:…' fingerprint is expected",
-    ),
     (
         "backup.recipients[]",
         _RECIPIENT,
@@ -56,6 +40,11 @@ _FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("flux.interval", _DURATION, "a duration such as '1m' or '1h30m' is expected"),
     ("media.cacheSize", _SIZE, "a size such as '20G' or '500M' is expected"),
 )
+
+_KEY_SHAPE = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( .*)?")
+"""A key whose data may still be wrong: the connection refuses it, with the server's key."""
+_HOST_KEYS = ("nodes[].hostKey", "nodes[].jump.hostKey", "backup.copies[].ssh.hostKey")
+_GIT_HOST_KEYS = "github.gitHostKeys[]"
 
 _SECRET_OPTION = re.compile(r"(^|_)(key|pass|password|token|secret|sas_url|.*_secret|.*_key)$")
 """Names of rclone options that hold a credential."""
@@ -88,6 +77,8 @@ def problems(tree: Tree) -> Iterator[errors.Problem]:
         for name, form, message in _FORMS:
             if generic == name and value and not form.fullmatch(value):
                 yield tree.problem(path, message)
+        if generic in (*_HOST_KEYS, _GIT_HOST_KEYS) and value:
+            yield from _pin_problems(tree, path, value, whole=generic == _GIT_HOST_KEYS)
         if generic == "github.branch" and (reason := branch_problem(value)):
             yield tree.problem(path, reason, "see git-check-ref-format(1)")
         if generic in ("flux.components[]", "flux.componentsExtra[]") and value not in _COMPONENTS:
@@ -98,6 +89,24 @@ def problems(tree: Tree) -> Iterator[errors.Problem]:
                 f"{value!r} is no component of Flux",
                 f"did you mean {close[0]!r}?" if close else known,
             )
+
+
+def _pin_problems(
+    tree: Tree, path: paths.Path, value: str, *, whole: bool
+) -> Iterator[errors.Problem]:
+    """Yield why `value` pins no host key. `whole`: its fingerprint is not enough."""
+    try:
+        pins = hostkeys.parse_pins(value)
+    except ValueError as error:
+        if not _KEY_SHAPE.fullmatch(value):
+            yield tree.problem(path, str(error))
+        return
+    if whole and any(not pin.blob for pin in pins):
+        yield tree.problem(
+            path,
+            "the whole key is expected, not its fingerprint: Flux needs it",
+            "take the line of ssh-keyscan whose fingerprint (ssh-keygen -lf -) is this one",
+        )
 
 
 def warnings(tree: Tree, loaded: config.Config) -> Iterator[errors.Problem]:

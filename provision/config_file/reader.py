@@ -13,7 +13,7 @@ from provision import config, errors
 from provision.config_file import checks, document, schema, tree, validation
 from provision.config_file.tree import Crypter
 
-__all__ = ["Crypter", "Loaded", "cluster_of", "load", "read", "validate"]
+__all__ = ["Crypter", "Loaded", "cluster_of", "load", "read", "split_keys", "validate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,18 @@ def validate(
 def cluster_of(path: Path) -> str:
     """Return the cluster that ``Pulumi.<cluster>.yaml`` is for."""
     return path.name.removeprefix("Pulumi.").removesuffix(path.suffix)
+
+
+def split_keys(path: Path, index: int) -> dict[str, str]:
+    """Return user and port that stand in the host's text of the node at `index`, as texts."""
+    nodes: Any = tree.build(document.parse(path), None).values.get("nodes")
+    node: Any = nodes[index] if isinstance(nodes, list) and index < len(nodes) else {}
+    try:
+        parts = config.split_host(str(node.get("host", "")))
+    except (AttributeError, ValueError):
+        return {}
+    found = {"user": parts.user, "port": str(parts.port or "")}
+    return {key: value for key, value in found.items() if value and key not in node}
 
 
 def _order(problem: errors.Problem) -> int:

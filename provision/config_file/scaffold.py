@@ -101,7 +101,10 @@ def _stack(new: NewStack) -> str:
 
 
 def _nodes(new: NewStack) -> str:
-    port = f"port: {new.port}" if new.port != 22 else "# port: 22"
+    port = f"port: {new.port}" if new.port not in (0, 22) else "# port: 22"
+    user = f"user: {scalar(new.user)}" if new.user else "# user: root"
+    if not new.user or not new.port:
+        user += "\n      # What is not set here comes from ~/.ssh/config: elysium config show"
     identity = (
         f"identityFile: {scalar(new.identity_file)}"
         if new.identity_file
@@ -118,7 +121,7 @@ def _nodes(new: NewStack) -> str:
     - name: {new.cluster}
       host: {scalar(new.host)}
       {port}
-      user: {scalar(new.user)}
+      {user}
       # Who the machine must prove to be. A changed key is refused.
       {pinned}
       {identity}

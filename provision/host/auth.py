@@ -1,105 +1,196 @@
 """The second half of a connection: proving who we are.
 
-Only what the configuration names is tried: its key file, the keys of a
-running agent unless switched off, its password.
+Keys are tried as ssh does: first those in the agent that belong to a key file,
+then the agent's others, then the files. A given key is the only one: the agent is
+asked for it and for no other. The password comes last. A server that ends the
+connection after some refused keys is asked for the others on a new one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import pathlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from provision import errors
-from provision.host import handshake
+from provision import errors, hostkeys
+from provision.host import handshake, identities, reach
 
-if TYPE_CHECKING:
-    from provision import config
+_CONNECTIONS = 4
+"""Connections for one login. sshd ends each after MaxAuthTries refused keys, six by default."""
 
 
-def authenticate(connection: Any, login: config.SshLogin) -> None:
-    """Log in with the key file, the agent's keys, the password: in this order."""
-    paramiko = handshake.library()
-    host = handshake.label(login)
-    tried: list[str] = []
-    try:
-        if login.identity_file:
-            tried.append(f"key {login.identity_file}")
-            if _accepted(connection.auth_publickey, login.user, _load_key(login)):
-                return
-        if login.agent and os.environ.get("SSH_AUTH_SOCK"):
-            agent = paramiko.Agent()
-            with contextlib.closing(agent):
-                for key in agent.get_keys():
-                    tried.append(f"agent key {key.get_fingerprint().hex()}")
-                    if _accepted(connection.auth_publickey, login.user, key):
-                        return
-        if login.password:
-            tried.append("password")
-            if _accepted(connection.auth_password, login.user, login.password.reveal()):
-                return
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        raise errors.AuthError(
-            f"{host} broke off the login of {login.user}",
-            host=host,
-            detail=str(error) or type(error).__name__,
-            hint="too many keys in the agent look like this: name one with identityFile",
-        ) from error
-    if not tried:
-        raise errors.AuthError(
-            f"there is nothing to log in to {host} with",
-            host=host,
-            hint="set identityFile or password in the configuration, or start an SSH agent",
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """One way to log in: how it is named, and what to do on a connection."""
+
+    title: str
+    attempt: Callable[[Any], Any]
+
+
+class Login:
+    """What is tried at one server, over one or several connections."""
+
+    def __init__(self, route: reach.Route) -> None:
+        self._route = route
+        self._host = route.label
+        self._tried: list[str] = []
+        self._skipped: list[str] = []
+        self._ways: list[_Way] | None = None
+        self._stack = contextlib.ExitStack()
+        self._connections = 0
+
+    def __enter__(self) -> Login:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def on(self, connection: Any) -> bool:
+        """Log in on `connection`; False: go on, on a new one, with what is left to try.
+
+        Raises `errors.AuthError`, which names what was tried.
+        """
+        paramiko = handshake.library()
+        if self._ways is None:
+            self._ways = list(self._all_ways())
+        self._connections += 1
+        refused_here = 0
+        while self._ways:
+            way = self._ways.pop(0)
+            self._tried.append(way.title)
+            try:
+                if self._accepted(way, connection):
+                    return True
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                if connection.is_active() or not refused_here:
+                    raise self._broke_off(error) from error
+                self._ways.insert(0, way)
+                self._tried.pop()
+            refused_here += 1
+            if connection.is_active():
+                continue
+            if len(self._tried) == 1 and not self._ways:
+                raise self._broke_off(EOFError("the connection ended during the login"))
+            if self._ways:
+                if self._connections < _CONNECTIONS:
+                    return False
+                raise self._refused(f"it ended {self._connections} connections in between")
+        raise self._refused("")
+
+    def _accepted(self, way: _Way, connection: Any) -> bool:
+        """Try one way to log in; False when the server refuses it."""
+        paramiko = handshake.library()
+        try:
+            left = way.attempt(connection)
+        except paramiko.BadAuthenticationType:
+            return False
+        except paramiko.AuthenticationException as error:
+            if "timeout" in str(error).lower():
+                raise
+            return False
+        return not left
+
+    def _all_ways(self) -> Iterator[_Way]:
+        """Yield the ways in their order. Raises `errors.AuthError` for a given key of no use."""
+        route = self._route
+        files = [identities.read(path, route.passphrase) for path in route.keys]
+        agent = self._stack.enter_context(identities.agent_keys(route.agent))
+        by_blob = {key.asbytes(): key for key in agent}
+        mine = [file.blob for file in files if file.blob in by_blob]
+        order = mine + ([] if route.only else [blob for blob in by_blob if blob not in mine])
+        for blob in order:
+            yield self._key(f"agent key {_shown(by_blob[blob], blob)}", by_blob[blob])
+        for file in files:
+            if file.state == "usable":
+                if file.blob not in order:
+                    yield self._key(f"key {file.path}", file.key)
+            elif file.state != "absent" and file.blob not in order:
+                self._skipped.append(f"{file.path} ({_WHY[file.state]})")
+            if route.given and file.blob not in order:
+                self._check_given(file)
+        if route.password:
+            password = route.password
+            yield _Way(
+                title="password", attempt=lambda c: c.auth_password(route.user, password.reveal())
+            )
+
+    def _key(self, title: str, key: Any) -> _Way:
+        user = self._route.user
+        return _Way(title=title, attempt=lambda connection: connection.auth_publickey(user, key))
+
+    def _check_given(self, file: identities.KeyFile) -> None:
+        """Raise for the key that the configuration gives, when nothing can sign with it."""
+        if file.state == "usable" or self._route.password:
+            return
+        agent = "the SSH agent does not have it" if self._route.agent else "no SSH agent runs"
+        found = {
+            "absent": ("does not exist", "set identityFile to an existing private key"),
+            "unreadable": (f"cannot be read: {file.reason}", "check its owner and mode"),
+            "public": (
+                f"holds only the public half, and {agent}",
+                "add the private key to the agent (ssh-add), or name its file",
+            ),
+            "locked": (
+                f"is locked with a passphrase, and {agent}",
+                "set passphrase in the configuration, or add the key to an SSH agent (ssh-add)",
+            ),
+            "broken": (
+                "is not a private key, or not opened",
+                "set passphrase in the configuration, or add the key to an SSH agent (ssh-add)",
+            ),
+        }
+        words, hint = found[file.state]
+        summary = f"the key file {file.path} for {self._host} {words}"
+        raise errors.AuthError(summary, host=self._host, hint=hint)
+
+    def _refused(self, more: str) -> errors.AuthError:
+        route = self._route
+        skipped = f"not tried: {', '.join(self._skipped)}" if self._skipped else ""
+        if not self._tried:
+            return errors.AuthError(
+                f"there is nothing to log in to {self._host} with",
+                host=self._host,
+                detail=skipped,
+                hint="set identityFile or password in the configuration, or start an SSH agent",
+            )
+        left = ", ".join(way.title for way in self._ways or ())
+        lines = (
+            f"tried: {', '.join(self._tried)}",
+            skipped,
+            f"not tried: {left}" if left else "",
+            more,
         )
-    raise errors.AuthError(
-        f"{host} does not let {login.user} in",
-        host=host,
-        detail="tried: " + ", ".join(tried),
-        hint=f"check the user, and that the key is in ~{login.user}/.ssh/authorized_keys there",
-    )
+        hint = (
+            "name the right key: identityFile in the configuration"
+            if left
+            else f"check the user, and that the key is in ~{route.user}/.ssh/authorized_keys there"
+        )
+        return errors.AuthError(
+            f"{self._host} does not let {route.user} in",
+            host=self._host,
+            detail="\n".join(line for line in lines if line),
+            hint=hint,
+        )
+
+    def _broke_off(self, error: Exception) -> errors.AuthError:
+        return errors.AuthError(
+            f"{self._host} broke off the login of {self._route.user}",
+            host=self._host,
+            detail=f"{str(error) or type(error).__name__}\ntried: {', '.join(self._tried)}",
+            hint="look at its SSH server's log: it may ban addresses after failed logins, or be"
+            " overloaded",
+        )
 
 
-def _accepted(method: Any, *args: Any) -> bool:
-    """Try one way to log in; False when the server refuses it and is open to another."""
-    paramiko = handshake.library()
-    try:
-        left = method(*args)
-    except paramiko.BadAuthenticationType:
-        return False
-    except paramiko.AuthenticationException as error:
-        if "timeout" in str(error).lower():
-            raise
-        return False
-    return not left
+_WHY = {
+    "unreadable": "cannot be read",
+    "public": "only the public half",
+    "locked": "locked with a passphrase, and not in the agent",
+    "broken": "no private key, or not opened",
+}
 
 
-def _load_key(login: config.SshLogin) -> Any:
-    paramiko = handshake.library()
-    host = handshake.label(login)
-    path = pathlib.Path(login.identity_file).expanduser()
-    passphrase = login.passphrase.reveal().encode() if login.passphrase else None
-    try:
-        return paramiko.PKey.from_path(path, passphrase)
-    except FileNotFoundError as error:
-        raise errors.AuthError(
-            f"the key file {path} for {host} does not exist",
-            host=host,
-            hint="set identityFile to an existing private key",
-        ) from error
-    except OSError as error:
-        raise errors.AuthError(
-            f"the key file {path} for {host} cannot be read",
-            host=host,
-            detail=error.strerror or "",
-            hint="check its owner and mode",
-        ) from error
-    except (TypeError, ValueError, paramiko.SSHException) as error:
-        # The libraries' own words may quote the file, so they are not passed on.
-        locked = passphrase is None and isinstance(error, TypeError)
-        raise errors.AuthError(
-            f"the key file {path} is "
-            + ("locked with a passphrase" if locked else "not a private key, or not opened"),
-            host=host,
-            hint="set passphrase in the configuration, or add the key to an SSH agent",
-        ) from None
+def _shown(key: Any, blob: bytes) -> str:
+    comment = str(getattr(key, "comment", "") or "")
+    return " ".join(part for part in (hostkeys.fingerprint(blob), comment) if part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from provision import errors
+from provision import errors, hostkeys
 from provision.secret import Secret
 
 if TYPE_CHECKING:
@@ -17,28 +17,12 @@ def pinned(known_hosts: str, name: str) -> dict[bytes, str]:
 
     `name` is as in a known_hosts line: a host, or ``[host]:port``.
 
-    Hashed host names are understood; lines that are no host key are passed over.
+    Hashed host names, wildcards and @revoked are understood; lines that are no
+    host key are passed over.
     """
-    from paramiko import hostkeys
-    from paramiko.ssh_exception import SSHException
-
-    found: dict[bytes, str] = {}
-    for line in known_hosts.splitlines():
-        words = line.split()
-        if len(words) < 3 or words[0].startswith(("#", "@")):
-            continue
-        try:
-            entry = hostkeys.HostKeyEntry.from_line(line)
-        except (hostkeys.InvalidHostKey, SSHException, ValueError):
-            continue
-        if not entry or not entry.key:
-            continue
-        for listed in words[0].split(","):
-            book = hostkeys.HostKeys()
-            book.add(listed, entry.key.get_name(), entry.key)
-            if book.lookup(name):
-                found[entry.key.asbytes()] = entry.key.get_name()
-    return found
+    trust = hostkeys.trusted(hostkeys.entries(known_hosts), name)
+    keys = (hostkeys.HostKey(type=pin.type, blob=pin.blob) for pin in trust.pins)
+    return {key.blob: key.type for key in keys if trust.accepts(key)}
 
 
 def load(private_key: Secret) -> paramiko.PKey:

@@ -15,12 +15,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from provision import errors
-from provision.host import hostkey
+from provision.host import hostkey, reach
 
 if TYPE_CHECKING:
     import paramiko
-
-    from provision import config
 
 _IMPORTING = threading.Lock()
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -52,7 +50,7 @@ def library() -> Any:
     return paramiko
 
 
-def open_socket(login: config.SshLogin, timeout: float) -> socket.socket:
+def open_socket(login: reach.Route, timeout: float) -> socket.socket:
     """Open the TCP connection. Raises `errors.ConnectError`."""
     host = label(login)
     try:
@@ -89,7 +87,7 @@ def open_socket(login: config.SshLogin, timeout: float) -> socket.socket:
 
 
 def negotiate(
-    login: config.SshLogin,
+    login: reach.Route,
     sock: Any,
     *,
     timeout: float,
@@ -144,28 +142,27 @@ def _signature_types(key_type: str) -> tuple[str, ...]:
     return (key_type,)
 
 
-def pinned(login: config.SshLogin) -> hostkey.Pin:
-    """Return the pinned host key. Raises `errors.HostKeyError` where none can be read."""
-    host = label(login)
-    if not login.host_key:
-        raise errors.HostKeyError(
-            f"no host key is pinned for {host}",
-            host=host,
-            expected="",
-            got="",
-            hint="pin it: hostKey in the configuration, as 'elysium init' shows it",
+def pinned(login: reach.Route) -> hostkey.Trust:
+    """Return the pinned host keys. Raises `errors.HostKeyError` where there is none."""
+    trust = login.trust()
+    if trust.pins:
+        return trust
+    looked = ", ".join(map(str, login.known_hosts))
+    detail = f"no line of {looked} is for {login.known_as[0]}" if looked else ""
+    if trust.authorities:
+        detail = (
+            f"{trust.authorities[0].where} names an authority for it (@cert-authority), and"
+            " elysium does not check host certificates"
         )
-    try:
-        return hostkey.parse_pin(login.host_key)
-    except ValueError as error:
-        raise errors.HostKeyError(
-            f"the host key pinned for {host} cannot be read",
-            host=host,
-            expected=login.host_key,
-            got="",
-            detail=str(error),
-            hint="pin 'ssh-ed25519 AAAA…' or 'SHA256:…'",
-        ) from error
+    raise errors.HostKeyError(
+        f"no host key is pinned for {login.label}",
+        host=login.label,
+        expected="",
+        got="",
+        detail=detail,
+        hint="pin it: hostKey in the configuration, as 'elysium init' shows it; or connect once"
+        " with ssh and compare the key",
+    )
 
 
 def shut(connection: Any) -> None:
@@ -174,6 +171,6 @@ def shut(connection: Any) -> None:
         connection.close()
 
 
-def label(login: config.SshLogin) -> str:
+def label(login: reach.Route) -> str:
     """Return how a server is named in messages: ``host``, or ``host:port``."""
-    return login.host if login.port == 22 else f"{login.host}:{login.port}"
+    return login.label

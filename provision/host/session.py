@@ -58,7 +58,7 @@ class NodeSession:
         self.node = node
         self.transport = transport.Transport(node, jump=node.jump, timeout=connect_timeout)
         self._elevation = elevate.Elevation(
-            host=self.transport.host, user=node.user, password=node.sudo_password
+            host=self.transport.host, user=self.transport.login.user, password=node.sudo_password
         )
         self._guard = threading.RLock()
         self._wanted = host_facts.FactRequest()

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from provision import errors
-from provision.host import auth, channel, handshake, hostkey
+from provision.host import auth, channel, handshake, hostkey, reach
 
 if TYPE_CHECKING:
     import paramiko
@@ -34,15 +34,19 @@ class Transport:
 
     def __init__(
         self,
-        login: config.SshLogin,
+        login: config.SshLogin | reach.Route,
         *,
         jump: config.SshLogin | None = None,
         timeout: float = _TIMEOUT,
     ) -> None:
-        """Prepare; `timeout` in seconds bounds each step of connecting."""
-        self.login = login
+        """Prepare; `timeout` in seconds bounds each step of connecting.
+
+        Raises `errors.ConfigError` where ssh's client configuration cannot be used.
+        """
+        route = login if isinstance(login, reach.Route) else reach.route(login, jump)
+        self.login = route
         self._timeout = timeout
-        self._jump = Transport(jump, timeout=timeout) if jump is not None else None
+        self._jump = Transport(route.jump, timeout=timeout) if route.jump is not None else None
         self._guard = threading.Lock()
         self._connection: paramiko.Transport | None = None
         self.connections = 0
@@ -147,36 +151,59 @@ class Transport:
             return self._connection
 
     def _connect(self) -> paramiko.Transport:
-        pin = handshake.pinned(self.login)
+        trust = handshake.pinned(self.login)
         began = time.monotonic()
+        with auth.Login(self.login) as login:
+            while True:
+                connection = self._verified(trust)
+                try:
+                    if login.on(connection):
+                        break
+                except BaseException:
+                    handshake.shut(connection)
+                    raise
+                # Another connection for the keys that are left: the server ended this one.
+                handshake.shut(connection)
+        self.connections += 1
+        _LOG.debug("connected to %s in %.3f s", self.host, time.monotonic() - began)
+        return connection
+
+    def _verified(self, trust: hostkey.Trust) -> paramiko.Transport:
+        """Return a connection whose host key is pinned; nobody is logged in yet."""
         sock = self.open_socket()
         try:
             connection = handshake.negotiate(
-                self.login, sock, timeout=self._timeout, types=(pin.type,) if pin.type else ()
+                self.login, sock, timeout=self._timeout, types=trust.types
             )
         except errors.ElysiumError:
             sock.close()
             raise
         try:
-            connection = self._verify(connection, pin)
-            auth.authenticate(connection, self.login)
+            return self._verify(connection, trust)
         except BaseException:
             handshake.shut(connection)
             raise
-        self.connections += 1
-        _LOG.debug("connected to %s in %.3f s", self.host, time.monotonic() - began)
-        return connection
 
-    def _verify(self, connection: paramiko.Transport, pin: hostkey.Pin) -> paramiko.Transport:
+    def _verify(self, connection: paramiko.Transport, trust: hostkey.Trust) -> paramiko.Transport:
         """Return a connection whose host key is the pinned one.
 
         A fingerprint does not tell the key's type: where the server showed a
         key of another type first, it is asked for the others.
         """
         shown = handshake.shown_key(connection)
-        if pin.accepts(shown):
+        if trust.accepts(shown):
             return connection
-        if not pin.type:
+        revoked = trust.revoking(shown)
+        if revoked is not None:
+            raise errors.HostKeyError(
+                f"the host key of {self.host} is revoked",
+                host=self.host,
+                expected=trust.fingerprints,
+                got=shown.fingerprint,
+                detail=f"shown: {shown.fingerprint} ({shown.type}); revoked in {revoked.where}",
+                hint="do not use this machine before you know why its key was revoked",
+            )
+        if any(not pin.type for pin in trust.pins):
             for key_type in _KEY_TYPES:
                 if key_type == shown.type or (key_type[:3] == shown.type[4:7] == "rsa"):
                     continue
@@ -188,18 +215,20 @@ class Transport:
                 except errors.ConnectError:
                     sock.close()
                     continue
-                if pin.accepts(handshake.shown_key(other)):
+                if trust.accepts(handshake.shown_key(other)):
                     handshake.shut(connection)
                     return other
                 handshake.shut(other)
         raise errors.HostKeyError(
             f"the host key of {self.host} is not the pinned one",
             host=self.host,
-            expected=pin.fingerprint,
+            expected=trust.fingerprints,
             got=shown.fingerprint,
-            detail=f"pinned: {pin.fingerprint}\nshown:  {shown.fingerprint} ({shown.type})",
+            detail=f"pinned: {trust.fingerprints} ({trust.source})\n"
+            f"shown:  {shown.fingerprint} ({shown.type})",
             hint="someone may be in between; if the machine was really installed anew, "
-            "pin its new key: hostKey in the configuration",
+            "pin its new key: hostKey in the configuration"
+            + ("" if trust.source == "hostKey" else f", or in {trust.source}"),
         )
 
     def open_socket(self) -> Any:
@@ -234,10 +263,10 @@ def scan_host_key(
     """
     from provision import config
 
-    login = config.SshLogin(host=host, port=port)
-    through = Transport(login, jump=jump)
+    given = config.SshLogin(host=host) if port == 22 else config.SshLogin(host=host, port=port)
+    through = Transport(given, jump=jump)
     try:
-        connection = handshake.negotiate(login, through.open_socket(), timeout=_TIMEOUT)
+        connection = handshake.negotiate(through.login, through.open_socket(), timeout=_TIMEOUT)
         try:
             return handshake.shown_key(connection)
         finally:

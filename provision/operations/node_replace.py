@@ -163,9 +163,15 @@ def pin(stack: Stack, new: NewNode) -> tuple[str, ...]:
     index = stack.config.nodes.index(stack.config.server)
     old = stack.config.server
     changed: list[str] = []
-    for key, value in new.values().items():
+    values = dict(new.values())
+    for key, value in config_file.split_keys(path, index).items():
+        # They stand in the old host's text (user@host:port), which is about to go.
+        if "host" in values:
+            values.setdefault(key, value)
+    for key, value in values.items():
         attribute = {"hostKey": "host_key", "identityFile": "identity_file"}.get(key, key)
-        if str(getattr(old, attribute)) != value:
+        # What is not set comes from elsewhere, and may become another value.
+        if attribute not in old.model_fields_set or str(getattr(old, attribute)) != value:
             config_file.set_value(path, f"nodes[{index}].{key}", value)
             changed.append(key)
     return tuple(changed)

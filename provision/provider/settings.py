@@ -22,7 +22,9 @@ def dump(cfg: config.Config) -> str:
     their own resources.
     """
     cfg = cfg.model_copy(update={"media": None, "sealing": config.Sealing()})
-    values = cfg.model_dump(by_alias=True, exclude={"stack"})
+    values = cfg.model_dump(by_alias=True, exclude={"stack", "nodes"})
+    # What is not set comes from the SSH client configuration of whoever connects.
+    values["nodes"] = [node.model_dump(by_alias=True, exclude_unset=True) for node in cfg.nodes]
     return json.dumps(_reveal(values), sort_keys=True)
 
 

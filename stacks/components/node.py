@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from provision import config
+from provision.host import reach
 from provision.secret import Secret
 from stacks import resources
 
@@ -28,7 +29,7 @@ def k3s_inputs(cfg: config.Config) -> dict[str, Any]:
         "proxy": k3s.proxy.model_dump(by_alias=True),
         "options": k3s.options,
         "startTimeout": k3s.start_timeout,
-        "address": node.address or node.host,
+        "address": node.address or reach.route(node, node.jump).host,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -40,19 +40,19 @@ def config() -> None:
 )
 @click.pass_obj
 def show(called: Settings) -> None:
-    """Print the configuration with all its defaults; secrets as ***."""
-    from provision import config_file
-    from provision.config_file import schema
+    """Print the configuration with all its defaults; secrets as ***.
+
+    A comment says where each value comes from: the stack's file and line, the
+    SSH client configuration, or a default.
+    """
+    from provision.cli import config_sources
 
     project, stack = _stack(called)
-    # Nothing is decrypted: what is never in memory is never printed.
-    loaded = config_file.read(project.stack_file(stack), None)
-    raw: dict[str, Any] = loaded.config.model_dump(mode="json", by_alias=True)
-    values = {schema.shown(key): value for key, value in raw.items()}
+    sources = config_sources.Sources(project.stack_file(stack))
     if called.json:
-        called.terminal.data(values)
+        called.terminal.data(sources.values)
     else:
-        called.terminal.result(_yaml(values).rstrip("\n"))
+        called.terminal.result(sources.text())
 
 
 def _keys(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -143,13 +143,3 @@ def _given(called: Settings, key: str, secret: bool) -> str:
     if not text:
         raise click.UsageError(f"nothing was given for {key}, neither VALUE nor on stdin")
     return text
-
-
-def _yaml(values: dict[str, Any]) -> str:
-    from pathlib import Path
-
-    from provision.config_file import document
-
-    return document.render(
-        document.Document(path=Path("config"), data=document.block(values), text="")
-    )

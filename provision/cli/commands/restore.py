@@ -192,9 +192,13 @@ def _new(
     **given: Any,
 ) -> NewNode:
     """Return the new machine: as given, as an earlier run had it, or as asked for."""
+    from provision.cli import init_prompts
     from provision.operations import node_replace
 
     host = host or (before.host if before is not None else None)
+    if host is not None:
+        host, *login = init_prompts.split(host, given.get("user"), given.get("port"))
+        given |= dict(zip(("user", "port"), login, strict=True))
     if before is not None and before.steps and host == before.host:
         pinned = _pinned_before(called, before)
         return dataclasses.replace(pinned, **{k: v for k, v in given.items() if v is not None})

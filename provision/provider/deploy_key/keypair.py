@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from provision import errors
+from provision import errors, hostkeys
 from provision.github import deploy_keys
 from provision.secret import Secret
 
@@ -150,8 +150,16 @@ def known_hosts(git_url: str, host_keys: Iterable[str]) -> str:
     parts = urlsplit(git_url)
     host, port = parts.hostname or "", parts.port or 22
     names = [host] if port == 22 else [f"[{host}]:{port}", host]
-    keys = [deploy_keys.bare(key) for key in host_keys]
+    keys = {line for key in host_keys for line in _host_key_lines(key)}
     return "".join(f"{name} {key}\n" for name in names for key in sorted(keys))
+
+
+def _host_key_lines(text: str) -> list[str]:
+    """Return type and key of each line of `text`, without the names of a known_hosts line."""
+    try:
+        return [pin.line for pin in hostkeys.parse_pins(text) if pin.line]
+    except ValueError:
+        return [deploy_keys.bare(text)]
 
 
 def pins(text: str) -> frozenset[str]:

@@ -232,6 +232,7 @@ def _nodes(node: config.Node) -> Iterable[Named]:
     yield from _file(
         "nodes.identityFile", node.identity_file, "it is read as the private key for the node"
     )
+    yield from _ssh_config("nodes.sshConfig", node)
     if node.address:
         use = "the API of the new cluster is looked for there"
         yield Named(key="nodes.address", value=_shown(node.address), use=use)
@@ -244,6 +245,12 @@ def _login(key: str, login: config.SshLogin, use: str) -> Iterable[Named]:
     yield from _file(
         f"{key}.identityFile", login.identity_file, "it is read as the private key for that host"
     )
+    yield from _ssh_config(f"{key}.sshConfig", login)
+
+
+def _ssh_config(key: str, login: config.SshLogin) -> Iterable[Named]:
+    if login.ssh_config != "none":
+        yield from _file(key, login.ssh_config, "it says how the host is reached by SSH")
 
 
 def _artifacts(cfg: config.Config) -> Iterable[Named]:

@@ -160,7 +160,7 @@ config:
             GOOD.replace("  elysium:github:", "    - name: two\n      host: b\n  elysium:github:"),
             ["exactly one node, with role server, is supported now"],
         ),
-        (GOOD.replace("ssh-ed25519 AAAA", "AAAA"), ["elysium:nodes[0].hostKey: a host key such"]),
+        (GOOD.replace("ssh-ed25519 AAAA", "AAAA"), ["elysium:nodes[0].hostKey: a host key is"]),
     ],
 )
 def test_bad_files(stack, text, expected):

@@ -26,6 +26,7 @@ LAYERS = {
     "artifacts": 6,
     "config_file": 7,
     "config": 8,
+    "hostkeys": 9,
     "fileio": 8,
     "transfer": 8,
     "coredumps": 8,
@@ -121,7 +122,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         *(
             f"provision.{name}"
             for name in LAYERS
-            if name not in ("stacks", "config", "transfer", "coredumps")
+            if name not in ("stacks", "config", "hostkeys", "transfer", "coredumps")
         ),
         "provision.engine.embedded",
         "stacks",

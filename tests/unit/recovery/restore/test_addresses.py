@@ -56,6 +56,7 @@ def asked(cfg: config.Config, *trusted: str) -> list[tuple[str, str]]:
             "/k.pem",
         ),
         ("nodes", {"identityFile": "~/.ssh/id"}, "nodes.identityFile", None),
+        ("nodes", {"sshConfig": "/tmp/config"}, "nodes.sshConfig", None),
         ("nodes", {"address": "evil.org"}, "nodes.address", None),
         ("nodes", {"jump": {"host": "evil.org", "port": 2}}, "nodes.jump.host", "evil.org:2"),
         (
@@ -243,6 +244,7 @@ _NAMED = {
     *("k3s.proxy.http", "k3s.proxy.https", "backup.directory", "backup.copies.directory"),
     *("backup.copies.rclone", "backup.copies.ssh.host", "backup.copies.ssh.identityFile"),
     *("backup.recipients", "backup.keep", "backup.keepDays", "github.gitHostKeys"),
+    *("nodes.sshConfig", "nodes.jump.sshConfig", "backup.copies.ssh.sshConfig"),
 }
 
 

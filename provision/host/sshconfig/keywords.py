@@ -1,0 +1,45 @@
+"""The keywords that OpenSSH knows. A word that is none of them is a mistake in the file."""
+
+from __future__ import annotations
+
+MULTIPLE = frozenset({"identityfile"})
+"""Keywords whose values add up; of all others the first one counts."""
+
+LISTS = frozenset({"canonicaldomains", "globalknownhostsfile", "userknownhostsfile"})
+"""Those with several arguments."""
+
+_FOLLOWED = """
+canonicaldomains canonicalizehostname canonicalizemaxdots globalknownhostsfile host hostkeyalias
+hostname identitiesonly identityagent identityfile ignoreunknown include match port proxycommand
+proxyjump user userknownhostsfile
+"""
+
+_OTHERS = """
+addkeystoagent addressfamily afstokenpassing applemultipath batchmode bindaddress bindinterface
+canonicalizefallbacklocal canonicalizepermittedcnames casignaturealgorithms certificatefile
+challengeresponseauthentication channeltimeout checkhostip cipher ciphers clearallforwardings
+compression compressionlevel connecttimeout connectionattempts controlmaster controlpath
+controlpersist dsaauthentication dynamicforward enableescapecommandline enablesshkeysign
+escapechar exitonforwardfailure fallbacktorsh fingerprinthash forkafterauthentication
+forwardagent forwardx11 forwardx11timeout forwardx11trusted gatewayports globalknownhostsfile2
+gssapiauthentication gssapiclientidentity gssapidelegatecredentials gssapikexalgorithms
+gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity gssapitrustdns hashknownhosts
+hostbasedacceptedalgorithms hostbasedauthentication hostbasedkeytypes hostkeyalgorithms
+identityfile2 ipqos kbdinteractiveauthentication kbdinteractivedevices keepalive
+kerberosauthentication kerberostgtpassing kexalgorithms knownhostscommand localcommand
+localforward loglevel logverbose macs nohostauthenticationforlocalhost numberofpasswordprompts
+obscurekeystroketiming passwordauthentication permitlocalcommand permitremoteopen pkcs11provider
+preferredauthentications protocol proxyusefdpass pubkeyacceptedalgorithms pubkeyacceptedkeytypes
+pubkeyauthentication refuseconnection rekeylimit remotecommand remoteforward requesttty
+requiredrsasize revokedhostkeys rhostsauthentication rhostsrsaauthentication rsaauthentication
+securitykeyprovider sendenv serveralivecountmax serveraliveinterval sessiontype setenv
+skeyauthentication smartcarddevice stdinnull streamlocalbindmask streamlocalbindunlink
+stricthostkeychecking syslogfacility tag tcpkeepalive tisauthentication tunnel tunneldevice
+updatehostkeys usekeychain useprivilegedport useroaming usersh userknownhostsfile2
+verifyhostkeydns versionaddendum visualhostkey warnweakcrypto xauthlocation
+"""
+
+USED = frozenset(_FOLLOWED.split())
+"""Those that elysium follows."""
+
+KNOWN = USED | frozenset(_OTHERS.split())
