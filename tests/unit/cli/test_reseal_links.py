@@ -18,3 +18,10 @@ def test_no_link_and_no_pipe_is_followed(tmp_path: Path) -> None:
     (folder / "dangling.yaml").symlink_to(tmp_path / "absent")
     os.mkfifo(folder / "pipe.yaml")
     assert list(manifests.read_all((folder,))) == [str(folder / "own.yaml")]
+
+
+def test_a_file_that_is_named_twice_counts_once(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("kind: SealedSecret\n")
+    (tmp_path / "link.yaml").symlink_to(own)
+    assert list(manifests.read_all((own, tmp_path, tmp_path / "link.yaml"))) == [str(own)]

@@ -375,6 +375,7 @@ def test_a_change_of_a_renamed_repository_names_the_new_one(server, repo, change
         "//127.0.0.1:1/repositories/5/keys",
         "https://127.0.0.1/repositories/5/keys",
         "{url}@127.0.0.1:1/repositories/5/keys",
+        "http://me:canary@{host}/repositories/5/keys",
         "",
         "{url}" + BASE + "/keys",
         "http://[::1",
@@ -382,7 +383,7 @@ def test_a_change_of_a_renamed_repository_names_the_new_one(server, repo, change
     ],
 )
 def test_a_redirect_to_another_resource_is_not_followed(server, repo, location):
-    target = location.format(url=server.url)
+    target = location.format(url=server.url, host=server.url.partition("//")[2])
     attack(server, f"GET {BASE}/keys", hostile.redirect(301, target))
     with pytest.raises(failures.RedirectError):
         repo.deploy_keys()

@@ -56,8 +56,9 @@ def test_nothing_is_written(temporary: Path, path: str) -> None:
 def test_no_copy_is_made_of_a_tree_that_no_checkout_can_hold(temporary: Path) -> None:
     """Whoever asks for the copy without looking at the tree first gets an error."""
     copy = workspace.Workspace(Tree.of({"../../../canary": "canary"}))
-    with pytest.raises(errors.GitOpsError):
+    with pytest.raises(errors.GitOpsError) as caught:
         _ = copy.root
+    assert "a component of the path is '..'" in caught.value.problems[0].message
     assert [path for path in temporary.parents[2].rglob("*") if path.is_file()] == []
 
 
