@@ -146,6 +146,7 @@ def test_templates_of_a_chart_are_left_alone(keys, stranger) -> None:
         "apps/files/tpl.yaml": text + "    data: {x: '{{ .Values.x }}'}\n",
         "apps/templates/of-the-release.yaml": text,
         "apps/templates/ours.yaml": ours,
+        "apps/templates/ours-by-helm.yaml": ours + "    data: {x: '{{ .Values.x }}'}\n",
         "deploy/helm.yaml": "{{- if .Values.x }}\n" + helm + "{{- end }}\n",
         "deploy/controller.yaml": controller,
         "deploy/quoted.yaml": helm,
@@ -154,6 +155,7 @@ def test_templates_of_a_chart_are_left_alone(keys, stranger) -> None:
     assert found.templates == (
         "apps/files/tpl.yaml",
         "apps/templates/of-the-release.yaml",
+        "apps/templates/ours-by-helm.yaml",
         "apps/templates/quoted.yaml",
         "deploy/helm.yaml",
         "deploy/quoted.yaml",
