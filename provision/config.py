@@ -393,6 +393,16 @@ class Backup(_Model):
         default=(),
         description="Public keys: age1…, ssh-ed25519 …; none: a passphrase is asked for.",
     )
+    signing_key: str = Field(
+        default="",
+        description="What signs them: a private SSH key file, relative to the cluster's folder, or "
+        "a public key whose private one an SSH agent holds. None: they are not signed.",
+    )
+    verify_keys: tuple[str, ...] = Field(
+        default=(),
+        description="Public SSH keys, or their 'SHA256:…' fingerprints, one of which must have "
+        "signed a backup before it is opened. None: signatures are not required.",
+    )
     directory: str = Field(default=".elysium/backups", min_length=1)
     copies: tuple[BackupCopy, ...] = ()
     keep: int = Field(default=14, ge=1, description="How many are kept in each place.")

@@ -255,6 +255,10 @@ class BundlePartError(BundleError):
         self.part = part
 
 
+class BundleSignatureError(BundleError):
+    """Its signature is missing, by another key, of another file, or not usable."""
+
+
 class BundleSchemaError(BundleError):
     """It was made by a newer elysium."""
 

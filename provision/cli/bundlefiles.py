@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
     from provision.recovery.backup import catalog
-    from provision.recovery.bundle import archive
+    from provision.recovery.bundle import archive, signature
 
 
 def find(called: Settings, file: str | None) -> tuple[catalog.Shelf | None, Path]:
@@ -48,15 +49,39 @@ def unlock(
     content: bytes,
     identities: tuple[Path, ...],
     passphrase_file: Path | None,
+    verify_keys: tuple[str, ...],
 ) -> archive.Bundle:
-    """Return the bundle in the age file `content` of `path`.
+    """Return the bundle in the age file `content` of `path`, and what its signature says.
 
-    Raises `errors.BundleError`, which names the file, and `errors.ConfigError`.
+    The signature is checked before anything in the file is read. Raises
+    `errors.BundleError`, which names the file, and `errors.ConfigError`.
     """
     from provision.recovery.bundle import archive
 
+    checked = signed(called, path, content, verify_keys)
     with naming(path):
-        return archive.read(content, bundlekeys.keys(called, content, identities, passphrase_file))
+        found = archive.read(content, bundlekeys.keys(called, content, identities, passphrase_file))
+    return dataclasses.replace(found, signed=checked)
+
+
+def signed(
+    called: Settings, path: Path, content: bytes, verify_keys: tuple[str, ...]
+) -> signature.Checked:
+    """Return what the signature beside `path` says of the file's `content`.
+
+    The keys are `verify_keys`, else those of the configuration here. Raises
+    `errors.BundleSignatureError`, which names the file, and `errors.ConfigError`.
+    """
+    from provision.recovery.backup import catalog
+    from provision.recovery.bundle import signature
+
+    trust = (
+        catalog.given_keys(verify_keys)
+        if verify_keys
+        else catalog.own_keys(called.directory, called.stack, path.name)
+    )
+    with naming(path):
+        return signature.check(catalog.signature_of(path), content, trust)
 
 
 def checked(path: Path, found: archive.Bundle) -> None:

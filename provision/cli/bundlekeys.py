@@ -31,7 +31,7 @@ def passphrase_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def opening_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--identity`` and ``--passphrase-file``: how an existing backup is opened."""
+    """Add ``--identity``, ``--passphrase-file`` and ``--verify-key``: how a backup is opened."""
     identity = click.option(
         "-i",
         "--identity",
@@ -40,7 +40,15 @@ def opening_options(function: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         help="A private key of one of the recipients: as age-keygen writes it, or an SSH key.",
     )
-    return identity(passphrase_option(function))
+    signer = click.option(
+        "--verify-key",
+        "verify_keys",
+        metavar="KEY",
+        multiple=True,
+        help="A public SSH key, its fingerprint SHA256:…, or a file of public keys: one of them "
+        "must have signed the backup; may be repeated. Default: backup.verifyKeys.",
+    )
+    return identity(passphrase_option(signer(function)))
 
 
 def locks(

@@ -15,6 +15,9 @@ from provision.config_file.tree import Tree
 _COMPONENTS = (*config.DEFAULT_COMPONENTS, *config.IMAGE_COMPONENTS, "source-watcher")
 
 _RECIPIENT = re.compile(r"age1[a-z0-9]{58}|ssh-(ed25519|rsa) [A-Za-z0-9+/]+={0,2}( .*)?")
+_SIGNER = re.compile(
+    r"SHA256:[A-Za-z0-9+/]{43}|(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/]+={0,2}( .*)?"
+)
 _DURATION = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
 _SIZE = re.compile(r"off|\d+(\.\d+)?([BKMGTP]i?)?", re.IGNORECASE)
 
@@ -26,6 +29,11 @@ _FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "backup.recipients[]",
         _RECIPIENT,
         "a public key that age knows is expected: 'age1…', 'ssh-ed25519 …' or 'ssh-rsa …'",
+    ),
+    (
+        "backup.verifyKeys[]",
+        _SIGNER,
+        "a public SSH key such as 'ssh-ed25519 AAAA…' or its 'SHA256:…' fingerprint is expected",
     ),
     (
         "github.owner",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from provision.cli import bundlefiles, bundlekeys, lazy, stack_context
 from provision.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from provision.recovery.bundle import signature
 
 
 @click.group(
@@ -76,7 +79,7 @@ def backup(
     from provision import errors
     from provision.cli.render import backups, reporter
     from provision.recovery.backup import backup as backing
-    from provision.recovery.backup import collect
+    from provision.recovery.backup import catalog, collect
 
     with stack_context.stack(called) as stack, reporter.of(called) as listening:
         cfg = stack.config.backup
@@ -99,6 +102,7 @@ def backup(
         called.terminal.data(
             {
                 **_entry(done.entry),
+                **_signature(catalog.recorded(done.entry, signed=False)),
                 "path": str(done.path),
                 "seconds": done.seconds,
                 "absent": list(done.manifest.absent),
@@ -117,16 +121,18 @@ def list_(called: Settings) -> None:
     from provision.cli.render import backups
     from provision.recovery.backup import catalog
 
-    rows = catalog.shelf(called.directory, called.stack).rows()
+    where = catalog.shelf(called.directory, called.stack)
+    rows, signed = where.rows(), where.signed()
     if called.json:
         for name, entry, here in rows:
             body = _entry(entry) if entry is not None else {"file": name}
-            called.terminal.data({**body, "here": here})
+            known = catalog.recorded(entry, signed=name in signed)
+            called.terminal.data({**body, **_signature(known), "here": here})
         return
     if not rows:
         called.terminal.say("there is no backup yet: elysium backup makes one")
         return
-    called.terminal.out.print(backups.listed(rows, datetime.datetime.now(datetime.UTC)))
+    called.terminal.out.print(backups.listed(rows, signed, datetime.datetime.now(datetime.UTC)))
 
 
 @backup.command(
@@ -147,9 +153,10 @@ def show(called: Settings, file: str | None, **options: Any) -> None:
 
     _, _, found = bundlefiles.open_(called, file, **options)
     if called.json:
-        called.terminal.data(found.manifest.model_dump(mode="json", by_alias=True))
+        described = found.manifest.model_dump(mode="json", by_alias=True)
+        called.terminal.data({**described, **_signature(found.signed)})
     else:
-        called.terminal.out.print(backups.shown(found.manifest))
+        called.terminal.out.print(backups.shown(found))
 
 
 @backup.command(
@@ -164,11 +171,18 @@ def show(called: Settings, file: str | None, **options: Any) -> None:
 )
 @bundlekeys.opening_options
 @click.pass_obj
-def verify(called: Settings, file: str | None, no_open: bool, **options: Any) -> None:
+def verify(
+    called: Settings,
+    file: str | None,
+    no_open: bool,
+    verify_keys: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Check a backup: FILE, a name from the list, or the newest.
 
-    Opens it, checks every part against its checksum, the datastore's copy,
-    the sealing keys and the inventory. Exits with 3 when something is wrong.
+    Checks its signature, opens it, checks every part against its checksum,
+    the datastore's copy, the sealing keys and the inventory. Exits with 3 when
+    something is wrong.
     """
     from provision import errors
     from provision.recovery.backup import catalog
@@ -183,16 +197,19 @@ def verify(called: Settings, file: str | None, no_open: bool, **options: Any) ->
                 [],
                 hint="open it: leave out --no-open",
             )
-        called.terminal.result(f"{path}: as it was written; it was not opened")
+        checked = bundlefiles.signed(called, path, content, verify_keys)
+        called.terminal.result(f"{path}: as it was written, {checked.words}; it was not opened")
         return
-    found = bundlefiles.unlock(called, path, content, **options)
+    found = bundlefiles.unlock(called, path, content, verify_keys=verify_keys, **options)
     bundlefiles.checked(path, found)
     if where is not None:
         catalog.mark_verified(where, content, found, path)
     if called.json:
-        called.terminal.data({"file": str(path), "ok": True, "created": found.manifest.created})
+        body = {"file": str(path), "ok": True, "created": found.manifest.created}
+        called.terminal.data({**body, **_signature(found.signed)})
     else:
         called.terminal.result(f"{path}: {len(found.manifest.parts)} parts, all right")
+        called.terminal.result(f"{path}: {found.signed.words}")
         for words in found.manifest.excluded:
             called.terminal.say(f"Not in it: {words}.")
 
@@ -233,6 +250,7 @@ def extract(
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
+    called.terminal.say(f"The backup is {found.signed.words}.")
     for path in catalog.extract(found, parts, to):
         called.terminal.result(str(path))
     called.terminal.warn(f"what is in {to} is not encrypted: remove it when you are done")
@@ -265,6 +283,7 @@ def schedule(called: Settings, at: str, system: bool | None, remove: bool) -> No
     Needs backup.recipients: nobody is there to type a passphrase.
     """
     from provision.recovery.backup import schedule as timers
+    from provision.recovery.backup import signing
 
     with stack_context.stack(called) as stack:
         job = timers.job(stack, at=at, system=system)
@@ -274,10 +293,15 @@ def schedule(called: Settings, at: str, system: bool | None, remove: bool) -> No
                 f"{job.timer} is removed" if removed else f"there is no {job.timer}"
             )
             return
-        timers.check(stack.config.backup.recipients, stack.directory, stack.config.cluster)
+        cfg, root = stack.config.backup, stack.directory
+        timers.check(cfg.recipients, root, stack.config.cluster, signing.of(root, cfg))
         for warning in timers.install(job):
             called.terminal.warn(warning)
     called.terminal.result(f"{job.timer} is on; next run: {timers.next_run(job)}")
+
+
+def _signature(checked: signature.Checked) -> dict[str, Any]:
+    return {"signature": {"state": checked.state, "fingerprint": checked.fingerprint}}
 
 
 def _entry(entry: Any) -> dict[str, Any]:

@@ -87,6 +87,7 @@ def drill(
     content = catalog.load(path)
     found = bundlefiles.unlock(called, path, content, **keys)
     bundlefiles.checked(path, found)
+    called.terminal.say(f"{path.name}: {found.signed.words}")
     if datastore and not found.manifest.datastore.part:
         raise errors.ConfigError(
             "the backup has no copy of the datastore",
@@ -146,6 +147,7 @@ def _schedule(
     *,
     identities: tuple[Path, ...],
     passphrase_file: Path | None,
+    verify_keys: tuple[str, ...],
 ) -> None:
     """Have a timer rehearse with the newest backup; without `at`, take it away."""
     from provision import errors
@@ -167,6 +169,8 @@ def _schedule(
             words += [option, str(path.absolute())]
     if webhook:
         words += ["--webhook", webhook]
+    for key in verify_keys:
+        words += ["--verify-key", str(Path(key).absolute()) if Path(key).is_file() else key]
     for address in trusted:
         words += ["--trust-address", address]
     with stack_context.stack(called) as stack:

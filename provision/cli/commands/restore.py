@@ -58,6 +58,7 @@ def restore(
     file: str | None,
     identities: tuple[Path, ...],
     passphrase_file: Path | None,
+    verify_keys: tuple[str, ...],
     *,
     datastore: bool,
     token_file: str | None,
@@ -91,17 +92,19 @@ def restore(
         running.needs_an_answer(called, yes, "whether to begin")
     _, path = bundlefiles.find(called, file)
     content = catalog.load(path)
-    found = bundlefiles.unlock(called, path, content, identities, passphrase_file)
+    found = bundlefiles.unlock(called, path, content, identities, passphrase_file, verify_keys)
     if without_paths:
         found = archive.without(found, parts.PATHS)
     bundlefiles.checked(path, found)
+    called.terminal.say(f"{path.name}: {found.signed.words}")
     mode: journal.Mode = "datastore" if datastore else "rebuild"
     target = _target(called)
     before = _before(target, found.manifest.cluster, content, mode, anew=anew)
     new = _new(called, found.manifest.node.host, before, dry_run=dry_run, **given)
     settings = {"github.tokenFile": str(Path(token_file).absolute())} if token_file else {}
-    # Who opened the backup with a key may open later ones with it, too.
-    known = (*trusted, *bundlekeys.recipients(identities))
+    # Who opened the backup with a key may open later ones with it, too. So with signatures.
+    signer = (found.signed.fingerprint,) if found.signed.state == "signed" else ()
+    known = (*trusted, *bundlekeys.recipients(identities), *signer)
     ask = _trusted(called, found, new, settings, target, known) and not dry_run
     with (
         stack_context.ending_well(called),

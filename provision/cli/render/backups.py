@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from rich import console, table
@@ -12,7 +13,7 @@ from provision.cli.render import text
 if TYPE_CHECKING:
     from provision.recovery.backup.backup import Made
     from provision.recovery.backup.records import Entry
-    from provision.recovery.bundle.archive import Manifest
+    from provision.recovery.bundle.archive import Bundle, Manifest
 
 Row = tuple[str, "Entry | None", bool]
 
@@ -25,6 +26,7 @@ def made(done: Made) -> console.Group:
         ("size", f"{size(entry.size)}, {len(done.manifest.parts)} parts, opened and compared"),
         ("also in", ", ".join(entry.places[1:])),
         ("opens with", _opens(entry.locked)),
+        ("signature", f"signed by {entry.signed}" if entry.signed else "not signed"),
         ("datastore", _datastore(done.manifest)),
         *(("not there", words) for words in done.manifest.absent),
         *(("removed", name) for name in done.removed),
@@ -34,17 +36,18 @@ def made(done: Made) -> console.Group:
     return console.Group(head, _grid(rows), *_excluded(done.manifest))
 
 
-def listed(rows: list[Row], now: datetime.datetime) -> table.Table:
-    """Return the backups there are, newest last."""
-    from provision.recovery.backup import health, retention
+def listed(rows: list[Row], signed: Collection[str], now: datetime.datetime) -> table.Table:
+    """Return the backups there are, newest last; `signed` have a signature beside them."""
+    from provision.recovery.backup import catalog, health, retention
 
     grid = table.Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("backup", "age", "size", "verified", "opens with", "datastore", "in"):
+    for name in ("backup", "age", "size", "verified", "opens with", "signature", "datastore", "in"):
         grid.add_column(name)
     for name, entry, here in rows:
         age = health.words(now - retention.made(name))
         if entry is None:
-            grid.add_row(name, age, "", "not by this machine", "", "", "here")
+            words = catalog.recorded(None, signed=name in signed).words
+            grid.add_row(name, age, "", "not by this machine", "", words, "", "here")
             continue
         where = ("here", *entry.places[1:]) if here else (*entry.places[1:], "not here any more")
         grid.add_row(
@@ -53,17 +56,20 @@ def listed(rows: list[Row], now: datetime.datetime) -> table.Table:
             size(entry.size),
             entry.verified,
             _opens(entry.locked),
+            catalog.recorded(entry, signed=name in signed).words,
             entry.datastore or "-",
             ", ".join(where),
         )
     return grid
 
 
-def shown(manifest: Manifest) -> console.Group:
-    """Return a manifest: what the bundle is, and its parts."""
+def shown(found: Bundle) -> console.Group:
+    """Return what a bundle is, and its parts."""
+    manifest = found.manifest
     git, node = manifest.git, manifest.node
     rows = [
         ("made", f"{manifest.created} by elysium {manifest.elysium}"),
+        ("signature", found.signed.words),
         ("node", " ".join(part for part in (node.name, node.host, node.system) if part)),
         ("repository", f"{git.repository} {git.path}"),
         ("revision", git.revision),

@@ -26,6 +26,7 @@ def told(report: Report) -> console.Group:
     described = report.manifest
     rows = [
         ("backup", f"{described.created}, of {described.node.name} at {described.node.host}"),
+        ("signature", report.signed.words),
         ("mode", _MODES[report.mode]),
         ("node", report.host or "not named yet, so not looked at"),
         ("repository", report.repository),
@@ -80,6 +81,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "mode": report.mode,
         "cluster": report.manifest.cluster,
         "created": report.manifest.created,
+        "signature": {"state": report.signed.state, "fingerprint": report.signed.fingerprint},
         "host": report.host,
         "repository": report.repository,
         "well": report.well,

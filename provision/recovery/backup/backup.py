@@ -18,9 +18,17 @@ from typing import TYPE_CHECKING, Final
 
 from provision import errors
 from provision.progress import Progress, silent
-from provision.recovery.backup import collect, destinations, records, retention
+from provision.recovery.backup import (
+    catalog,
+    collect,
+    destinations,
+    records,
+    retention,
+    signing,
+)
 from provision.recovery.bundle import archive as bundle_archive
 from provision.recovery.bundle import encryption, manifest
+from provision.recovery.bundle import signature as bundle_signature
 from provision.recovery.bundle import validation as bundle_validation
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ class Work:
     stack: Stack
     locks: encryption.Locks
     choice: collect.Choice
+    signer: signing.Signer | None = None
     first: destinations.Folder
     others: tuple[destinations.Place, ...]
     keep: int
@@ -53,6 +62,7 @@ class Work:
     parts: tuple[bundle_archive.Part, ...] = field(default=(), repr=False)
     archive: bytes = field(default=b"", repr=False)
     file: bytes = field(default=b"", repr=False)
+    signature: bytes = field(default=b"", repr=False)
     witness: encryption.Keys | None = None
     removed: tuple[str, ...] = ()
     _listed: manifest.Manifest | None = None
@@ -117,11 +127,15 @@ def make(
     cluster = stack.config.cluster
     if isinstance(locks, encryption.Recipients):
         encryption.check_recipients(locks.lines)
+    signer = signing.of(root, cfg)
+    if signer is not None:
+        signer.check()
     first, others = destinations.of(root, cluster, cfg)
     work = Work(
         stack=stack,
         locks=locks,
         choice=choice,
+        signer=signer,
         first=first,
         others=others,
         keep=cfg.keep if keep is None else keep,
@@ -175,10 +189,17 @@ def encrypt(work: Work) -> None:
     work.archive = b""
 
 
+def sign(work: Work) -> None:
+    """Sign the file, as it is encrypted."""
+    if work.signer is not None:
+        work.progress(f"signing with {work.signer.key.fingerprint}")
+        work.signature = work.signer.of(work.file)
+
+
 def write(work: Work) -> None:
-    """Write the file, whole."""
+    """Write the file, whole, and its signature."""
     work.progress(f"writing {work.listed.file_name}")
-    work.first.put(work.listed.file_name, work.file)
+    destinations.keep(work.first, work.listed.file_name, work.file, work.signature)
 
 
 def read_back(work: Work) -> None:
@@ -187,11 +208,15 @@ def read_back(work: Work) -> None:
     path, witness = work.path, work.witness
     assert witness is not None  # noqa: S101 - `encrypt` makes it
     try:
-        found = bundle_archive.read(path.read_bytes(), witness)
+        content = path.read_bytes()
+        if work.signer is not None:
+            text = catalog.signature_of(path) or b""
+            bundle_signature.verify(text, content, [work.signer.key.fingerprint])
+        found = bundle_archive.read(content, witness)
         if found.manifest != work.listed:
             raise errors.BundleDamagedError("the backup that was read back is not the one written")
     except (errors.BundleError, OSError) as error:
-        path.unlink(missing_ok=True)
+        work.first.remove(path.name)
         if type(error) is errors.BundleError:
             raise  # this machine cannot open it now; nothing says that the file is damaged
         raise errors.BundleDamagedError(
@@ -210,6 +235,7 @@ def record(work: Work) -> None:
         size=len(work.file),
         sha256=hashlib.sha256(work.file).hexdigest(),
         locked="passphrase" if isinstance(work.locks, encryption.Passphrase) else "recipients",
+        signed=work.signer.key.fingerprint if work.signer is not None else "",
         verified=manifest.now(),
         places=(work.first.label,),
         missing=tuple(place.label for place in work.others),
@@ -226,7 +252,7 @@ def copy(work: Work) -> None:
     for place in work.others:
         work.progress(f"copying it to {place.label}")
         try:
-            place.put(work.entry.file, work.file)
+            destinations.keep(place, work.entry.file, work.file, work.signature)
         except errors.ElysiumError as error:
             failure = failure or error
             continue
@@ -271,6 +297,7 @@ STEPS: Final = (
     Step(name="gather", do=gather),
     Step(name="check", do=check),
     Step(name="encrypt", do=encrypt),
+    Step(name="sign", do=sign),
     Step(name="write", do=write),
     Step(name="read-back", do=read_back),
     Step(name="record", do=record),

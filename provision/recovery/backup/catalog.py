@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provision import config_file, errors
 from provision.fileio import atomic
-from provision.recovery.backup import destinations, records
-from provision.recovery.bundle import archive, encryption, manifest
+from provision.recovery.backup import destinations, records, signing
+from provision.recovery.bundle import archive, encryption, manifest, signature
 
 if TYPE_CHECKING:
     from provision import config
 
+_NAMES_KEYS: Final = b"verifyKeys"
 MAX_FILE: Final = manifest.MAX_BYTES + 128 * 1024**2
 """No larger file is read into memory."""
 
@@ -40,6 +42,13 @@ class Shelf:
         names = sorted({*here, *(entry.file for entry in known.backups)})
         return [(name, known.find(name), name in here) for name in names]
 
+    def signed(self) -> frozenset[str]:
+        """Return the names of the backups here that have a signature beside them."""
+        beside = (
+            (name, self.folder.path / f"{name}{signature.SUFFIX}") for name in self.folder.names()
+        )
+        return frozenset(name for name, path in beside if path.is_file())
+
     def find(self, given: str | None) -> Path:
         """Return the path of `given`: a path, a name in the folder, or None for the newest.
 
@@ -60,6 +69,13 @@ class Shelf:
         raise errors.ConfigError(
             f"there is no backup {given}", [], hint="elysium backup list names those there are"
         )
+
+
+def recorded(entry: records.Entry | None, *, signed: bool) -> signature.Checked:
+    """Return what is recorded of a signature; `signed`: whether one is beside the file now."""
+    if entry is not None and entry.signed:
+        return signature.Checked(state="signed", fingerprint=entry.signed)
+    return signature.Checked(state="unchecked" if signed else "unsigned")
 
 
 def shelf(directory: Path, stack: str | None) -> Shelf:
@@ -88,6 +104,103 @@ def load(path: Path) -> bytes:
     if len(content) > MAX_FILE:  # it grew meanwhile
         raise _too_large(path)
     return content
+
+
+def signature_of(path: Path) -> bytes | None:
+    """Return the signature beside the bundle at `path`; None where there is none.
+
+    Raises `errors.ConfigError` for one that cannot be read, and
+    `errors.BundleSignatureError` for one that is too large.
+    """
+    beside = path.with_name(path.name + signature.SUFFIX)
+    try:
+        if not os.path.lexists(beside):
+            return None
+        if not beside.is_file():
+            raise errors.ConfigError(f"{beside} is no file", [])
+        with beside.open("rb") as file:
+            text = file.read(signature.MAX_BYTES + 1)
+    except OSError as error:
+        raise errors.ConfigError(f"{beside} cannot be read: {error.strerror}", []) from error
+    if len(text) > signature.MAX_BYTES:
+        raise errors.BundleSignatureError(
+            f"{beside.name} is larger than {signature.MAX_BYTES // 1024} KiB, which no signature is"
+        )
+    return text
+
+
+def own_keys(directory: Path, stack: str | None, file: str) -> signature.Trust:
+    """Return the keys whose signatures the configuration here requires or knows.
+
+    Without a `stack`, `file` (the bundle's name) says which cluster's
+    configuration it is, else that of every cluster here counts. Raises
+    `errors.ConfigError` when one names keys and cannot be read.
+    """
+    start = directory.absolute()
+    roots = [each for each in (start, *start.parents) if (each / "Pulumi.yaml").is_file()]
+    if not roots:
+        return signature.Trust()
+    try:
+        project = config_file.open_project(roots[0])
+    except errors.ConfigError as error:
+        _refuse_if_named(roots[0].glob("Pulumi.*.yaml"), error)
+        return signature.Trust()
+    names = project.stacks()
+    cluster = stack or file.removesuffix(manifest.SUFFIX)[:-17]
+    required: set[str] = set()
+    known: set[str] = set()
+    for name in (cluster,) if cluster in names else names:
+        try:
+            cfg = config_file.load(project.stack_file(name), None).backup
+        except errors.ConfigError as error:
+            _refuse_if_named([project.stack_file(name)], error)
+            continue
+        required |= _fingerprints(cfg.verify_keys)
+        with contextlib.suppress(errors.ConfigError):
+            signer = signing.of(project.root, cfg)
+            known |= {signer.key.fingerprint} if signer is not None else set()
+    return signature.Trust(required=frozenset(required), known=frozenset(known))
+
+
+def given_keys(values: Sequence[str]) -> signature.Trust:
+    """Return the keys that the user named: public keys, fingerprints, or files of them.
+
+    Raises `errors.ConfigError` for a value that is none of these.
+    """
+    found: set[str] = set()
+    for value in values:
+        if value.startswith("SHA256:") or signing.is_public(value):
+            found |= _fingerprints([value])
+            continue
+        inside = _fingerprints(signing.public_lines(Path(value).expanduser()), value)
+        if not inside:
+            raise errors.ConfigError(f"there is no public key in {value}", [])
+        found |= inside
+    return signature.Trust(required=frozenset(found))
+
+
+def _fingerprints(lines: Sequence[str], where: str = "backup.verifyKeys") -> frozenset[str]:
+    try:
+        return signature.fingerprints(lines)
+    except ValueError as error:
+        raise errors.ConfigError(
+            f"the key to check signatures with is of no use: {error}",
+            [],
+            hint=f"{where}: a public key ('ssh-ed25519 AAAA…'), its fingerprint ('SHA256:…'), or a "
+            "file with public keys, one on each line; of a file of allowed signers, the key alone",
+        ) from None
+
+
+def _refuse_if_named(paths: Iterable[Path], error: errors.ConfigError) -> None:
+    """Raise `error` if one of the files names keys: it must not be passed over by breaking it."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if _NAMES_KEYS in path.read_bytes():
+                error.hint = (
+                    "the file names keys for signatures of backups (backup.verifyKeys): correct "
+                    "it, or open the backup in an empty folder, with --verify-key KEY"
+                )
+                raise error
 
 
 def _too_large(path: Path) -> errors.BundlePartError:
@@ -129,7 +242,10 @@ def mark_verified(where: Shelf, file: bytes, found: archive.Bundle, path: Path) 
             datastore=found.manifest.datastore.kind if found.manifest.datastore.part else "",
             revision=found.manifest.git.revision,
         )
-        entry = entry.model_copy(update={"verified": manifest.now()})
+        update = {"verified": manifest.now()}
+        if found.signed.state == "signed":
+            update["signed"] = found.signed.fingerprint
+        entry = entry.model_copy(update=update)
         records.save(where.root, where.cluster, where.known.having(entry))
 
 

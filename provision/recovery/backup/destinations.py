@@ -22,6 +22,7 @@ from provision import config, errors
 from provision.fileio import atomic
 from provision.host import elevate, scripts, transport
 from provision.recovery.bundle import manifest
+from provision.recovery.bundle import signature as signatures
 
 _TIMEOUT: Final = 3600
 _STALE: Final = 3600
@@ -54,7 +55,7 @@ class Place(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Remove a bundle; one that is not there is none."""
+        """Remove a bundle and its signature; what is not there is none."""
         ...
 
 
@@ -62,6 +63,17 @@ def of(root: Path, cluster: str, cfg: config.Backup) -> tuple[Folder, tuple[Plac
     """Return the folder that backups are written to first, and the other places."""
     first = Folder(path=root / Path(cfg.directory).expanduser(), cluster=cluster, make=True)
     return first, tuple(_copy(root, cluster, each) for each in cfg.copies)
+
+
+def keep(place: Place, name: str, content: bytes, signature: bytes) -> None:
+    """Put a bundle into `place`, with its signature if there is one.
+
+    The signature comes first: a bundle that is there is never without it.
+    Raises `errors.ElysiumError`.
+    """
+    if signature:
+        place.put(name + signatures.SUFFIX, signature)
+    place.put(name, content)
 
 
 def bundles_in(names: list[str], cluster: str) -> list[str]:
@@ -114,15 +126,16 @@ class Folder:
             raise _cannot(self.label, error.strerror or str(error)) from error
 
     def remove(self, name: str) -> None:
-        """Remove a bundle."""
+        """Remove a bundle, then its signature."""
         try:
             (self.path / name).unlink(missing_ok=True)
+            (self.path / f"{name}{signatures.SUFFIX}").unlink(missing_ok=True)
         except OSError as error:
             raise _cannot(self.label, error.strerror or str(error)) from error
 
     def _sweep(self) -> None:
         """Remove what runs that were killed left: never anything of a run under way."""
-        for path in self.path.glob(f".{self.cluster}-*{manifest.SUFFIX}.*.tmp"):
+        for path in self.path.glob(f".{self.cluster}-*{manifest.SUFFIX}*.tmp"):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _STALE:
                     path.unlink()
@@ -164,12 +177,13 @@ class Remote:
         return bundles_in(listed.decode().splitlines(), self.cluster)
 
     def remove(self, name: str) -> None:
-        """Remove a bundle."""
-        self._rclone("deletefile", "--", self._at(name))
+        """Remove a bundle and its signature."""
+        both = f"/{name}{{,{signatures.SUFFIX}}}"
+        self._rclone("delete", "--max-depth", "1", "--include", both, "--", self.remote)
 
     def _sweep(self) -> None:
         """Remove what runs that were killed left: never anything of a run under way."""
-        mine = f"/.{self.cluster}-*{manifest.SUFFIX}.tmp"
+        mine = f"/.{self.cluster}-*{manifest.SUFFIX}*.tmp"
         age = f"{_STALE}s"
         words = ("--max-depth", "1", "--min-age", age, "--include", mine, "--", self.remote)
         with contextlib.suppress(errors.ElysiumError):  # `put` says what is wrong with the remote
@@ -229,7 +243,7 @@ class Server:
         """Write beside, sync, compare, rename."""
         target, temporary = self._at(name), self._at(f".{name}.tmp")
         digest = hashlib.sha256(content).hexdigest()
-        old = scripts.quote([f".{self.cluster}-*{manifest.SUFFIX}.tmp"])
+        old = scripts.quote([f".{self.cluster}-*{manifest.SUFFIX}*.tmp"])
         said = self._run(
             f"set -e\numask 077\nmkdir -p {self._at()}\n"
             # What runs that were killed left. A `find` without -mmin leaves it.
@@ -251,8 +265,8 @@ class Server:
         return bundles_in(self._run(f"ls -1 {self._at()}").splitlines(), self.cluster)
 
     def remove(self, name: str) -> None:
-        """Remove a bundle."""
-        self._run(f"rm -f {self._at(name)}")
+        """Remove a bundle and its signature."""
+        self._run(f"rm -f {self._at(name)} {self._at(name + signatures.SUFFIX)}")
 
     def _at(self, name: str = "") -> str:
         return scripts.quote([f"{self.path.rstrip('/')}/{name}" if name else self.path])

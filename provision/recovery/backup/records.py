@@ -31,6 +31,8 @@ class Entry(manifest.Model):
     size: int
     sha256: str
     locked: Literal["passphrase", "recipients"]
+    signed: str = ""
+    """The fingerprint of the key whose signature was checked; empty where none was."""
     verified: str
     places: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from provision import config_file, errors
 from provision.fileio import atomic
+from provision.recovery.backup import signing
 
 if TYPE_CHECKING:
     from provision.operations.stack import Stack
@@ -103,16 +104,27 @@ def job(
     )
 
 
-def check(stack_recipients: tuple[str, ...], root: Path, cluster: str) -> None:
+def check(
+    recipients: tuple[str, ...], root: Path, cluster: str, signer: signing.Signer | None = None
+) -> None:
     """Raise `errors.ConfigError` for what a run without a person would lack."""
     problems: list[errors.Problem] = []
-    if not stack_recipients:
+    if not recipients:
         problems.append(
             errors.Problem(
                 message="a timer has nobody to ask for a passphrase: recipients are needed",
                 key="backup.recipients",
                 hint="age-keygen -o key.txt, keep that file elsewhere, then: "
                 "elysium config set backup.recipients age1…",
+            )
+        )
+    if signer is not None and not signer.alone:
+        problems.append(
+            errors.Problem(
+                message="the key is in an SSH agent, which a timer does not have",
+                key=signing.KEY,
+                hint="name a private key file without a passphrase, made for nothing else: "
+                "ssh-keygen -t ed25519 -N '' -f FILE",
             )
         )
     kept = config_file.passphrase_file(root, cluster).exists()

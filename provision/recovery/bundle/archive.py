@@ -12,6 +12,7 @@ memory is in use meanwhile.
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from provision import errors
-from provision.recovery.bundle import encryption, manifest, parts, tarstream
+from provision.recovery.bundle import encryption, manifest, parts, signature, tarstream
 
 Manifest = manifest.Manifest
 _LEVEL: Final = 6
@@ -45,10 +46,11 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A bundle that was read and checked."""
+    """A bundle that was read and checked. `signed` is what its signature says."""
 
     manifest: Manifest
     contents: Mapping[str, bytes] = field(repr=False)
+    signed: signature.Checked = field(default_factory=signature.Checked)
 
     def read(self, name: str) -> bytes:
         """Return the part `name`. Raises `errors.BundlePartError` when there is none."""
@@ -76,7 +78,8 @@ class Bundle:
 def without(found: Bundle, name: str) -> Bundle:
     """Return `found` without its part `name`, which need not be there."""
     rest = tuple(info for info in found.manifest.parts if info.name != name)
-    return Bundle(
+    return dataclasses.replace(
+        found,
         manifest=found.manifest.model_copy(update={"parts": rest}),
         contents={key: content for key, content in found.contents.items() if key != name},
     )

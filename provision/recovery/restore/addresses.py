@@ -22,7 +22,7 @@ import yaml
 
 from provision import config
 from provision.config_file import document
-from provision.recovery.bundle import paths
+from provision.recovery.bundle import paths, signature
 from provision.secret import Secret
 
 GITHUB: Final = "https://api.github.com"
@@ -173,6 +173,7 @@ def untrusted(
     in the user's folder names, `hosts` the hosts of its node and of the new one.
     A named URL covers SSH at the same host.
     """
+    trusted = tuple(filter(None, trusted))  # an empty one would be the current folder
     known = {(each.key, each.value) for each in here}
     named_hosts = {host for host in map(host_of, trusted) if host}
     plain = {_normal(each) for each in trusted}
@@ -278,11 +279,31 @@ def _backup(backup: config.Backup) -> Iterable[Named]:
     for line in backup.recipients:
         use = "who has its private key can open later backups"
         yield Named(key="backup.recipients", value=_public(line), use=use, kind="setting")
+    for line in backup.verify_keys:
+        use = "later backups count as yours when this key signed them"
+        yield Named(key="backup.verifyKeys", value=_signer(line), use=use, kind="setting")
+    if backup.signing_key:
+        use = "later backups are signed with it"
+        yield Named(
+            key="backup.signingKey",
+            value=_shown(backup.signing_key),
+            use=use,
+            kind="file" if len(backup.signing_key.split()) == 1 else "setting",
+        )
     usual = config.Backup()
     if backup.keep < usual.keep:
         yield _removing("backup.keep", backup.keep)
     if backup.keep_days:
         yield _removing("backup.keepDays", backup.keep_days)
+
+
+def _signer(line: str) -> str:
+    """Return the fingerprint of a key that signs; the line where it is no key."""
+    try:
+        (found,) = signature.fingerprints([line])
+    except ValueError:
+        return _shown(line)
+    return found
 
 
 def _public(line: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from provision.operations import preflight, rename, state
 from provision.operations.stack import Stack
 from provision.progress import Progress, silent
 from provision.recovery import journal
-from provision.recovery.bundle import inventory, manifest, parts
+from provision.recovery.bundle import inventory, manifest, parts, signature
 from provision.recovery.bundle import validation as bundle_validation
 from provision.recovery.restore import decryptability, preconditions, workspace
 from stacks import repository_facts
@@ -51,6 +51,7 @@ class Report:
     changes: tuple[str, ...] = ()
     """What happens to files that are here already."""
     took: str = ""
+    signed: signature.Checked = field(default_factory=signature.Checked)
 
     @property
     def well(self) -> bool:
@@ -107,6 +108,7 @@ def look(
     return Report(
         mode=mode,
         manifest=found.manifest,
+        signed=found.signed,
         host=host,
         repository=_repository(stack),
         resumed=done,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -164,6 +165,11 @@ def test_githubs_own_places_are_never_asked_for(value: dict[str, Any]) -> None:
     assert asked(made("github", value)) == []
 
 
+def test_an_empty_name_confirms_nothing() -> None:
+    here = str(pathlib.Path.cwd())
+    assert asked(made("backup", {"directory": here}), "") == [("backup.directory", here)]
+
+
 def test_keeping_more_backups_needs_no_confirmation() -> None:
     assert asked(made("backup", {"keep": 15, "keepDays": 0})) == []
 
@@ -243,6 +249,7 @@ _NAMED = {
     *("artifacts.mirror", "artifacts.pins", "flux.manifests", "flux.crds", "gpu.pluginImage"),
     *("k3s.proxy.http", "k3s.proxy.https", "backup.directory", "backup.copies.directory"),
     *("backup.copies.rclone", "backup.copies.ssh.host", "backup.copies.ssh.identityFile"),
+    *("backup.signingKey", "backup.verifyKeys"),
     *("backup.recipients", "backup.keep", "backup.keepDays", "github.gitHostKeys"),
     *("nodes.sshConfig", "nodes.jump.sshConfig", "backup.copies.ssh.sshConfig"),
 }
