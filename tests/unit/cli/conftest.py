@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import importlib
 import os
@@ -17,7 +18,10 @@ from provision import config, errors
 from provision.change import Change
 from provision.cli import main, terminal
 from provision.engine import api, events
+from provision.gitops.sealing import keys as sealing_keys
 from provision.secret import Secret
+from tests.support import elysiumrepo
+from tests.support.sealing import keys_of
 
 CONFIG = """\
 config:
@@ -311,3 +315,33 @@ def install(fake: FakeOperations, set_attribute: Callable[[Any, str, Any], None]
 def _call(fake: FakeOperations, function: str, *args: Any, **given: Any) -> Any:
     """Look the function up when it is called: a test may replace it."""
     return getattr(fake, function)(*args, **given)
+
+
+@pytest.fixture(scope="session")
+def both() -> list[sealing_keys.SealingKey]:
+    """Two keys, short ones, the first the newer."""
+    original = sealing_keys.KEY_BITS
+    sealing_keys.KEY_BITS = 2048
+    try:
+        now = datetime.datetime.now(datetime.UTC)
+        return [
+            sealing_keys.make_key(now=now),
+            sealing_keys.make_key(now=now - datetime.timedelta(days=30)),
+        ]
+    finally:
+        sealing_keys.KEY_BITS = original
+
+
+@pytest.fixture
+def checkout(folder: Path, both: list[sealing_keys.SealingKey]) -> Path:
+    """The Elysium repository with its three deadlocks, its certificate, and the keys beside it."""
+    root = folder / "repo"
+    files = elysiumrepo.deadlocked(both[0])
+    files["etc/certs/pub-sealed-secrets.pem"] = both[0].certificate_pem
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "keys.yaml").write_text(keys_of(*both))
+    (folder / "other.yaml").write_text(keys_of(both[1]))
+    return root

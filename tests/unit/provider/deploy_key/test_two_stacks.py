@@ -8,10 +8,9 @@ import pytest
 
 from provision.github import deploy_keys
 from provision.provider.deploy_key import keypair
+from tests.support import deploykeys as one
 from tests.support import fluxworld
-from tests.unit.provider.deploy_key import test_access as one
 
-world = one.world
 OTHER = "homelabtwo"
 
 
