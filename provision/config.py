@@ -9,11 +9,12 @@ are ``secure:`` values (Pulumi's own encoding), allowed wherever a `Secret` is.
 from __future__ import annotations
 
 import posixpath
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 from pydantic.alias_generators import to_camel
 
+from provision.hosts import split_host
 from provision.secret import Secret
 
 SafeName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -38,42 +39,6 @@ class _Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
     )
-
-
-class HostParts(NamedTuple):
-    """What ``user@host:port`` consists of; empty and 0 for what is not in it."""
-
-    host: str
-    user: str = ""
-    port: int = 0
-
-
-def split_host(text: str) -> HostParts:
-    """Split ``[ssh://][user@]host[:port]``; an IPv6 address with a port stands in brackets.
-
-    Raises ValueError that says what is wrong.
-    """
-    rest = text.removeprefix("ssh://").removesuffix("/") if text.startswith("ssh://") else text
-    user, at, rest = rest.rpartition("@")
-    if at and not user:
-        raise ValueError(f"{text!r} has no user before the @")
-    port = ""
-    if rest.startswith("["):
-        host, closed, after = rest[1:].partition("]")
-        if not closed or (after and not after.startswith(":")):
-            raise ValueError(f"{text!r}: an address in brackets is written [address]:port")
-        colon, port = after[:1], after[1:]
-    elif rest.count(":") > 1:  # an IPv6 address without a port
-        host, colon = rest, ""
-    else:
-        host, colon, port = rest.partition(":")
-    if not host or any(c.isspace() or c in "/[]'\"\\" or ord(c) < 32 for c in host + user):
-        raise ValueError(f"{text!r} is no host: user@host:port, host:port or host is expected")
-    if host.startswith("-") or user.startswith("-"):
-        raise ValueError(f"{text!r}: neither host nor user begins with a hyphen")
-    if colon and not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= 65535):
-        raise ValueError(f"{text!r}: the port after the colon is a number from 1 to 65535")
-    return HostParts(host=host, user=user, port=int(port) if colon else 0)
 
 
 class SshLogin(_Model):

@@ -27,6 +27,7 @@ LAYERS = {
     "config_file": 7,
     "config": 8,
     "hostkeys": 9,
+    "hosts": 9,
     "fileio": 8,
     "transfer": 8,
     "coredumps": 8,
@@ -122,7 +123,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         *(
             f"provision.{name}"
             for name in LAYERS
-            if name not in ("stacks", "config", "hostkeys", "transfer", "coredumps")
+            if name not in ("stacks", "config", "hostkeys", "hosts", "transfer", "coredumps")
         ),
         "provision.engine.embedded",
         "stacks",
