@@ -22,6 +22,7 @@ PSEUDO_FILES = (
     "/proc/1/comm",
     "/proc/filesystems",
     "/proc/modules",
+    "/proc/net/ipv6_route",
     "/proc/net/route",
     "/sys/fs/cgroup/cgroup.controllers",
     "/proc/cgroups",

@@ -131,9 +131,10 @@ class MountFact:
 
 @dataclass(frozen=True, kw_only=True)
 class DiskFact:
-    """Free space of a file system, in bytes."""
+    """A file system: its free space and its size, in bytes. The size is 0 where it is not known."""
 
     free: int
+    size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +143,10 @@ class SystemFacts:
 
     `machine` is ``uname -m``; `id` that of /etc/os-release; `memory` is in
     bytes; `clock_skew` is the node's clock minus this machine's, in seconds;
-    `controllers` are the cgroup controllers of the root cgroup;
-    `filesystems` the kernel knows right now (a module may bring more).
+    `controllers` are the cgroup controllers that k3s finds: of version 2 those of
+    the root cgroup, of version 1 those that the kernel has enabled;
+    `default_route` is one of IPv4 or IPv6; `filesystems` the kernel knows right
+    now (a module may bring more).
     """
 
     hostname: str

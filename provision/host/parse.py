@@ -231,10 +231,10 @@ def _ports(text: str) -> frozenset[int]:
 
 def _disks(text: str, wanted: list[str]) -> dict[str, facts.DiskFact]:
     """Read ``df -Pk``: one line an argument, in order, after the heading."""
-    lines = re.findall(r"\s\d+\s+\d+\s+(-?\d+)\s+(?:\d+%|-)\s", text)
+    lines = re.findall(r"\s(\d+)\s+\d+\s+(-?\d+)\s+(?:\d+%|-)\s", text)
     if len(lines) != len(wanted):
         return {}
     return {
-        path: facts.DiskFact(free=max(0, int(free)) * 1024)
-        for path, free in zip(wanted, lines, strict=True)
+        path: facts.DiskFact(free=max(0, int(free)) * 1024, size=int(size) * 1024)
+        for path, (size, free) in zip(wanted, lines, strict=True)
     }

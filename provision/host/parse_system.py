@@ -28,10 +28,7 @@ def system(values: Mapping[str, str], *, sent: float, received: float) -> facts.
         for key, _, value in (line.partition(":") for line in pseudo.get("/proc/meminfo", []))
     }
     name, machine = [*values.get("uname", "").splitlines(), "", ""][:2]
-    # Version 1, or both side by side: those that are enabled (the last column).
-    rows = [line.split() for line in pseudo.get("/proc/cgroups", [])]
-    controllers = {row[0] for row in rows if len(row) == 4 and row[3] == "1"}
-    controllers |= set(first("/sys/fs/cgroup/cgroup.controllers").split())
+    cgroup2 = "cgroup2" in values
     return facts.SystemFacts(
         hostname=name,
         machine=machine,
@@ -40,19 +37,64 @@ def system(values: Mapping[str, str], *, sent: float, received: float) -> facts.
         init=first("/proc/1/comm"),
         memory=_kibibytes(memory.get("MemTotal", "")),
         clock_skew=_skew(values.get("date", ""), sent, received),
-        controllers=frozenset(controllers),
-        cgroup2="cgroup2" in values,
+        controllers=_controllers(
+            cgroup2, first("/sys/fs/cgroup/cgroup.controllers"), pseudo.get("/proc/cgroups", [])
+        ),
+        cgroup2=cgroup2,
         filesystems=frozenset(
             line.split()[-1] for line in pseudo.get("/proc/filesystems", []) if line.strip()
         ),
         selinux={"1": "enforcing", "0": "permissive"}.get(first("/sys/fs/selinux/enforce"), ""),
-        default_route=any(
-            line.split()[1:2] == ["00000000"] for line in pseudo.get("/proc/net/route", [])
+        default_route=_default_route(
+            pseudo.get("/proc/net/route", []), pseudo.get("/proc/net/ipv6_route", [])
         ),
         modules=frozenset(
             line.split()[0] for line in pseudo.get("/proc/modules", []) if line.strip()
         ),
     )
+
+
+def _controllers(cgroup2: bool, root: str, enabled: list[str]) -> frozenset[str]:
+    """Return the controllers that k3s finds.
+
+    With version 2 it looks at ``cgroup.controllers`` alone. ``/proc/cgroups`` is the
+    kernel's: a container that was given fewer controllers sees them enabled there.
+    A controller with a hierarchy number is held by version 1 beside it; that is no
+    container's limit.
+    """
+    rows = [line.split() for line in enabled]
+    on = [row for row in rows if len(row) == 4 and row[3] == "1"]
+    if not cgroup2:
+        return frozenset(row[0] for row in on)
+    return frozenset(root.split()) | {row[0] for row in on if row[1] != "0"}
+
+
+_UP, _REJECT = 0x0001, 0x0200
+_ANY = "0" * 8
+
+
+def _default_route(ipv4: list[str], ipv6: list[str]) -> bool:
+    """Return whether there is a default route, by the kernel's tables of IPv4 and IPv6.
+
+    The table of IPv6 always has one to ``lo`` that refuses everything.
+    """
+    for words in (line.split() for line in ipv4):
+        mask = words[7:8] or [_ANY]
+        if len(words) > 3 and words[1] == mask[0] == _ANY and _usable(words[3]):
+            return True
+    return any(
+        words[:2] == ["0" * 32, "00"] and words[9] != "lo" and _usable(words[8])
+        for words in (line.split() for line in ipv6)
+        if len(words) > 9
+    )
+
+
+def _usable(flags: str) -> bool:
+    try:
+        bits = int(flags, 16)
+    except ValueError:
+        return False
+    return bool(bits & _UP) and not bits & _REJECT
 
 
 def _os_release(lines: list[str]) -> dict[str, str]:

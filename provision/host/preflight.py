@@ -1,8 +1,9 @@
 """What of a node would keep the cluster from coming up, told before anything changes.
 
-Needs of k3s: its documentation (installation/requirements) and that of
-Kubernetes (the kubelet refuses cgroup version 1 from 1.35 on, unless told
-otherwise). Pure, but for the facts it asks for.
+Needs of k3s: its documentation (installation/requirements), its source
+(pkg/cgroups, and the ports of pkg/daemons/control), its install script, and the
+documentation of Kubernetes (the kubelet refuses cgroup version 1 from 1.35 on,
+unless told otherwise). Pure, but for the facts it asks for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from provision import errors
-from provision.host import facts
+from provision.host import facts, preflight_facts, preflight_warnings
 
 if TYPE_CHECKING:
     from provision import config
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 ARCHITECTURES = ("amd64", "arm64", "arm")
 COMMANDS = ("tar", "flock", "find", "xargs", "sed", "modprobe")
 PACKAGE_MANAGERS = ("apt-get", "dnf", "yum", "zypper", "pacman", "apk")
-CONTROLLERS = ("cpu", "memory", "pids")
+CONTROLLERS = {True: ("cpu", "cpuset", "memory"), False: ("memory",)}
+"""The controllers without which k3s does not start, with cgroup version 2 and with version 1."""
 
 MEMORY = 512 * 2**20
 DATA_NEW = 3 * 2**30
@@ -30,7 +32,8 @@ CLOCK = 60.0
 """Seconds by which the clocks may differ: certificates are valid from now on."""
 
 _UNIT = "k3s.service"
-_BINARY = "/usr/local/bin/k3s"
+_BINARIES = "/usr/local/bin"
+_BINARY = f"{_BINARIES}/k3s"
 _SELINUX_POLICY = "/usr/share/selinux/packages/k3s.pp"
 _DRI = "/dev/dri"
 _LABEL = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$")
@@ -39,27 +42,46 @@ _LABEL = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0
 def preflight_request(cfg: config.Config) -> facts.FactRequest:
     """Return what `check` asks of the node."""
     media = cfg.media
+    ports = frozenset(port for port, _use in _ports(cfg)) | preflight_warnings.ports(cfg)
     return facts.FactRequest(
         files=frozenset({_BINARY, _SELINUX_POLICY, "/dev/fuse", "/dev/autofs"}),
+        contents=preflight_warnings.CONTENTS,
         listings=frozenset({_DRI}) if cfg.gpu is not None else frozenset(),
-        units=frozenset({_UNIT}),
+        units=frozenset({_UNIT}) | preflight_warnings.UNITS,
         mounts=frozenset({media.mount_point}) if media is not None else frozenset(),
         commands=frozenset({*COMMANDS, *PACKAGE_MANAGERS, "fusermount3"}),
-        ports=frozenset(port for port, _use in _ports(cfg)),
-        disks=frozenset({_data_dir(cfg), "/usr/local/bin"}),
+        ports=ports,
+        disks=frozenset({_data_dir(cfg), _BINARIES}) | preflight_warnings.disks(cfg),
+        snippets=frozenset(
+            {
+                preflight_facts.holders_snippet(ports),
+                preflight_facts.mounts_snippet((_data_dir(cfg), _BINARIES)),
+                *((preflight_facts.gpus_snippet(),) if cfg.gpu is not None else ()),
+            }
+        ),
     )
 
 
 def check(found: facts.NodeFacts, cfg: config.Config) -> list[errors.Problem]:
     """Return everything about the node that will not end well."""
     where = f"node {cfg.server.name}"
-    checks = (_system, _resources, _cgroups, _ports_taken, _tools, _media, _gpu)
+    checks = (_system, _resources, _folders, _cgroups, _ports_taken, _tools, _media, _gpu)
     return [
         errors.Problem(message=message, hint=hint, where=where, kind=kind)
         for one in checks
         for kind, message, hint in one(found, cfg)
     ]
 
+
+_COMPONENTS = {
+    10248: "the kubelet's health",
+    10249: "the metrics of kube-proxy",
+    10250: "the kubelet",
+    10256: "the health of kube-proxy",
+    10257: "the controller manager",
+    10258: "the cloud controller manager",
+    10259: "the scheduler",
+}
 
 Finding = tuple[str, str, str]
 """Kind, message, hint."""
@@ -117,7 +139,7 @@ def _resources(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
         )
     fresh = found.file(_BINARY) is None
     data = DATA_NEW if fresh else DATA_RUNNING
-    for path, needed in ((_data_dir(cfg), data), ("/usr/local/bin", BINARIES)):
+    for path, needed in ((_data_dir(cfg), data), (_BINARIES, BINARIES)):
         disk = found.disk(path)
         if disk is not None and disk.free < needed:
             yield (
@@ -127,13 +149,33 @@ def _resources(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
             )
 
 
+def _folders(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
+    for path in (_data_dir(cfg), _BINARIES):
+        options = preflight_facts.mount_options(found, path)
+        if "noexec" in options:
+            yield (
+                "noexec",
+                f"{path} is on a file system with noexec, and k3s runs programs from there",
+                "mount it without noexec"
+                + ("" if path == _BINARIES else ", or move k3s' data with k3s.options.data-dir"),
+            )
+        if "ro" in options:
+            yield (
+                "read-only",
+                f"{path} is on a file system that is mounted read-only",
+                "mount it for writing"
+                + ("" if path == _BINARIES else ", or move k3s' data with k3s.options.data-dir"),
+            )
+
+
 def _cgroups(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     system = found.system
-    missing = [name for name in CONTROLLERS if name not in system.controllers]
+    missing = [name for name in CONTROLLERS[system.cgroup2] if name not in system.controllers]
     if missing:
         yield (
             "cgroup-controllers",
             f"the cgroup controllers {', '.join(missing)} are off",
+            "in a container, have its host delegate them; "
             "on a Raspberry Pi add 'cgroup_memory=1 cgroup_enable=memory' to the kernel's "
             "command line (/boot/firmware/cmdline.txt) and reboot",
         )
@@ -149,15 +191,19 @@ def _cgroups(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
 
 
 def _ports_taken(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
-    if found.unit(_UNIT).active in ("active", "activating", "reloading"):
-        return  # they are k3s' own
+    """Name the ports that another program holds, also where k3s tries to start without them."""
+    runs = found.unit(_UNIT).active in ("active", "activating", "reloading")
+    holders = preflight_facts.holders(found)
     for port, use in _ports(cfg):
-        if found.listens(port):
-            yield (
-                "port-taken",
-                f"port {port}, which k3s needs for {use}, is taken",
-                f"see what it is: ss -ltnp 'sport = {port}'; another Kubernetes must go first",
-            )
+        holder = holders.get(port)
+        if not found.listens(port) or (holder.own if holder is not None else runs):
+            continue
+        yield (
+            "port-taken",
+            f"port {port}, which k3s needs for {use}, is taken"
+            + (f" by {holder.name}" if holder is not None else ""),
+            f"see what it is: ss -ltnp 'sport = {port}'; another Kubernetes must go first",
+        )
 
 
 def _tools(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
@@ -213,7 +259,9 @@ def _gpu(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
 def _ports(cfg: config.Config) -> tuple[tuple[int, str], ...]:
     """Return the ports of a server and what each is for."""
     api = int(cfg.k3s.options.get("https-listen-port") or 6443)
-    ports = [(api, "the Kubernetes API"), (10250, "the kubelet")]
+    ports = [(api, "the Kubernetes API"), (api + 1, "the API server behind it")]
+    ports += [(10010, "containerd's streams")]
+    ports += [(port, _COMPONENTS.get(port, "Kubernetes")) for port in range(10248, 10260)]
     if cfg.k3s.datastore == "etcd":
         ports += [(2379, "etcd"), (2380, "etcd")]
     return tuple(ports)

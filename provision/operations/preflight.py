@@ -28,8 +28,8 @@ def preflight(
     """Check node, GitHub and repository; change nothing.
 
     `migrate_datastore`: the datastore is to be moved from SQLite to etcd.
-    Returns warnings: a datastore that the stack does not know, and problems
-    that matter only for a new cluster.
+    Returns warnings: a datastore that the stack does not know, what of the node
+    may not work well, and problems that matter only for a new cluster.
 
     The node's part collects, in one exec, all the facts that the resources
     will ask for afterwards. Raises `errors.PreflightError` with every problem
@@ -73,7 +73,7 @@ def preflight(
             hint="nothing was changed; run the same command again afterwards",
         )
     warnings = [f"a new cluster would not come up: {problem}" for problem in later]
-    return [*_unrecorded_datastore(stack), *warnings]
+    return [*_unrecorded_datastore(stack), *node_warnings(stack), *warnings]
 
 
 def prefetch(stack: Stack) -> None:
@@ -113,6 +113,16 @@ def node(stack: Stack) -> list[errors.Problem]:
         for words in k3s_plan.shared_folders(facts, inputs, fresh=True)
     ]
     return host.check(facts, cfg) + shared
+
+
+def node_warnings(stack: Stack) -> list[str]:
+    """Return what of the node may keep the cluster from working well. Changes nothing."""
+    from provision.host import preflight as host
+    from provision.host import preflight_warnings
+
+    cfg = stack.config
+    facts = stack.live.node(cfg.server.name).facts(host.preflight_request(cfg))
+    return preflight_warnings.check(facts, cfg)
 
 
 def datastore(stack: Stack, *, migrate: bool = False) -> list[errors.Problem]:

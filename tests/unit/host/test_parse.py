@@ -55,6 +55,53 @@ def test_the_machine():
     assert system.filesystems == {"proc", "ext4"} and system.modules == {"fuse"}
 
 
+def machine(pseudo: str, *, cgroup2: bool = True) -> facts.SystemFacts:
+    flag = ("cgroup2", "1") if cgroup2 else ()
+    return read(output("uname", "kyrion\nx86_64\n", *flag, "pseudo", pseudo)).system
+
+
+CGROUPS = """\
+/proc/cgroups:#subsys_name\thierarchy\tnum_cgroups\tenabled
+/proc/cgroups:cpuset\t0\t70\t1
+/proc/cgroups:memory\t0\t70\t1
+/proc/cgroups:pids\t0\t70\t0
+"""
+
+
+def test_with_version_2_the_root_cgroup_says_which_controllers_there_are():
+    """A container that was given fewer sees all of the kernel's in /proc/cgroups."""
+    root = "/sys/fs/cgroup/cgroup.controllers:cpu pids\n"
+    assert machine(root + CGROUPS).controllers == {"cpu", "pids"}
+    assert machine("/sys/fs/cgroup/cgroup.controllers:\n" + CGROUPS).controllers == set()
+    assert machine(CGROUPS, cgroup2=False).controllers == {"cpuset", "memory"}
+    held = CGROUPS.replace("memory\t0", "memory\t4")
+    assert machine(root + held).controllers == {"cpu", "pids", "memory"}
+
+
+ROUTE = "/proc/net/route:eth0\t{}\t0101A8C0\t{}\t0\t0\t100\t{}\t0\t0\t0\n"
+ZERO = "0" * 32
+ROUTE6 = "/proc/net/ipv6_route:{} {} {zero} 00 fe80{tail} 00000400 1 0 {} {:>8}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "there"),
+    [
+        ("", False),
+        (ROUTE.format("00000000", "0003", "00000000"), True),
+        (ROUTE.format("0000A8C0", "0001", "00FFFFFF"), False),
+        (ROUTE.format("00000000", "0003", "00000080"), False),
+        (ROUTE.format("00000000", "0201", "00000000"), False),
+        (ROUTE6.format(ZERO, "00", "00000003", "eth0", zero=ZERO, tail="0" * 28), True),
+        (ROUTE6.format(ZERO, "00", "00200200", "lo", zero=ZERO, tail="0" * 28), False),
+        (ROUTE6.format(ZERO, "00", "00000201", "eth0", zero=ZERO, tail="0" * 28), False),
+        (ROUTE6.format(ZERO, "40", "00000003", "eth0", zero=ZERO, tail="0" * 28), False),
+    ],
+    ids=["none", "IPv4", "network", "half", "refused", "IPv6", "lo", "unreachable", "prefix"],
+)
+def test_a_default_route_is_one_of_ipv4_or_ipv6(lines: str, there: bool):
+    assert machine(lines).default_route is there
+
+
 @pytest.mark.parametrize(
     ("date", "skew"),
     [("1000.5", 0), ("999.0", -1), ("1005.5", 4.5), ("1000", 0), ("998", -1), ("1001", 0)],

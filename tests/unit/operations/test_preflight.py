@@ -37,6 +37,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Look:
         session = types.SimpleNamespace(facts=lambda _request: found, prefetch=lambda *_: None)
         live = types.SimpleNamespace(node=lambda _name: session)
         monkeypatch.setattr(preflight, "node", lambda _stack: [])
+        monkeypatch.setattr(preflight, "node_warnings", lambda _stack: [])
         monkeypatch.setattr(preflight, "github", lambda *_args, **_options: [])
         monkeypatch.setattr(repository, "check", lambda _stack: ([], []))
         monkeypatch.setattr(state, "has", lambda _stack, _type: known)
