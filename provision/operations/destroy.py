@@ -11,7 +11,7 @@ from provision.engine import api, events
 from provision.operations import state, status
 from provision.operations.stack import Listener, Stack
 from provision.provider.k3s import files as k3s_files
-from provision.provider.k3s import folders
+from provision.provider.k3s import folders, network
 from provision.provider.media import files as media_files
 
 
@@ -50,12 +50,16 @@ def _is_removed(path: str, at: k3s_files.Places) -> bool:
 
 
 def _folders(cfg: config.Config, at: k3s_files.Places, *, keep_data: bool) -> list[str]:
-    """Return every folder of the node that is removed, in one sentence each."""
+    """Return every folder of the node that is removed, and its network, in one sentence each."""
     paths = [at.within(name) for name in folders.INNER]
     if not keep_data and folders.inside(at.storage, at.data):
         paths.append(f"{at.storage}/{folders.VOLUMES}")
     paths += [at.kubelet, *folders.OTHERS]
     said = [f"folder {path} on {cfg.server.name}: what k3s made there" for path in paths]
+    said.append(
+        f"network of {cfg.server.name}: k3s' firewall rules, chains and sets, and the interfaces "
+        f"{', '.join(network.INTERFACES)}"
+    )
     if cfg.media is not None:
         cache = cfg.media.cache_dir
         said += [

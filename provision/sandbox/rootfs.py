@@ -17,11 +17,15 @@ from provision import errors, progress
 from provision.sandbox import files, jobs, model, mounts
 
 SUITE = "bookworm"
-# fuse3 is here because a node without a network cannot install it.
+# fuse3 is here because a node without a network cannot install it; the packages of the
+# firewall for the programs that k3s brings (`K3S_PROGRAMS`).
 PACKAGES = (
-    *("ca-certificates", "dbus", "fuse3", "iproute2", "kmod", "openssh-server"),
-    *("procps", "sudo", "systemd", "systemd-sysv", "udev"),
+    *("ca-certificates", "dbus", "fuse3", "iproute2", "ipset", "iptables", "kmod", "nftables"),
+    *("openssh-server", "procps", "sudo", "systemd", "systemd-sysv", "udev"),
 )
+K3S_PROGRAMS = "/usr/lib/elysium-sandbox"
+"""Programs that the k3s stand-in unpacks into its data folder; the node has no others of them."""
+_FIREWALL = ("xtables-nft-multi", "xtables-legacy-multi", "ipset", "nft")
 USERS = (
     model.User(name="ops", sudo="passwordless"),
     model.User(name="opspw", sudo="password"),
@@ -33,7 +37,7 @@ _MASKED = (
     "fstrim.timer",
 )
 _STAGES = ("retrieving", "extracting", "unpacking", "configuring")  # in debootstrap's words
-_REVISION = 2  # raise when `_customise` changes
+_REVISION = 3  # raise when `_customise` changes
 
 
 def key() -> str:
@@ -112,6 +116,7 @@ def _customise(root: Path) -> None:
         link.symlink_to("/dev/null")
     for archive in (root / "var/cache/apt/archives").glob("*.deb"):
         archive.unlink()
+    _hide_firewall_programs(root)
     for user in USERS:
         groups = ("--groups", "sudo") if user.sudo == "password" else ()
         _inside(root, "useradd", "--create-home", "--shell", "/bin/bash", *groups, user.name)
@@ -119,6 +124,18 @@ def _customise(root: Path) -> None:
             rule = root / "etc/sudoers.d" / user.name
             rule.write_text(f"{user.name} ALL=(ALL:ALL) NOPASSWD: ALL\n")
             rule.chmod(0o440)
+
+
+def _hide_firewall_programs(root: Path) -> None:
+    """Leave the node without a firewall's programs, as many are: k3s brings its own."""
+    folder = root / K3S_PROGRAMS.lstrip("/")
+    folder.mkdir()
+    sbin = root / "usr/sbin"
+    for name in _FIREWALL:
+        (sbin / name).rename(folder / name)
+    for pattern in ("*tables*", "ipset*"):
+        for path in (*sbin.glob(pattern), *(root / "usr/bin").glob(pattern)):
+            path.unlink()
 
 
 def _inside(root: Path, *argv: str) -> None:

@@ -6,6 +6,7 @@ tree on a tmpfs, runs the script in a chroot, and tells every file before and af
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -39,6 +40,10 @@ class Tree:
     def tmpfs(self, path: str) -> None:
         self.steps.append(["tmpfs", path])
 
+    def shell(self, script: str) -> None:
+        """Run a script of the shell in the throwaway root."""
+        self.steps.append(["shell", "", script])
+
     def stub(self, name: str, text: str) -> None:
         """Put a program before all others in PATH."""
         self.steps.append(["stub", name, text])
@@ -46,7 +51,10 @@ class Tree:
 
 @dataclass(frozen=True)
 class Done:
-    """The script's end; files and links with their content, by path, before and after."""
+    """The script's end; files and links with their content, by path, before and after.
+
+    `probed` is what the probe printed before and after.
+    """
 
     status: int
     stdout: str
@@ -55,11 +63,26 @@ class Done:
     after: dict[str, str]
     folders: frozenset[str]
     mounts: str
+    probed: tuple[str, str]
 
 
-def run(tree: Tree, script: str, *arguments: str, shell: str = "/bin/sh") -> Done:
-    """Run `script` on `tree`."""
-    asked = {"steps": tree.steps, "script": script, "arguments": arguments, "shell": shell}
+def run(
+    tree: Tree,
+    script: str,
+    *arguments: str,
+    shell: str = "/bin/sh",
+    usr: str = "/usr",
+    probe: str = "",
+) -> Done:
+    """Run `script` on `tree`, which has `usr` as its ``/usr``; `probe` looks before and after."""
+    asked = {
+        "steps": tree.steps,
+        "script": script,
+        "arguments": arguments,
+        "shell": shell,
+        "usr": usr,
+        "probe": probe,
+    }
     done = subprocess.run(
         ["unshare", "--mount", "--pid", "--net", "--fork", sys.executable, "-I", __file__],
         input=json.dumps(asked).encode(),
@@ -69,7 +92,7 @@ def run(tree: Tree, script: str, *arguments: str, shell: str = "/bin/sh") -> Don
     )
     assert done.returncode == 0, done.stderr.decode()
     told = json.loads(done.stdout)
-    return Done(**told | {"folders": frozenset(told["folders"])})
+    return Done(**told | {"folders": frozenset(told["folders"]), "probed": tuple(told["probed"])})
 
 
 def _main() -> None:
@@ -81,22 +104,20 @@ def _main() -> None:
     for name in ("usr", "usr/local", "proc", "dev", "sys", "tmp", "run", "etc", "stubs"):
         (ROOT / name).mkdir(exist_ok=True)
         if name == "usr":
-            _mount("--bind", "-o", "ro", "/usr", str(ROOT / "usr"))
+            _mount("--bind", "-o", "ro", asked["usr"], str(ROOT / "usr"))
             _mount("-t", "tmpfs", "local", str(ROOT / "usr/local"))
     _mount("-t", "proc", "proc", str(ROOT / "proc"))
+    # The interfaces of this namespace; control groups are mounted elsewhere.
+    _mount("-t", "sysfs", "-o", "ro", "sys", str(ROOT / "sys"))
     (ROOT / "dev/null").touch()
     _mount("--bind", "/dev/null", str(ROOT / "dev/null"))
     _stub("systemctl", "exit 0")
     for step in asked["steps"]:
         _build(*step)
     before, _ = _snapshot()
-    done = subprocess.run(
-        ["chroot", str(ROOT), asked["shell"], "-c", asked["script"], "sh", *asked["arguments"]],
-        env={"PATH": PATH, "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
+    probed = [_chroot("/bin/sh", asked["probe"]).stdout.decode()]
+    done = _chroot(asked["shell"], asked["script"], *asked["arguments"])
+    probed.append(_chroot("/bin/sh", asked["probe"]).stdout.decode())
     after, folders = _snapshot()
     told = {
         "status": done.returncode,
@@ -106,8 +127,19 @@ def _main() -> None:
         "after": after,
         "folders": folders,
         "mounts": Path("/proc/self/mountinfo").read_text(),
+        "probed": probed,
     }
     json.dump(told, sys.stdout)
+
+
+def _chroot(shell: str, script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["chroot", str(ROOT), shell, "-c", script, "sh", *arguments],
+        env={"PATH": PATH, "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
 
 
 def _mount(*words: str) -> None:
@@ -123,6 +155,10 @@ def _stub(name: str, text: str) -> None:
 def _build(kind: str, path: str, *more: str) -> None:
     if kind == "stub":
         _stub(path, *more)
+        return
+    if kind == "shell":
+        done = _chroot("/bin/sh", f"set -e\n{more[0]}")
+        assert done.returncode == 0, done.stderr.decode()
         return
     # Links on the way are those of the throwaway root.
     at = _inside(path)
@@ -164,8 +200,22 @@ def _snapshot() -> tuple[dict[str, str], list[str]]:
             if os.path.islink(path):  # noqa: PTH114
                 seen[path.removeprefix(top)] = f"-> {os.readlink(path)}"  # noqa: PTH115
             elif name in files:
-                seen[path.removeprefix(top)] = Path(path).read_text()
+                seen[path.removeprefix(top)] = _content(Path(path))
     return seen, folders
+
+
+def _content(path: Path) -> str:
+    """Return a file's text; what stands for a program, a socket, a device."""
+    if not path.is_file():
+        return f"mode {path.stat().st_mode:o}"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return f"not readable: {error.strerror}"
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return f"sha256 {hashlib.sha256(content).hexdigest()}"
 
 
 if __name__ == "__main__":

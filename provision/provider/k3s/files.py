@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.provider import node_files, node_templates
-from provision.provider.k3s import folders
+from provision.provider.k3s import folders, network
 
 BINARY = "/usr/local/bin/k3s"
 CONFIG = "/etc/rancher/k3s/config.yaml"
@@ -184,6 +184,7 @@ def render_killall(at: Places) -> bytes:
         data_dir=at.data,
         kubelet_dir=at.kubelet,
         mounts=node_templates.render("mounts.sh"),
+        network=network.render_removal().rstrip("\n"),
     ).encode()
 
 
@@ -206,6 +207,7 @@ def render_uninstall(at: Places) -> bytes:
         mounts=node_templates.render("mounts.sh"),
         remove_tree=node_templates.render("remove-tree.sh"),
         killall=render_killall(at).decode().partition("\n")[2].rstrip("\n"),
+        settings=network.render_settings().rstrip("\n"),
         config=CONFIG,
         config_backup=CONFIG_BACKUP,
         files=(
@@ -217,6 +219,7 @@ def render_uninstall(at: Places) -> bytes:
             KILLALL,
             BINARY,
             STARTED,
+            network.RECORD,
             UNINSTALL,
         ),
     ).encode()

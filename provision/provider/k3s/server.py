@@ -206,6 +206,7 @@ class K3sServer(resource.Resource[K3sFacts]):
         actions = {change.action for change in changes}
         name = node_name(inputs)
         if "start" in actions:
+            service.record(node)
             anew = not stays and k3s_plan.starts_with_other_files(facts, inputs)
             service.start(node, inputs, restart=anew, name=name, progress=ctx.progress)
         kept: dict[str, Any] = {}
@@ -267,8 +268,8 @@ class K3sServer(resource.Resource[K3sFacts]):
         """Uninstall; volumes of workloads stay when the user asked for that."""
         node = ctx.node(str(inputs["node"]))
         ctx.progress(f"uninstalling k3s from {node.name}")
-        for path in service.remove(node, inputs, keep_data=ctx.keep_data):
-            ctx.warn(f"{path} stays on {node.name}")
+        for sentence in service.remove(node, inputs, keep_data=ctx.keep_data):
+            ctx.warn(sentence)
 
 
 def node_name(inputs: Values) -> str:

@@ -11,7 +11,7 @@ from provision import errors, secret
 from provision.host import scripts, session
 from provision.kube import kubeconfig as kubeconfigs
 from provision.provider import node_templates
-from provision.provider.k3s import files, journal
+from provision.provider.k3s import files, journal, network
 
 _CRASHED = 3
 
@@ -76,6 +76,15 @@ def start(
     )
 
 
+def record(node: session.NodeSession) -> None:
+    """Write on the node what it has before k3s starts there for the first time, for `remove`."""
+    node.run(
+        network.render_record(files.STARTED),
+        timeout=30,
+        what="noting the kernel settings before k3s",
+    )
+
+
 def mark_stale(node: session.NodeSession, path: str) -> None:
     """Note on the node that k3s runs with another `path`, until it is restarted."""
     line = scripts.quote([f"{'-' * 64}  {path}"])
@@ -92,8 +101,9 @@ def remove(
 ) -> tuple[str, ...]:
     """Take k3s off the node: what elysium and k3s put there, nothing else.
 
-    Returns what stays in folders of k3s, because k3s did not create it,
-    because something is mounted there, or because `keep_data` spares it.
+    Returns, in sentences, what stays in folders of k3s, because k3s did not create
+    it, because something is mounted there, or because `keep_data` spares it; what
+    stays of its firewall, network and kernel settings; and what could not be checked.
     """
     script = files.render_uninstall(files.places(inputs)).decode()
     argument = "--keep-data" if keep_data else ""
@@ -103,7 +113,14 @@ def remove(
         what="uninstalling k3s",
     )
     lines = dict.fromkeys(done.text.splitlines())
-    return tuple(line.removeprefix("left ") for line in lines if line.startswith("left "))
+    told: list[str] = []
+    for line in lines:
+        kind, _, text = line.partition(" ")
+        if kind == "left":
+            told.append(f"{text} stays on {node.name}")
+        elif kind == "note":
+            told.append(f"{node.name}: {text}")
+    return tuple(told)
 
 
 def kubeconfig(text: str, *, cluster: str, address: str) -> str:

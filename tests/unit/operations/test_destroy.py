@@ -88,6 +88,7 @@ def test_every_folder_is_listed_before_the_question(
         assert f"folder {folder} on kyrion" in said
     for folder in ("/var/lib/kubelet", "/run/k3s", "/var/log/pods", "/var/cache/rclone/vfs/media"):
         assert f"folder {folder} on kyrion" in said
+    assert "network of kyrion" in said and "cni0, flannel.1" in said
     assert "folder /srv on" not in said
     assert "at /srv/storage/pvc-1_x: is deleted" in said
     assert "at /srv/storage/mine: stays" in said and "at /data/pvc-2: stays" in said
