@@ -7,11 +7,15 @@ be taken for the other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from provision import errors
-from provision.host import scripts
+from provision.host import scripts, sudo_probe
 from provision.secret import Secret
 
-PROMPT = "elysium-sudo-asks:"
+PROMPT = sudo_probe.PROMPT
+_NOT_FOUND = 127
+"""The status of env when there is no such program (POSIX)."""
 STARTED = "elysium-started:"
 
 
@@ -100,7 +104,9 @@ class Elevation:
         stderr = scripts.strip(stderr)
         if not self.needed:
             return stderr
-        return stderr.replace(PROMPT.encode(), b"").replace(STARTED.encode() + b"\n", b"")
+        # What comes before the marker is sudo's: prompts of all kinds, a lecture.
+        before, started, after = stderr.partition(STARTED.encode() + b"\n")
+        return after if started else before.replace(PROMPT.encode(), b"")
 
     def check_shell(self, status: int, stdout: bytes, stderr: bytes) -> None:
         """Raise `errors.RemoteError` when the login shell did not run the script."""
@@ -108,31 +114,79 @@ class Elevation:
             said = (self.strip(stderr) or stdout).decode("utf-8", "replace")
             raise not_run(self._user, self._host, status, said)
 
-    def check(self, status: int, stderr: bytes) -> None:
-        """Raise `errors.SudoError` when sudo itself ended the command."""
+    def check(
+        self, status: int, stderr: bytes, ask: Callable[[bool], sudo_probe.Answer] | None = None
+    ) -> None:
+        """Raise `errors.SudoError` when sudo itself ended the command.
+
+        `ask` asks sudo again, with a terminal or without, and tells what it did:
+        sudo's own words are in the language of the node, and differ between its
+        implementations. Without `ask` they decide, as far as they are English.
+        """
         if not self.needed or STARTED.encode() in stderr:
             return
         said = self.strip(stderr).decode("utf-8", "replace").strip()
+        raise self._refusal(status, said, ask, answered=PROMPT.encode() in stderr)
+
+    def _refusal(
+        self,
+        status: int,
+        said: str,
+        ask: Callable[[bool], sudo_probe.Answer] | None,
+        *,
+        answered: bool,
+    ) -> errors.SudoError:
         lowered = said.lower()
-        if status == 127 or "sudo: not found" in lowered or "command not found" in lowered:
-            raise errors.SudoError(
+        if status == _NOT_FOUND or "sudo: not found" in lowered or "command not found" in lowered:
+            return self._error(
                 f"there is no sudo on {self._host}, and {self._user} is not root",
-                host=self._host,
-                detail=said,
-                hint="install sudo, or log in as root",
+                said,
+                "install sudo, or log in as root",
             )
-        if "password is required" in lowered:
-            raise errors.SudoError(
-                f"sudo on {self._host} asks {self._user} for a password",
-                host=self._host,
-                detail=said,
-                hint="set it: elysium config set --secret 'nodes[0].sudoPassword'",
-            )
+        if ask is not None and not answered:
+            without = ask(False)
+            if without.asks and self._password is None:
+                return self._asks(said)
+            if without.works:
+                return self._error(
+                    f"sudo on {self._host} lets {self._user} become root, but not run our command",
+                    said,
+                    f"allow all commands: a line '{self._user} ALL=(ALL) ALL' in /etc/sudoers.d;"
+                    " and look at secure_path there: timeout and sh are needed",
+                )
+            with_terminal = ask(True)
+            if with_terminal.asks or with_terminal.works:
+                return self._error(
+                    f"sudo on {self._host} wants a terminal (requiretty)",
+                    said,
+                    f"add a line 'Defaults:{self._user} !requiretty' to /etc/sudoers.d",
+                )
+        elif "password is required" in lowered:
+            return self._asks(said)
         if "incorrect password" in lowered or "sorry, try again" in lowered:
-            raise wrong_password(self._host)
-        raise errors.SudoError(
+            return wrong_password(self._host)
+        if ask is not None and answered:
+            # One question, one answer, no second question: a single try is allowed, or the
+            # password was right and the user may not. Only sudo's words tell, in any language.
+            return self._error(
+                f"sudo on {self._host} refused the password, or does not let {self._user}"
+                " become root",
+                said,
+                "check the password: elysium config set --secret 'nodes[0].sudoPassword'; and"
+                f" that a line '{self._user} ALL=(ALL) ALL' is in /etc/sudoers.d",
+            )
+        return self._error(
             f"sudo on {self._host} does not let {self._user} become root",
-            host=self._host,
-            detail=said,
-            hint=f"allow it: a line '{self._user} ALL=(ALL) ALL' in /etc/sudoers.d",
+            said,
+            f"allow it: a line '{self._user} ALL=(ALL) ALL' in /etc/sudoers.d",
         )
+
+    def _asks(self, said: str) -> errors.SudoError:
+        return self._error(
+            f"sudo on {self._host} asks {self._user} for a password",
+            said,
+            "set it: elysium config set --secret 'nodes[0].sudoPassword'",
+        )
+
+    def _error(self, summary: str, said: str, hint: str) -> errors.SudoError:
+        return errors.SudoError(summary, host=self._host, detail=said, hint=hint)

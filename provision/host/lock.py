@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from provision import errors
-from provision.host import elevate, scripts, transport
+from provision.host import elevate, scripts, sudo_probe, transport
 
 PATH = "/run/elysium/lock"
 _HELD = "elysium-lock-held"
@@ -74,7 +74,7 @@ def take(
         return Held(channel)
     status = channel.recv_exit_status() if channel.exit_status_ready() else -1
     channel.close()
-    elevation.check(status, stderr)
+    elevation.check(status, stderr, sudo_probe.of(connection))
     elevation.check_shell(status, said.encode(), stderr)
     if _TAKEN in said:
         other = said.split(_TAKEN, 1)[1].strip() or "someone else"

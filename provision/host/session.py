@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from provision import errors, secret
 from provision.host import bundle as bundles
-from provision.host import channel, collect, elevate, lock, parse, scripts, staging, transport
+from provision.host import (
+    channel,
+    collect,
+    elevate,
+    lock,
+    parse,
+    scripts,
+    staging,
+    sudo_probe,
+    transport,
+)
 from provision.host import facts as host_facts
 
 if TYPE_CHECKING:
@@ -267,7 +277,7 @@ class NodeSession:
             on_output=on_output,
             limit=limit,
         )
-        self._elevation.check(done.status, done.stderr)
+        self._elevation.check(done.status, done.stderr, sudo_probe.of(self.transport))
         self._elevation.check_shell(done.status, done.stdout, done.stderr)
         done = Completed(
             status=done.status,
