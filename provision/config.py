@@ -192,6 +192,11 @@ class GitHub(_Model):
     allow_http: bool = Field(
         default=False, description="Whether the token may go to an http:// address, in clear."
     )
+    ca_file: str = Field(
+        default="",
+        description="Certificates (PEM) of the authority that the server's own one is from, for "
+        "Enterprise servers; relative to the cluster's folder. Default: the public authorities.",
+    )
     ssh_host: str = "github.com"
     ssh_port: Port = 22
     git_host_keys: tuple[str, ...] = Field(

@@ -172,6 +172,7 @@ def _names_file(path: paths.Path) -> bool:
         "nodes[].identityFile",
         "nodes[].jump.identityFile",
         "backup.copies[].ssh.identityFile",
+        "github.caFile",
         "github.tokenFile",
         "github.app.privateKeyFile",
         "flux.manifests",

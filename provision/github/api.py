@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from provision import config, errors, progress, transfer
-from provision.github import answers, failures, installation
+from provision.github import answers, authority, failures, installation
 from provision.secret import Secret, mask
 
 if TYPE_CHECKING:
@@ -87,14 +87,19 @@ class Api:
     def client(self) -> transport.Transport:
         """Return this thread's requester.
 
-        Raises `errors.ConfigError` where it would send a token to an ``http://`` address.
+        Raises `errors.ConfigError` where it would send a token to an ``http://`` address, and
+        for a CA file that cannot be used.
         """
         found: transport.Transport | None = getattr(self._local, "client", None)
         if found is None:
             from provision.github import transport
 
             require_tls(self.cfg)
-            found = transport.Transport(_auth(self._exchange or self._token), self.cfg.base_url)
+            found = transport.Transport(
+                _auth(self._exchange or self._token),
+                self.cfg.base_url,
+                authority.verify(self.cfg),
+            )
             self._local.client = found
             with self._lock:
                 self._clients.append(found)
@@ -150,7 +155,8 @@ class Api:
             allowed = ("https://", "http://") if self.cfg.base_url.startswith("http:") else "https:"
             if not address.startswith(allowed):
                 return None
-            return transfer.within(_ARCHIVE_TIME, lambda: _download(address))
+            verify = authority.verify(self.cfg)
+            return transfer.within(_ARCHIVE_TIME, lambda: _download(address, verify))
         except (errors.CodeHostError, requests.RequestException, OSError, ValueError):
             return None
 
@@ -233,6 +239,10 @@ class Api:
                 detail=error.body,
                 hint="check github.baseUrl, and whether a proxy answers in GitHub's place",
             )
+        elif isinstance(error, requests.exceptions.SSLError):
+            found = failures.not_proven(
+                error, operation=operation, base_url=self.cfg.base_url, ca_file=self.cfg.ca_file
+            )
         elif isinstance(error, (requests.RequestException, OSError)):
             found = failures.unreachable(error, operation=operation, host=self.host)
         else:
@@ -288,7 +298,7 @@ def require_tls(cfg: config.GitHub) -> None:
     )
 
 
-def _download(address: str) -> bytes | None:
+def _download(address: str, verify: bool | str) -> bytes | None:
     """Return the body of `address`, asked for without any credential; None for a refusal."""
     import requests
 
@@ -301,6 +311,7 @@ def _download(address: str) -> bytes | None:
             address,
             timeout=_READ_TIMEOUT,
             stream=True,
+            verify=verify,
             allow_redirects=False,
             headers={"Accept-Encoding": "identity"},
         ) as answer:

@@ -10,6 +10,7 @@ Sources: GitHub REST documentation, "Troubleshooting the REST API" (statuses,
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -322,6 +323,40 @@ def unreachable(error: Exception, *, operation: str, host: str) -> UnreachableEr
         detail=str(error),
         hint="check the network, a proxy, and github.baseUrl",
     )
+
+
+def not_proven(
+    error: Exception, *, operation: str, base_url: str, ca_file: str
+) -> UnreachableError:
+    """Return the error for a server whose certificate was not accepted."""
+    why = _verification(error)
+    where = f"the CA file {ca_file}" if ca_file else "the public authorities"
+    hint = (
+        "github.caFile must hold the certificate of the authority that this server's one is from;"
+        " check the file, and the name or address in github.baseUrl"
+        if ca_file
+        else "a server with an authority of its own needs that one's certificate in a file:"
+        " elysium config set github.caFile FILE; else something on the way poses as the server"
+    )
+    return UnreachableError(
+        f"{base_url} did not prove who it is, so nothing was sent there and it is not possible to"
+        f" {operation}: {why}, by {where}",
+        operation=operation,
+        detail=str(error),
+        hint=hint,
+    )
+
+
+def _verification(error: BaseException) -> str:
+    """Return why a TLS connection was not made, in the words of OpenSSL where there are any."""
+    seen: list[BaseException] = [error]
+    for each in seen:
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"its certificate was not accepted ({each.verify_message})"
+        inner = [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
+        new = (one for one in inner if isinstance(one, BaseException) and one not in seen)
+        seen += list(new)[:8] if len(seen) < 32 else []
+    return "it does not speak TLS as it should"
 
 
 def _when(seconds: float) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from provision import config, errors
-from provision.github import answers, failures
+from provision.github import answers, authority, failures
 from provision.secret import Secret
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Exchange:
             link = transport.Transport(
                 github.Auth.AppAuth(self._who.app, self._who.private_key.reveal()),
                 self._cfg.base_url,
+                authority.verify(self._cfg),
             )
         except (ValueError, TypeError, AssertionError) as error:
             raise _bad_key(error) from error

@@ -254,15 +254,18 @@ class Transport(Requester):
     _Requester__httpConnectionClass = _Http
     _Requester__httpsConnectionClass = _Https
 
-    def __init__(self, auth: github.Auth.Auth, base_url: str) -> None:
-        """Send requests below `base_url`, logged in as `auth` says."""
+    def __init__(self, auth: github.Auth.Auth, base_url: str, verify: bool | str = True) -> None:
+        """Send requests below `base_url`, logged in as `auth` says.
+
+        `verify` is a file of certificate authorities, or True for the usual ones.
+        """
         super().__init__(
             auth=auth,
             base_url=base_url.rstrip("/"),
             timeout=READ_TIMEOUT,
             user_agent="elysium",
             per_page=100,
-            verify=True,
+            verify=verify,
             retry=None,
             pool_size=None,
             lazy=True,

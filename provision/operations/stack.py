@@ -92,5 +92,5 @@ def open_stack(
         warnings=loaded.warnings,
         kind=engine,
         passphrase=config_file.find_passphrase(project.root, name, environ),
-        live=connections.Live(loaded.config, pins=project.root / "pins.json"),
+        live=connections.Live(loaded.config, pins=project.root / "pins.json", root=project.root),
     )

@@ -24,7 +24,8 @@ _HEARD: contextvars.ContextVar[progress.Progress] = contextvars.ContextVar(
 )
 """Who hears what GitHub's one connection says: the resource at work in this context."""
 
-_PINS, _KEEP_DATA = "ELYSIUM_PINS_FILE", "ELYSIUM_KEEP_DATA"
+_PINS, _ROOT = "ELYSIUM_PINS_FILE", "ELYSIUM_STACK_FOLDER"
+_KEEP_DATA = "ELYSIUM_KEEP_DATA"
 
 Listener = Callable[[str, str], None]
 """Called with ("info" or "warning", one sentence)."""
@@ -38,9 +39,17 @@ class Live:
     `configure` brings the settings that the provider resource carries.
     """
 
-    def __init__(self, cfg: config.Config | None = None, *, pins: Path | None = None) -> None:
+    def __init__(
+        self,
+        cfg: config.Config | None = None,
+        *,
+        pins: Path | None = None,
+        root: Path | None = None,
+    ) -> None:
+        """`root` is the folder of the stack, from which the configuration names files."""
         self._config = cfg
         self._pins = pins
+        self._root = root
         self.keep_data = False
         self._lock = threading.RLock()
         self._nodes: dict[str, NodeSession] = {}
@@ -51,14 +60,15 @@ class Live:
     @classmethod
     def of_environment(cls, environ: Mapping[str, str]) -> Live:
         """Return what `environment` described, in the provider's own process."""
-        pins = environ.get(_PINS)
-        made = cls(pins=Path(pins) if pins else None)
+        pins, root = environ.get(_PINS), environ.get(_ROOT)
+        made = cls(pins=Path(pins) if pins else None, root=Path(root) if root else None)
         made.keep_data = bool(environ.get(_KEEP_DATA))
         return made
 
     def environment(self) -> dict[str, str]:
         """Return what a provider in a process of its own must know and no state is to hold."""
-        found = {_PINS: str(self._pins)} if self._pins is not None else {}
+        paths = {_PINS: self._pins, _ROOT: self._root}
+        found = {name: str(path) for name, path in paths.items() if path is not None}
         return found | ({_KEEP_DATA: "1"} if self.keep_data else {})
 
     def configure(self, settings: str) -> None:
@@ -111,13 +121,13 @@ class Live:
 
     def github(self, say: progress.Progress | None = None) -> Repository:
         """Return the configured repository; `say` hears of its retries from here on."""
-        from provision.github import repository, token
+        from provision.github import authority, repository, token
 
         if say is not None:
             _HEARD.set(say)
         with self._lock:
             if self._github is None:
-                cfg = self.config.github
+                cfg = authority.resolved(self.config.github, self._root)
                 self._github = repository.Repository.open(
                     cfg,
                     token.find_token(cfg, os.environ),

@@ -60,6 +60,8 @@ class Forge(_Model):
     """What stands in for GitHub: REST API, bare repository, git over SSH."""
 
     api: str
+    ca_file: Path | None = None
+    """The certificate authority of the API; None in a sandbox of an older elysium."""
     owner: str
     repository: str
     token_file: Path

@@ -99,6 +99,7 @@ def start_forge(
         repository=repository,
         api=f"{net.host_address}:{API_PORT}",
         ssh=f"{net.host_address}:{SSH_PORT}",
+        tls=True,
     )
     process = group.spawn(start.command(), log=folder / "forge.log")
     processes.wait_until(
@@ -112,6 +113,7 @@ def start_forge(
         raise processes.ended("Forge", process)
     forge = model.Forge(
         api=info.api,
+        ca_file=info.ca_file,
         owner=info.owner,
         repository=info.repository,
         token_file=info.token_file,

@@ -58,17 +58,21 @@ def settings(sandbox: model.Sandbox) -> dict[str, str]:
     if sandbox.outward:
         inside = "127.0.0.0/8,10.0.0.0/8,.svc,.cluster.local"
         releases |= {"k3s.proxy.https": sandbox.outward, "k3s.proxy.noProxy": inside}
-    return releases | {
-        "github.baseUrl": forge.api,
-        "github.allowHttp": "true",
-        "github.sshHost": forge.ssh_host,
-        "github.sshPort": str(forge.ssh_port),
-        "github.tokenFile": str(forge.token_file),
-        "media.remote.type": "azureblob",
-        "media.remote.account": azure.account,
-        "media.remote.endpoint": azure.endpoint,
-        "media.path": azure.container,
-    }
+    proof = {"github.caFile": str(forge.ca_file)} if forge.ca_file else {"github.allowHttp": "true"}
+    return (
+        releases
+        | proof
+        | {
+            "github.baseUrl": forge.api,
+            "github.sshHost": forge.ssh_host,
+            "github.sshPort": str(forge.ssh_port),
+            "github.tokenFile": str(forge.token_file),
+            "media.remote.type": "azureblob",
+            "media.remote.account": azure.account,
+            "media.remote.endpoint": azure.endpoint,
+            "media.path": azure.container,
+        }
+    )
 
 
 def whole(sandbox: model.Sandbox) -> tuple[model.Forge, model.Azure, model.Artifacts]:

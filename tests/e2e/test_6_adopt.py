@@ -32,7 +32,7 @@ def mine(lab: labs.Lab, tmp_path_factory: pytest.TempPathFactory) -> labs.Lab:
     # Where this GitHub and these releases are is what no node can tell.
     for key, value in (
         ("github.baseUrl", forge.api),
-        ("github.allowHttp", "true"),
+        ("github.caFile", str(forge.ca_file)),
         ("github.tokenFile", str(forge.token_file)),
         ("artifacts.mirror", str(artifacts.mirror)),
         ("artifacts.pins", str(artifacts.pins)),

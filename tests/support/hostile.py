@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -49,18 +50,24 @@ Answer = Callable[[str, str], Reply]
 class Server:
     """Answers with `answer`; `calls` are the methods and paths, `tokens` the credentials sent."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
+        self.connections = 0
         self.calls: list[str] = []
         self.tokens: list[str] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                outer.connections += 1
+                super().setup()
+
             wbufsize = 1 << 16  # head and body in one packet, or each waits for an ACK
 
             def handle_one_request(self) -> None:
-                with contextlib.suppress(ConnectionError):
+                with contextlib.suppress(ConnectionError, ssl.SSLError):
                     super().handle_one_request()
 
             def log_message(self, *_: object) -> None:
@@ -98,7 +105,12 @@ class Server:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
@@ -110,9 +122,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(answer: Answer) -> Iterator[Server]:
-    """Give a server that answers with `answer`."""
-    server = Server(answer)
+def serve(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """Give a server that answers with `answer`; with `tls` over HTTPS."""
+    server = Server(answer, tls)
     try:
         yield server
     finally:

@@ -12,8 +12,8 @@ from provision.secret import Secret
 
 CONFIG = {
     "artifacts.pins": "/sandbox/pins.json",
-    "github.baseUrl": "http://10.231.1.1:8080",
-    "github.allowHttp": "true",
+    "github.baseUrl": "https://10.231.1.1:8080",
+    "github.caFile": "/sandbox/ca.pem",
     "github.sshHost": "10.231.1.1",
     "github.sshPort": "2222",
     "github.tokenFile": "/sandbox/token",

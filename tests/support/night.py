@@ -50,8 +50,9 @@ def elsewhere(lab: labs.Lab, folder: pathlib.Path) -> labs.Lab:
 def trusting(lab: labs.Lab) -> tuple[str, ...]:
     """Return the options that confirm what a backup of the lab names."""
     settings, node = tryout.settings(lab.sandbox), lab.sandbox.node
-    named = ("github.baseUrl", "github.tokenFile", "artifacts.mirror", "artifacts.pins")
-    values = [settings[key] for key in (*named, "media.remote.endpoint") if key in settings]
+    named = ("github.baseUrl", "github.caFile", "github.tokenFile", "artifacts.mirror")
+    named += ("artifacts.pins", "media.remote.endpoint")
+    values = [settings[key] for key in named if key in settings]
     values += [each for key, each in settings.items() if key == "k3s.proxy.https"]
     values.append(str(node.identity_file))
     return tuple(word for value in values for word in ("--trust-address", value))

@@ -102,6 +102,7 @@ def drill(
         file=path.name,
         mode="datastore" if datastore else "rebuild",
         keep=keep,
+        root=root,
     )
     with stack_context.ending_well(called), reporter.of(called) as listening:
         done = rehearse.rehearse(

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     help="Bring back the cluster's database as it was, instead of rebuilding from Git.",
 )
 @click.option("--token-file", metavar="FILE", help="A GitHub token; goes into github.tokenFile.")
+@click.option("--ca-file", metavar="FILE", help="A CA of the forge; goes into github.caFile.")
 @bundletrust.option
 @click.option("--without-paths", is_flag=True, help="Leave out the files of backup.paths.")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen; needs no node.")
@@ -62,6 +63,7 @@ def restore(
     *,
     datastore: bool,
     token_file: str | None,
+    ca_file: str | None,
     trusted: tuple[str, ...],
     without_paths: bool,
     dry_run: bool,
@@ -101,14 +103,15 @@ def restore(
     target = _target(called)
     before = _before(target, found.manifest.cluster, content, mode, anew=anew)
     new = _new(called, found.manifest.node.host, before, dry_run=dry_run, **given)
-    settings = {"github.tokenFile": str(Path(token_file).absolute())} if token_file else {}
+    files = {"github.tokenFile": token_file, "github.caFile": ca_file}
+    settings = {key: str(Path(file).absolute()) for key, file in files.items() if file}
     # Who opened the backup with a key may open later ones with it, too. So with signatures.
     signer = (found.signed.fingerprint,) if found.signed.state == "signed" else ()
     known = (*trusted, *bundlekeys.recipients(identities), *signer)
     ask = _trusted(called, found, new, settings, target, known) and not dry_run
     with (
         stack_context.ending_well(called),
-        _pinned(called, found, new, settings, dry_run=dry_run, ask=ask) as space,
+        _pinned(called, found, new, settings, target, dry_run=dry_run, ask=ask) as space,
         reporter.of(called) as listening,
     ):
         called.terminal.keep_secret([space.passphrase])
@@ -264,6 +267,7 @@ def _pinned(
     found: archive.Bundle,
     new: NewNode,
     settings: dict[str, str],
+    target: Path,
     *,
     dry_run: bool,
     ask: bool,
@@ -274,7 +278,7 @@ def _pinned(
     if not dry_run and new.host_key is None:
         with workspace.opened(found, new, ask=False) as unpinned:
             new = node_prompts.pinned(called, unpinned.stack.config.server, new)
-    with workspace.opened(found, new, settings=settings, ask=ask) as space:
+    with workspace.opened(found, new, settings=settings, ask=ask, target=target) as space:
         yield space
 
 

@@ -11,6 +11,7 @@ import datetime
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from provision import errors
@@ -34,6 +35,8 @@ class Wanted:
     file: str
     mode: journal.Mode = "rebuild"
     keep: bool = False
+    root: Path | None = None
+    """The folder of the stack, where the configuration names files relative to it."""
 
 
 @dataclass(kw_only=True)
@@ -122,7 +125,7 @@ def _restored(
     nowhere = node_replace.NewNode()
     with (
         clock.step("repository", "read the repository at its head"),
-        workspace.opened(wanted.bundle, nowhere, ask=False) as real,
+        workspace.opened(wanted.bundle, nowhere, ask=False, target=wanted.root) as real,
     ):
         cfg = real.stack.config
         repo = real.stack.live.github()

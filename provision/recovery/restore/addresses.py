@@ -12,6 +12,7 @@ The user gives the address of the new node, so that one is never listed.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ _FILES_IN_KUBECONFIG: Final = (
 _DRILL: Final = ("github", "flux", "k3s", "secretsprovider", "environment")
 """Sections that a drill reads; it replaces node, media library, backup and downloads."""
 
+_AUTHORITY: Final = "whoever it certifies can pose as the forge that the GitHub token is sent to"
 _NODE: Final = "the node contacts it"
 
 Kind = Literal["address", "file", "setting"]
@@ -68,8 +70,8 @@ class Named:
 
     `key` is its place in the configuration, `value` the value as people read
     it, without credentials; `use` says what happens with it. Without an
-    `optional` one the work can go on. `at` is the host that a setting is for:
-    who names an address there confirms the setting.
+    `optional` one the work can go on. `at` is the host that a value is only
+    for: who names an address there confirms the value.
     """
 
     key: str
@@ -184,8 +186,10 @@ def untrusted(
         if each.key == "backup.paths":  # a named folder covers the files in it
             folders = (*trusted, *(one.value for one in here if one.key == each.key))
             return any(each.value.startswith(f"{one.rstrip('/')}/") for one in folders if one)
+        if each.at and each.at in named_hosts:
+            return True
         if each.kind == "setting":
-            return bool(each.at) and each.at in named_hosts
+            return False
         if each.kind == "file":
             return _path(each.value) in {_path(one) for one in trusted}
         if each.key == "github.sshHost":
@@ -215,6 +219,8 @@ def _github(cfg: config.GitHub) -> Iterable[Named]:
         value=_ssh(cfg.ssh_host, cfg.ssh_port),
         use="Flux fetches the repository there",
     )
+    for authority in _file("github.caFile", cfg.ca_file, _AUTHORITY):
+        yield dataclasses.replace(authority, at=host_of(cfg.base_url))
     for line in cfg.git_host_keys:
         yield Named(
             key="github.gitHostKeys",

@@ -90,17 +90,19 @@ def opened(
     settings: Mapping[str, str] | None = None,
     rewrite: Rewrite | None = None,
     ask: bool = True,
+    target: Path | None = None,
 ) -> Generator[Workspace]:
     """Make the stack of `found` for the node `new`, and remove it at the end.
 
-    `settings` are more keys of the configuration to set; `rewrite` makes
+    Relative names of files are below `target`, the folder of the stack as it
+    will be. `settings` are more keys of the configuration to set; `rewrite` makes
     another text of ``Pulumi.<cluster>.yaml`` first. With `ask`, the
     cluster that was backed up is asked whether it still answers. Raises
     `errors.BundlePartError` for a part that cannot be used, `errors.ConfigError`
     and `errors.StackError` for what does not fit together.
     """
     with scratch.folder("restore") as folder:
-        stack, project_name = _stack(found, folder, new, settings or {}, rewrite)
+        stack, project_name = _stack(found, folder, new, settings or {}, rewrite, target)
         with contextlib.closing(stack):
             text = _kubeconfig(stack)
             old = addresses.old_cluster(text) if text else None
@@ -129,6 +131,7 @@ def _stack(
     new: node_replace.NewNode,
     settings: Mapping[str, str],
     rewrite: Rewrite | None,
+    target: Path | None,
 ) -> tuple[Stack, str]:
     cluster = found.manifest.cluster
     project_name = _project(found, folder)
@@ -176,7 +179,9 @@ def _stack(
         warnings=loaded.warnings,
         kind="embedded",
         passphrase=passphrase,
-        live=connections.Live(loaded.config, pins=folder / "pins.json"),
+        live=connections.Live(
+            loaded.config, pins=folder / "pins.json", root=target if target is not None else folder
+        ),
     )
     return stack, project_name
 

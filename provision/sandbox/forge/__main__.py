@@ -15,7 +15,7 @@ from pathlib import Path
 
 from provision import errors
 from provision.fileio import atomic
-from provision.sandbox.forge import app, listener
+from provision.sandbox.forge import app, authority, listener
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -41,6 +41,7 @@ def _options(arguments: list[str]) -> app.Options:
     parser.add_argument("--repo", required=True)
     parser.add_argument("--branch", default="main", help="the default branch of new repositories")
     parser.add_argument("--public-host", default="", help="the host in SSH addresses")
+    parser.add_argument("--tls", action="store_true", help="serve HTTPS, with an own authority")
     found = parser.parse_args(arguments)
     return app.Options(
         root=found.root.absolute(),
@@ -52,6 +53,7 @@ def _options(arguments: list[str]) -> app.Options:
         repository=found.repo,
         default_branch=found.branch,
         public_host=found.public_host,
+        tls=found.tls,
     )
 
 
@@ -60,7 +62,8 @@ def _describe(forge: app.Forge, api_port: int) -> dict[str, object]:
     host = f"[{options.api_host}]" if ":" in options.api_host else options.api_host
     return {
         "pid": os.getpid(),
-        "api": f"http://{host}:{api_port}",
+        "api": f"{'https' if options.tls else 'http'}://{host}:{api_port}",
+        "caFile": str(authority.ca_file(forge.root)) if options.tls else "",
         "owner": options.owner,
         "repository": options.repository,
         "sshHost": options.public_host or options.ssh_host,

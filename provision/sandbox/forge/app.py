@@ -24,7 +24,10 @@ from provision.sandbox.forge import (
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a forge is started. `public_host` is the name in SSH addresses; default: `ssh_host`."""
+    """How a forge is started. `public_host` is the name in SSH addresses; default: `ssh_host`.
+
+    With `tls` it has a certificate authority of its own (`authority.ca_file`).
+    """
 
     root: Path
     api_host: str
@@ -35,6 +38,7 @@ class Options:
     repository: str
     default_branch: str = "main"
     public_host: str = ""
+    tls: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

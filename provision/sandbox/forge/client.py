@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Info:
     admin_file: Path
     call_log: Path
     git_log: Path
+    ca_file: Path | None = None
+    """The certificate authority of its API; None where that speaks plain HTTP."""
 
 
 def read_info(root: Path) -> Info | None:
@@ -60,7 +63,17 @@ def read_info(root: Path) -> Info | None:
         admin_file=Path(data["adminFile"]),
         call_log=Path(data["callLog"]),
         git_log=Path(data["gitLog"]),
+        ca_file=Path(data["caFile"]) if data.get("caFile") else None,
     )
+
+
+def connect(info: Info, seconds: float = 60) -> http.client.HTTPConnection:
+    """Return a connection to the API of a running forge, not opened yet."""
+    scheme, _, host = info.api.partition("://")
+    if scheme == "http":
+        return http.client.HTTPConnection(host, timeout=seconds)
+    context = ssl.create_default_context(cafile=info.ca_file)
+    return http.client.HTTPSConnection(host, timeout=seconds, context=context)
 
 
 class Forge(bare.Bare):
@@ -83,8 +96,7 @@ class Forge(bare.Bare):
     # -- the two ways in ---------------------------------------------------------------
 
     def _http(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-        host = self.info.api.removeprefix("http://")
-        connection = http.client.HTTPConnection(host, timeout=60)
+        connection = connect(self.info)
         try:
             data = None if body is None else json.dumps(body)
             connection.request(method, path, data, dict(headers))

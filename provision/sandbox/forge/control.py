@@ -15,6 +15,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from provision import errors
 from provision.sandbox.forge import client
@@ -34,11 +35,13 @@ class Start:
     repository: str = "home-cluster"
     api: str = "127.0.0.1:0"
     ssh: str = "127.0.0.1:0"
+    tls: bool = False
 
     def command(self) -> list[str]:
         """Return the command line that runs the forge in the foreground."""
         command = [sys.executable, "-m", "provision.sandbox.forge", "--root", str(self.root)]
         command += ["--api", self.api, "--ssh", self.ssh]
+        command += ["--tls"] if self.tls else []
         return [*command, "--owner", self.owner, "--repo", self.repository]
 
 
@@ -89,7 +92,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def start_forge(root: Path, **values: str) -> Generator[Forge]:
+def start_forge(root: Path, **values: Any) -> Generator[Forge]:
     """Run a forge for the length of a ``with`` block; `values` as in `Start`."""
     process, forge = launch(dataclasses.replace(Start(root=root), **values))
     try:

@@ -13,13 +13,23 @@ import hashlib
 import http.server
 import json
 import socket
+import ssl
 import struct
 import sys
 import time
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from provision.sandbox.forge import access, admin, app, callers, faults, messages, routing
+from provision.sandbox.forge import (
+    access,
+    admin,
+    app,
+    authority,
+    callers,
+    faults,
+    messages,
+    routing,
+)
 from provision.sandbox.forge.routes import TABLE, archives
 
 _VERSIONS = ("2022-11-28", "2026-03-10")
@@ -40,11 +50,17 @@ class Server(http.server.ThreadingHTTPServer):
         if ":" in host:
             self.address_family = socket.AF_INET6
         super().__init__((host, forge.options.api_port), Handler)
+        self.scheme = "https" if forge.options.tls else "http"
+        if forge.options.tls:
+            # The handshake is at the first read, in the connection's own thread.
+            self.socket = authority.context(forge.root, host).wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore connections that the client broke; log the rest as calls."""
         error = sys.exc_info()[1]
-        if not isinstance(error, ConnectionError | TimeoutError | ValueError):
+        if not isinstance(error, ConnectionError | TimeoutError | ValueError | ssl.SSLError):
             self.forge.calls.append(method="", path="", status=500, error=repr(error))
 
 
@@ -83,7 +99,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault is None or fault.when == "after" or fault.action == "delay":
             if fault is not None and fault.action == "delay":
                 self.server.forge.stopping.wait(fault.seconds)
-            base = f"http://{self.headers.get('Host', 'localhost')}{prefix}"
+            base = f"{self.server.scheme}://{self.headers.get('Host', 'localhost')}{prefix}"
             answer = call.answer(base, self.headers, data)
         if fault is not None and fault.action == "respond":
             answer = messages.Response(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from provision.sandbox import azure, lifecycle, model, network, node, processes
+from provision.sandbox.forge import client
 
 pytestmark = pytest.mark.sandbox
 
@@ -52,9 +52,10 @@ def test_the_node_reaches_forge_and_store(whole: model.Sandbox) -> None:
 def test_the_forge_takes_the_token_and_no_other(whole: model.Sandbox) -> None:
     assert whole.forge is not None
     forge = whole.forge
-    host = forge.api.removeprefix("http://")
+    info = client.read_info(forge.root)
+    assert info is not None and forge.api.startswith("https://")
     for token, expected in ((forge.token().reveal(), 200), ("wrong", 401)):
-        with contextlib.closing(http.client.HTTPConnection(host, timeout=10)) as connection:
+        with contextlib.closing(client.connect(info, 10)) as connection:
             path = f"/repos/{forge.owner}/{forge.repository}"
             connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
             assert connection.getresponse().status == expected

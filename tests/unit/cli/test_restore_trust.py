@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import shutil
 import subprocess
 import tarfile
 import threading
@@ -16,9 +17,10 @@ import pyrage
 import pytest
 
 from provision.sandbox import rehearsal
+from provision.sandbox.forge import authority
 from stacks import cache
 from tests.support import forged as forgeries
-from tests.support import memorysandbox, restores
+from tests.support import hostile, memorysandbox, restores
 from tests.support.forged import LOCK
 
 CANARY = "ghp_canary_of_this_machine"
@@ -159,6 +161,37 @@ def test_an_address_of_the_configuration_here_is_the_users_own(
     (folder / "Pulumi.kyrion.yaml").write_text(text)
     call("restore", "--dry-run", *opening)
     assert outside.heard
+
+
+@pytest.mark.parametrize("command", RESTORES, ids=" ".join)
+def test_a_ca_file_of_a_backup_is_confirmed_with_its_server(
+    call: Any, folder: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "Rehearsal", lambda _name: memorysandbox.Memory())
+    root = folder.parent / "authority"
+    root.mkdir()
+    tls = authority.context(root, "127.0.0.1")
+    with hostile.serve(lambda _method, _path: hostile.reply({}, 404), tls=tls) as server:
+        more = f"    baseUrl: {server.url}\n    caFile: certs/ca.pem\n"
+        opening = forged(folder, more)
+        done = call(*command, *opening)
+        assert done.code == 2 and server.calls == [], done.err
+        assert "certs/ca.pem" in done.err and "github.caFile" in done.err
+        # Whoever names the server confirms what proves it. The file is below this folder.
+        named = ("--trust-address", server.url)
+        done = call(*command, *opening, *named)
+        assert server.calls == [] and "certs/ca.pem" in done.err + done.out, done.err
+        (folder / "certs").mkdir()
+        shutil.copy(authority.ca_file(root), folder / "certs" / "ca.pem")
+        if command[0] == "restore" and "--dry-run" not in command:
+            return  # the node is looked at first
+        call(*command, *opening, *named)
+        assert server.calls
+        if command[0] == "restore":
+            del server.calls[:]
+            shutil.rmtree(folder / "certs")
+            call(*command, *opening, *named, "--ca-file", str(authority.ca_file(root)))
+            assert server.calls
 
 
 def kubeconfig(server: str, user: str = "") -> str:

@@ -61,7 +61,7 @@ def test_nothing_of_the_real_places_is_left() -> None:
     }
     forge = config["elysium:github"]
     assert (forge["owner"], forge["repository"]) == ("homelab", "rehearsed")
-    assert config["elysium:github"]["baseUrl"] == "http://10.231.1.1:8080"
+    assert config["elysium:github"]["baseUrl"] == "https://10.231.1.1:8080"
     assert config["elysium:media"]["remote"]["key"] == {"secure": "v1:yek-xobdnas"}
     assert config["elysium:media"]["mountPoint"] == "/mnt/media"
     assert config["elysium:flux"] == {"interval": "2m"}

@@ -47,6 +47,7 @@ def asked(cfg: config.Config, *trusted: str) -> list[tuple[str, str]]:
         ),
         ("github", {"baseUrl": "http://api.github.com"}, "github.baseUrl", None),
         ("github", {"baseUrl": "https://api.github.com:444"}, "github.baseUrl", None),
+        ("github", {"caFile": "certs/ca.pem"}, "github.caFile", "certs/ca.pem"),
         ("github", {"sshHost": "evil.org"}, "github.sshHost", "evil.org:22"),
         ("github", {"sshPort": 2222}, "github.sshHost", "github.com:2222"),
         ("github", {"tokenFile": "~/.ssh/id_rsa"}, "github.tokenFile", None),
@@ -249,7 +250,7 @@ _NAMED = {
     *("artifacts.mirror", "artifacts.pins", "flux.manifests", "flux.crds", "gpu.pluginImage"),
     *("k3s.proxy.http", "k3s.proxy.https", "backup.directory", "backup.copies.directory"),
     *("backup.copies.rclone", "backup.copies.ssh.host", "backup.copies.ssh.identityFile"),
-    *("backup.signingKey", "backup.verifyKeys"),
+    *("backup.signingKey", "backup.verifyKeys", "github.caFile"),
     *("backup.recipients", "backup.keep", "backup.keepDays", "github.gitHostKeys"),
     *("nodes.sshConfig", "nodes.jump.sshConfig", "backup.copies.ssh.sshConfig"),
 }
