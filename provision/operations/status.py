@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from provision import errors
-from provision.operations import configured, key_status, state
+from provision.operations import configured, key_status, state, workloads
 from provision.operations.stack import Stack
 from provision.provider import registry, resource
 from provision.provider.deploy_key import access as deploy_key_access
+from provision.provider.flux import sync as flux_sync
 from provision.secret import Secret
 
 Health = Literal["ok", "drift", "failed", "missing", "unknown"]
@@ -23,7 +24,8 @@ class Section:
     """One part of the cluster: what it is, how it is, and what is wrong.
 
     `warnings` are of what works now and will not for ever; `health` is without them.
-    `health` is "missing" for what is configured and was not set up.
+    `health` is "missing" for what is configured and was not set up. `hints` say what
+    to do about problems that ``elysium up`` does not repair.
     """
 
     title: str
@@ -31,6 +33,7 @@ class Section:
     facts: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +58,28 @@ def status(stack: Stack) -> Status:
     preflight.prefetch(stack)
     ours = [record for record in known if record.type in registry.types()]
     with futures.ThreadPoolExecutor(max_workers=8) as pool:
+        looking = pool.submit(_workloads, stack, ours)
         sections = list(pool.map(lambda record: _section(stack, record), ours))
+        sections += looking.result()
     last_up = state.last_update(stack)
     if last_up:
         types = {record.type for record in ours}
         sections += map(_missing, configured.missing(stack.config, types))
     return Status(cluster=stack.config.cluster, last_up=last_up, sections=tuple(sections))
+
+
+def _workloads(stack: Stack, records: list[state.Record]) -> list[Section]:
+    """Return how k3s' own components and Flux' objects are; nothing before k3s was set up."""
+    server = next((each for each in records if each.type == "elysium:node:K3sServer"), None)
+    if server is None or not server.outputs.get("kubeconfig"):
+        return []
+    try:
+        kube = stack.live.kube(str(server.outputs["kubeconfig"]))
+        found = workloads.check(kube, server.inputs.get("disable") or ())
+    except errors.ElysiumError as error:
+        problem = f"not checked: {error.summary}"
+        return [Section(title="components of k3s", health="unknown", problems=(problem,))]
+    return [Section(**vars(finding)) for finding in found]
 
 
 def _missing(type_: str) -> Section:
@@ -125,7 +144,14 @@ def _section(stack: Stack, record: state.Record) -> Section:
         facts=tuple(facts),
         problems=(*problems, *warnings),
         warnings=tuple(ahead),
+        hints=_resume(observed.facts) if isinstance(observed.facts, flux_sync.Facts) else (),
     )
+
+
+def _resume(facts: flux_sync.Facts) -> tuple[str, ...]:
+    """Return how Flux' own objects are resumed: ``elysium up`` leaves suspended ones alone."""
+    there = (each for each in (facts.source, facts.root) if each is not None)
+    return tuple(hint for each in there if (hint := workloads.resume(each)))
 
 
 Facts = list[tuple[str, str]]

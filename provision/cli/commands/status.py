@@ -22,7 +22,9 @@ def status(called: Settings) -> None:
     """Compare the cluster with how it should be.
 
     Looks at everything up made: k3s, GPU, media mount, deploy key, Flux and
-    its Kustomizations; and at the newest backup's age. Changes nothing.
+    its Kustomizations; at the components of k3s (CoreDNS, local-path-provisioner,
+    metrics-server, Traefik), HelmReleases and image automation; and at the
+    newest backup's age. Changes nothing.
     Exits with 0 when all of it is well, else with 5.
     """
     from provision.cli.render import reporter, sections

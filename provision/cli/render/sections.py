@@ -32,7 +32,11 @@ def render(found: Status) -> console.Group:
         last.append("elysium up does it.")
     elif wrong:
         last.append(f"{found.cluster}: {wrong} of {len(found.sections)} not as it should be. ")
-        last.append("elysium preview says what differs, elysium up repairs it.")
+        by_up = [s for s in found.sections if s.health not in ("ok", "unknown") and not s.hints]
+        if by_up:
+            last.append("elysium preview says what differs, elysium up repairs it.")
+        if any(section.hints for section in found.sections):
+            last.append(" What is after → is for you to do." if by_up else "See what is after →.")
         last.stylize("yellow", 0, len(found.cluster))
     else:
         last.append(f"{found.cluster}: all is as it should be.", style="green")
@@ -56,4 +60,5 @@ def lines(section: Section) -> list[console.RenderableType]:
         found.append(grid)
     found += [text.Text(f"    {problem}", style=style) for problem in section.problems]
     found += [text.Text(f"    ! {warning}", style="yellow") for warning in section.warnings]
+    found += [text.Text(f"    → {hint}") for hint in section.hints]
     return found

@@ -11,7 +11,7 @@ from pulumi.provider.experimental import provider as protocol
 from provision import config, errors
 from provision.engine import api
 from provision.gitops.coldstart import needs
-from provision.operations import configured, preflight, state, status
+from provision.operations import configured, preflight, state, status, workloads
 from provision.operations import stack as stacks
 from provision.provider import registry, resource
 from provision.provider.connections import Live
@@ -154,6 +154,8 @@ class Looked:
 def looked(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(registry, "find", lambda _type: Looked())
     monkeypatch.setattr(preflight, "prefetch", lambda _stack: None)
+    monkeypatch.setattr(cluster.live, "kube", lambda _kubeconfig: None)
+    monkeypatch.setattr(workloads, "check", lambda _kube, _disabled: [])
     return cluster
 
 
@@ -169,6 +171,38 @@ def test_status_lists_what_is_configured_and_missing(looked: Any, broken: str) -
     after = status.status(looked)
     assert after.ok
     assert [section.title for section in after.sections if section.health == "missing"] == []
+
+
+def test_status_says_how_the_workloads_are(looked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def check(_kube: Any, disabled: Any) -> list[workloads.Finding]:
+        asked.append(list(disabled))
+        return [
+            workloads.Finding(
+                title="HelmReleases", health="failed", problems=("it fails",), hints=("mend it",)
+            )
+        ]
+
+    monkeypatch.setattr(workloads, "check", check)
+    assert status.status(looked).sections == () and asked == []
+    looked.config = looked.config.model_copy(
+        update={"k3s": looked.config.k3s.model_copy(update={"disable": ("traefik",)})}
+    )
+    up(looked)
+    found = status.status(looked)
+    assert asked == [["traefik"]]
+    assert not found.ok
+    (section,) = (one for one in found.sections if one.health != "ok")
+    assert (section.title, section.hints) == ("HelmReleases", ("mend it",))
+
+    def unreachable(_kubeconfig: str) -> Any:
+        raise errors.KubeError("the API server does not answer")
+
+    monkeypatch.setattr(looked.live, "kube", unreachable)
+    (section,) = (one for one in status.status(looked).sections if one.health != "ok")
+    assert section.health == "unknown"
+    assert section.problems == ("not checked: the API server does not answer",)
 
 
 def test_status_before_the_first_up_is_not_well(looked: Any) -> None:

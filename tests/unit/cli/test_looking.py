@@ -73,6 +73,20 @@ def status(*healths: str) -> object:
     )
 
 
+def test_only_what_up_repairs_is_left_to_up(call, operations):
+    found = status("drift", "failed")
+    drift, failed = found.sections  # type: ignore[attr-defined]
+    failed = dataclasses.replace(failed, hints=("flux resume helmrelease x -n media",))
+    operations.sections = dataclasses.replace(found, sections=(failed,))  # type: ignore[type-var]
+    outcome = call("status")
+    assert outcome.code == 5
+    assert "→ flux resume helmrelease x -n media" in outcome.out
+    assert "repairs it" not in outcome.out
+    operations.sections = dataclasses.replace(found, sections=(drift, failed))  # type: ignore[type-var]
+    outcome = call("status")
+    assert "elysium up repairs it. What is after → is for you to do." in outcome.out
+
+
 def test_status_of_a_healthy_cluster(call, operations):
     operations.sections = status("ok", "ok")
     outcome = call("status")

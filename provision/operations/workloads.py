@@ -1,0 +1,214 @@
+"""What runs in the cluster beside what elysium set up: k3s' components, and Flux' other objects.
+
+Nothing here is repaired by ``elysium up``: k3s and Flux run these objects. A
+finding therefore says what to do. Facts: k3s' documentation (Packaged
+Components, and `--disable`), and the command line of Flux.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from provision import errors
+from provision.kube import readiness
+from provision.kube.client import KubeClient
+from provision.provider.flux import objects as flux_objects
+
+Object = Mapping[str, Any]
+
+_NAMESPACE: Final = "kube-system"
+_HELM: Final = ("helm.toolkit.fluxcd.io/v2", "helm.toolkit.fluxcd.io/v2beta2")
+_IMAGE_KINDS: Final = ("ImageRepository", "ImagePolicy", "ImageUpdateAutomation")
+_RESUME: Final[Mapping[str, str]] = {
+    "GitRepository": "source git",
+    "Kustomization": "kustomization",
+    "HelmRelease": "helmrelease",
+    "ImageRepository": "image repository",
+    "ImagePolicy": "image policy",
+    "ImageUpdateAutomation": "image update",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """What k3s brings. `disabled_by` is its name in `k3s.disable`, `addon` that of its Addon."""
+
+    title: str
+    name: str
+    disabled_by: str
+    addon: str
+    kinds: tuple[str, ...] = ("Deployment",)
+
+
+COMPONENTS: Final = (
+    Component(title="CoreDNS", name="coredns", disabled_by="coredns", addon="coredns"),
+    Component(
+        title="local-path-provisioner",
+        name="local-path-provisioner",
+        disabled_by="local-storage",
+        addon="local-storage",
+    ),
+    Component(
+        title="metrics-server",
+        name="metrics-server",
+        disabled_by="metrics-server",
+        addon="metrics-server-deployment",
+    ),
+    Component(
+        title="Traefik",
+        name="traefik",
+        disabled_by="traefik",
+        addon="traefik",
+        # A HelmChartConfig can make it a DaemonSet.
+        kinds=("Deployment", "DaemonSet"),
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One group of objects: what there is, what is wrong, and what to do about it."""
+
+    title: str
+    health: Literal["ok", "failed", "unknown"]
+    facts: tuple[tuple[str, str], ...] = ()
+    problems: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+def check(kube: KubeClient, disabled: Collection[str]) -> list[Finding]:
+    """Return how the objects are. Changes nothing.
+
+    `disabled` is `k3s.disable`. A group that cannot be read is "unknown", one
+    without objects is left out, but for k3s' components.
+    """
+    groups: tuple[tuple[str, Callable[[], Finding | None]], ...] = (
+        ("components of k3s", lambda: _components(kube, disabled)),
+        ("HelmReleases", lambda: _flux("HelmReleases", _list(kube, _HELM, ("HelmRelease",)))),
+        (
+            "image automation",
+            lambda: _flux("image automation", _list(kube, flux_objects.IMAGE, _IMAGE_KINDS)),
+        ),
+    )
+    found: list[Finding] = []
+    for title, look in groups:
+        try:
+            finding = look()
+        except errors.ElysiumError as error:
+            problem = f"not checked: {error.summary}"
+            finding = Finding(title=title, health="unknown", problems=(problem,))
+        if finding is not None:
+            found.append(finding)
+    return found
+
+
+def resume(obj: Object) -> str:
+    """Return how a suspended object of Flux is resumed, empty for one that is not suspended."""
+    if not (obj.get("spec") or {}).get("suspend"):
+        return ""
+    kind, metadata = str(obj["kind"]), obj["metadata"]
+    named = f"{metadata['name']} -n {metadata.get('namespace') or 'default'}"
+    command = _RESUME.get(kind)
+    how = f"flux resume {command} {named}" if command else "set its spec.suspend to false"
+    return f"resume {kind} {_name(obj)}: {how}; where Git suspends it, change it there"
+
+
+def _components(kube: KubeClient, disabled: Collection[str]) -> Finding:
+    facts: list[tuple[str, str]] = []
+    problems: list[str] = []
+    hints: list[str] = []
+    addons: set[str] | None = None
+    for one in COMPONENTS:
+        if one.disabled_by in disabled:
+            facts.append((one.title, "disabled"))
+            continue
+        there = [
+            obj
+            for kind in one.kinds
+            if (obj := kube.get("apps/v1", kind, one.name, _NAMESPACE)) is not None
+        ]
+        if there:
+            state = readiness.readiness(there[0])
+            facts.append((one.title, "ready" if state.ready else "not ready"))
+            if not state.ready:
+                problems.append(f"{one.title}: {state.reason}{_pods(kube, there[0])}")
+            continue
+        if addons is None:
+            listed = kube.list("k3s.cattle.io/v1", "Addon", _NAMESPACE)
+            addons = {str(obj["metadata"]["name"]) for obj in listed}
+        if addons and one.addon not in addons:
+            # A drop-in or a .skip file turned it off, which is as good as k3s.disable.
+            facts.append((one.title, "disabled on the node"))
+            continue
+        facts.append((one.title, "missing"))
+        problems.append(f"{one.title}: there is no {one.kinds[0]} {_NAMESPACE}/{one.name}")
+        hints.append(
+            f"k3s deploys {one.title} when it starts: see journalctl -u k3s on the node, or add"
+            f" {one.disabled_by} to k3s.disable"
+        )
+    if problems and not hints:
+        hints.append(f"kubectl -n {_NAMESPACE} get pods, and describe the one that is not ready")
+    return Finding(
+        title="components of k3s",
+        health="failed" if problems else "ok",
+        facts=tuple(facts),
+        problems=tuple(problems),
+        hints=tuple(hints),
+    )
+
+
+def _pods(kube: KubeClient, workload: Object) -> str:
+    """Return why the first pod of a workload that is not ready is not, in brackets."""
+    labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    if not labels:
+        return ""
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    for pod in kube.list("v1", "Pod", _NAMESPACE, label_selector=selector):
+        state = readiness.readiness(pod)
+        if not state.ready and state.reason:
+            return f" ({state.reason})"
+    return ""
+
+
+def _list(kube: KubeClient, versions: Iterable[str], kinds: Iterable[str]) -> list[Object]:
+    """Return the objects of each kind, in the first version that has any."""
+    found: list[Object] = []
+    for kind in kinds:
+        for version in versions:
+            listed = kube.list(version, kind)
+            found += listed
+            if listed:
+                break
+    return found
+
+
+def _flux(title: str, objects: list[Object]) -> Finding | None:
+    if not objects:
+        return None
+    problems: list[str] = []
+    hints: list[str] = []
+    for obj in objects:
+        state = readiness.readiness(obj)
+        hint = resume(obj)
+        if hint:
+            hints.append(hint)
+        if not state.ready:
+            problems.append(f"{obj['kind']} {_name(obj)}: {state.reason}")
+    if problems and len(hints) < len(problems):
+        hints.append("these objects come from the repository: put right what they say there")
+    ready = len(objects) - len(problems)
+    return Finding(
+        title=title,
+        health="failed" if problems else "ok",
+        facts=(("ready", f"{ready} of {len(objects)}"),),
+        problems=tuple(problems),
+        hints=tuple(hints),
+    )
+
+
+def _name(obj: Object) -> str:
+    metadata = obj["metadata"]
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
