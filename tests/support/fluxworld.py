@@ -313,8 +313,9 @@ class FakeKube:
         dry_run: bool = False,
     ) -> dict[str, Any]:
         assert (kind, name, namespace) in self.objects
-        obj = {"kind": kind, "metadata": {"name": name, "namespace": namespace}}
-        return self._write(f"patch {kind}", merged(obj, patch))
+        named = {"kind": kind, "metadata": {"name": name, "namespace": namespace}}
+        obj = {**patch, **named, "metadata": (patch.get("metadata") or {}) | named["metadata"]}
+        return self._write(f"patch {kind}", obj)
 
     def _write(self, name: str, obj: Mapping[str, Any], manager: str = "") -> dict[str, Any]:
         self._answer()
@@ -352,7 +353,10 @@ def merged(old: Any, new: Any) -> Any:
         return new
     made = dict(old)
     for key, value in new.items():
-        made[key] = merged(made.get(key), value)
+        if value is None:
+            made.pop(key, None)  # as in a merge patch
+        else:
+            made[key] = merged(made.get(key), value)
     return made
 
 

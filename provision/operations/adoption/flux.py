@@ -11,7 +11,7 @@ from provision import config, errors
 from provision.operations.adoption.model import Part, Setting
 from provision.operations.stack import Stack
 from provision.provider.deploy_key import keypair
-from provision.provider.flux import detection, operator
+from provision.provider.flux import detection, https_access, operator
 from provision.provider.flux import objects as flux_objects
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def look(stack: Stack, kubeconfig: str) -> Part:
         notes.append(f"it has no Secret: {name} will be made")
     if name != stack.config.flux.secret:
         settings.append(Setting(key="flux.secret", value=name))
+    notes += _token(kube, held, switched="" if owner else chosen.source[1], kept=name == secret)
     pair = keypair.pair_of(keypair.secret_field(held, "identity")) if held else None
     key = None if problems else _registered(stack, pair)
     if key is not None:
@@ -244,6 +245,26 @@ def _watching(found: detection.Survey, namespace: str) -> Iterator[str]:
                 " (--watch-all-namespaces=false): Flux objects of the repository in other"
                 " namespaces are never reconciled, and elysium would wait for them in vain"
             )
+
+
+def _token(kube: Any, held: Mapping[str, Any], *, switched: str, kept: bool) -> Iterator[str]:
+    """Yield what becomes of a token in the Secret `held`, which is `kept` or not used any more."""
+    fields = " and ".join(https_access.held(held))
+    if not fields:
+        return
+    users = https_access.users(kube, held, switched=switched)
+    if users:
+        yield f"its Secret holds {fields}, which stay: {', '.join(users)} may use it"
+    elif kept:
+        yield (
+            f"its Secret holds {fields}: they are removed when Flux has fetched with the deploy"
+            " key; then revoke that token at GitHub"
+        )
+    else:
+        yield (
+            f"its Secret holds {fields}: delete the Secret when Flux has fetched with the deploy"
+            " key, and revoke that token at GitHub"
+        )
 
 
 def _git_server(url: str) -> Iterator[Setting]:

@@ -14,7 +14,7 @@ from provision.github import commits
 from provision.gitops import documents
 from provision.kube import wait
 from provision.provider.context import Context
-from provision.provider.flux import install, objects, repository, sync_files
+from provision.provider.flux import https_access, install, objects, repository, sync_files
 from provision.provider.flux import wait as flux_wait
 from provision.provider.resource import UNKNOWN, Observed, Resource, Values
 
@@ -24,7 +24,8 @@ class Facts:
     """What Git and the cluster hold.
 
     `files` are those that a commit would change, with their unified diffs.
-    `unhealthy` is what Flux has not got right: object and reason.
+    `unhealthy` is what Flux has not got right: object and reason. `https` are the fields of the
+    Secret that only HTTPS needs, `https_users` who may need them.
     """
 
     head: str
@@ -35,6 +36,8 @@ class Facts:
     root: Mapping[str, Any] | None
     unhealthy: tuple[tuple[str, str], ...]
     kustomizations: tuple[tuple[str, str], ...]
+    https: tuple[str, ...] = ()
+    https_users: tuple[str, ...] = ()
 
 
 class Sync(Resource[Facts]):
@@ -76,9 +79,12 @@ class Sync(Resource[Facts]):
         proposed = bool(files) and pull is not None and not self._files(ctx, inputs, pull.head)
         view = flux_wait.View(source=None, kustomizations=(), deployments=())
         cluster_known = inputs["kubeconfig"] is not UNKNOWN
+        https: tuple[str, ...] = ()
+        https_users: tuple[str, ...] = ()
         if cluster_known:
             kube = ctx.kube(inputs["kubeconfig"])
             view = flux_wait.view_of(kube, inputs["name"], inputs["namespace"])
+            https, https_users = https_access.look(kube, inputs)
         root = next(
             (
                 one
@@ -90,6 +96,8 @@ class Sync(Resource[Facts]):
         )
         facts = Facts(
             head=head,
+            https=https,
+            https_users=https_users,
             files=tuple((path, repo.diff(head, path, text)) for path, text in files.items()),
             proposed=proposed,
             cluster_known=cluster_known,
@@ -131,7 +139,27 @@ class Sync(Resource[Facts]):
                 Change(property=f"ready.{name}", action="run", summary=f"wait for {name}: {why}")
                 for name, why in facts.unhealthy
             ]
+        if facts.https and not facts.https_users:
+            changes.append(
+                Change(
+                    property="secret",
+                    action="update",
+                    summary=f"remove {' and '.join(facts.https)} from the Secret"
+                    f" {inputs['namespace']}/{inputs['secretName']}, when Flux has fetched with the"
+                    " deploy key; then revoke that token at GitHub",
+                )
+            )
         return tuple(changes)
+
+    def remarks(self, facts: Facts, inputs: Values) -> tuple[str, ...]:
+        """Name a token that stays in the Secret, and who uses it."""
+        if not facts.https or not facts.https_users:
+            return ()
+        return (
+            f"the Secret {inputs['namespace']}/{inputs['secretName']} keeps"
+            f" {' and '.join(facts.https)}: {', '.join(facts.https_users)} may use it; give them a"
+            " Secret of their own, and the next elysium up removes the token from this one",
+        )
 
     def apply(
         self,
@@ -176,6 +204,8 @@ class Sync(Resource[Facts]):
             timeout=float(inputs["timeout"]),
             root=sync_files.root_name(inputs),
         )
+        if facts.https and not facts.https_users:
+            https_access.remove(ctx, kube, inputs)
         return {}
 
     def outputs(self, facts: Facts, inputs: Values, state: Values) -> dict[str, Any]:

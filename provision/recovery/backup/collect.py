@@ -16,6 +16,7 @@ from provision.gitops.sealing import keys as keys_module
 from provision.host import facts
 from provision.operations import state, status
 from provision.progress import Progress, silent
+from provision.provider.flux import https_access
 from provision.provider.k3s import datastore as k3s_datastore
 from provision.provider.k3s import files as k3s_files
 from provision.recovery import journal
@@ -200,7 +201,13 @@ def _secrets(
     namespace, name = flux.secret_ref
     access = client.get("v1", "Secret", name, namespace)
     if access is not None:
-        yield archive.Part(name=parts.FLUX_SYSTEM, content=json.dumps(_clean(access)).encode())
+        if token := https_access.held(access):
+            absent.append(
+                f"{' and '.join(token)} of the Secret {namespace}/{name} were left out: a backup"
+                " holds no token"
+            )
+        kept = _clean(https_access.without(access))
+        yield archive.Part(name=parts.FLUX_SYSTEM, content=json.dumps(kept).encode())
     else:
         absent.append(f"the Secret {namespace}/{name} is not there")
     ages = [

@@ -162,6 +162,37 @@ def test_a_secret_whose_type_is_not_changeable_is_not_kept() -> None:
     assert any("kubernetes.io/basic-auth: flux-system will take its place" in n for n in part.notes)
 
 
+@pytest.mark.parametrize(
+    ("configured", "user", "told"),
+    [
+        ({}, False, "username and password: they are removed when Flux has fetched"),
+        ({}, True, "username and password, which stay: HelmRepository flux-system/charts"),
+    ],
+)
+def test_a_token_in_the_secret_is_told_before_anything(
+    configured: dict[str, Any], user: bool, told: str
+) -> None:
+    world = bootstrapped("./clusters/kyrion")
+    source = world.cluster.objects["GitRepository", "flux-system", "flux-system"]
+    source["spec"]["url"] = "https://github.com/me/home"
+    held = secret("flux-system", "flux-system")
+    held["data"] = {"username": "Z2l0", "password": "Z2hwX2NhbmFyeQ=="}
+    world.cluster.put(held)
+    if user:
+        world.cluster.put(
+            {
+                "apiVersion": "source.toolkit.fluxcd.io/v1",
+                "kind": "HelmRepository",
+                "metadata": {"name": "charts", "namespace": "flux-system"},
+                "spec": {"secretRef": {"name": "flux-system"}},
+            }
+        )
+    part = part_of(world, **configured)
+    assert any(told in note for note in part.notes)
+    assert "canary" not in str(part)
+    assert "Z2hwX2NhbmFyeQ" not in str(part)
+
+
 def test_several_that_follow_the_repository_are_for_a_person_to_choose() -> None:
     world = elsewhere(
         *GITOPS,
