@@ -239,9 +239,7 @@ class Flux(_Model):
         default=None,
         description="The root Kustomization's name. Default: the name of the namespace.",
     )
-    secret: ObjectName = Field(
-        default=FLUX_SYSTEM, description="The name of the Secret with the deploy key."
-    )
+    secret: ObjectName = Field(default=FLUX_SYSTEM, description="The Secret with the deploy key.")
     components: tuple[str, ...] = DEFAULT_COMPONENTS
     components_extra: tuple[str, ...] = IMAGE_COMPONENTS
     commit: Literal["push", "pull-request", "none"] = Field(

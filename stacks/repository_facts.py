@@ -147,7 +147,8 @@ def as_it_will_be(cfg: config.Config, files: Mapping[str, str]) -> dict[str, str
     paths = flux_repository.Paths.of(cfg.flux_path, cfg.flux.namespace)
     stub = _STUB.format(namespace=cfg.flux.namespace)
     if cfg.flux.commit != "none":
-        found.setdefault(paths.kustomization, sync_files.KUSTOMIZATION)
+        if not flux_repository.kustomization_of(paths.folder, found):
+            found[paths.kustomization] = sync_files.kustomization(found, paths)
         found.setdefault(paths.components, stub)
         found.setdefault(paths.sync, "")
     if found.get(paths.kustomization) == sync_files.KUSTOMIZATION:

@@ -84,6 +84,17 @@ def set_values(text: str, number: int, values: Mapping[Path, str]) -> str:
     return text
 
 
+def line_of(text: str, number: int, path: Path) -> int:
+    """Return the line (from 1) of the value at `path`, or of the last part of it that is there."""
+    node = _compose(text)[number]
+    for part in path:
+        below = node.get(part)
+        if below is None:
+            break
+        node = below
+    return node.line
+
+
 def _set(text: str, number: int, path: Path, value: str) -> str:
     before = documents.load_all(text)
     nodes = _compose(text)

@@ -11,7 +11,7 @@ from provision import config, errors
 from provision.operations.adoption.model import Part, Setting
 from provision.operations.stack import Stack
 from provision.provider.deploy_key import keypair
-from provision.provider.flux import detection, https_access, operator
+from provision.provider.flux import detection, https_access, operator, sync_files
 from provision.provider.flux import objects as flux_objects
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def look(stack: Stack, kubeconfig: str) -> Part:
     problems += _apart(found, chosen, namespace)
     source = kube.get(flux_objects.SOURCE, "GitRepository", chosen.source[1], chosen.source[0])
     spec: Mapping[str, Any] = (source or {}).get("spec") or {}
-    branch = str((spec.get("ref") or {}).get("branch") or "main")
+    branch = _branch(spec.get("ref") or {})
     problems += _other_repository(stack.config.github, chosen, branch)
     deployments = kube.list("apps/v1", "Deployment", namespace)
     names = frozenset(str(one["metadata"]["name"]) for one in deployments)
@@ -53,6 +53,8 @@ def look(stack: Stack, kubeconfig: str) -> Part:
     if owner:
         settings.append(Setting(key="flux.commit", value="none"))
         notes.append(f"{owner} manages Flux: nothing of Flux will be committed")
+    else:
+        problems += _other_reference(spec.get("ref") or {}, chosen, branch)
     notes += _watching(found, namespace)
     if not chosen.url.startswith("ssh://") and not owner:
         notes.append(f"it fetches {detection.shown(chosen.url)}: that will be the same over SSH")
@@ -218,6 +220,26 @@ def _other_repository(
                 key=key,
                 hint=_AGAIN,
             )
+
+
+def _branch(reference: Mapping[str, Any]) -> str:
+    name = str(reference.get("name") or "")
+    found = name.removeprefix("refs/heads/") if name.startswith("refs/heads/") else ""
+    return found or str(reference.get("branch") or "main")
+
+
+def _other_reference(
+    reference: Mapping[str, Any], chosen: detection.Follower, branch: str
+) -> Iterator[errors.Problem]:
+    """Yield what this GitRepository follows instead of a branch."""
+    field = sync_files.overriding(reference, branch)
+    if field:
+        yield errors.Problem(
+            message=f"it follows the {field} {reference[field]}, which wins over a branch",
+            where=f"GitRepository {'/'.join(chosen.source)}",
+            key=f"spec.ref.{field}",
+            hint=f"elysium follows a branch: remove spec.ref.{field} in Git and in the cluster",
+        )
 
 
 def _names(flux: config.Flux, chosen: detection.Follower, namespace: str) -> Iterator[Setting]:

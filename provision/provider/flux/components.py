@@ -147,7 +147,8 @@ class Components(Resource[Facts]):
         paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         text, source = self._manifests(ctx, inputs, facts)
         if not facts.blob and inputs["commit"] != "none":
-            if paths.kustomization not in ctx.github().snapshot(facts.head).entries:  # no patches
+            entries = ctx.github().snapshot(facts.head).entries
+            if not repository.kustomization_of(paths.folder, entries):  # no patches
                 found = manifests.objects(text, source)
                 _refuse_lacking(paths, found, inputs["namespace"])
             header = manifests.read_header(text)

@@ -124,7 +124,8 @@ def desired_objects(
     `errors.GitOpsError` when the folder does not build.
     """
     repo = ctx.github()
-    if not commit or paths.kustomization not in repo.snapshot(commit).entries:
+    entries = repo.snapshot(commit).entries if commit else {}
+    if not repository.kustomization_of(paths.folder, entries):
         return manifests.without_sync(manifests.objects(text, paths.components))
     files = repo.read_tree(commit, paths.folder)
     files[paths.components] = text
@@ -140,13 +141,19 @@ def build(
     Raises `errors.GitOpsError` when it does not build.
     """
     repo = ctx.github()
-    if any("../" in content for path, content in files.items() if path == paths.kustomization):
+    own = repository.kustomization_of(paths.folder, files)
+    if own and "../" in files[own]:
         files = repo.read_tree(commit) | files
     with kustomize.Builder(tree.Tree(files=files), jobs=1) as builder:
         (built,) = builder.build([workspace.Overlay(path=paths.folder)])
     if built.problems:
         raise errors.GitOpsError(
             f"{paths.folder} in the repository does not build", list(built.problems)
+        )
+    if built.remote:
+        ctx.warn(
+            f"{', '.join(built.remote)} is elsewhere, and elysium fetches nothing: Flux itself"
+            " applies it when it reconciles"
         )
     return [doc.obj for doc in built.objects]
 

@@ -48,13 +48,15 @@ def users_of_secret(kube: KubeClient, namespace: str, secret: str, *, pushes: bo
     """Return what must work after the Secret changed.
 
     The GitRepositories that use it and, when the key `pushes`, the
-    ImageUpdateAutomations of those, in any namespace. Suspended ones are left
-    out, and automations that fail now or never acted: a new key mends nothing there.
+    ImageUpdateAutomations of those, in any namespace. Sources over HTTPS do not use
+    the key, and may fail with an expired token. Suspended ones are left out, and
+    automations that fail now or never acted: a new key mends nothing there.
     """
     sources = [
         source
         for source in kube.list(SOURCE, "GitRepository", namespace)
         if (source["spec"].get("secretRef") or {}).get("name") == secret
+        and not str(source["spec"].get("url") or "").startswith(("http://", "https://"))
         and not source["spec"].get("suspend")
     ]
     refs = [Ref.of(source) for source in sources]

@@ -6,12 +6,14 @@ Flux files share, so that a person merges once.
 
 from __future__ import annotations
 
+import posixpath
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from provision import config, errors
 from provision.github import commits
+from provision.gitops import tree
 from provision.provider.context import Context
 from provision.provider.resource import Values
 
@@ -43,6 +45,15 @@ class Paths:
             sync=f"{folder}/gotk-sync.yaml",
             kustomization=f"{folder}/kustomization.yaml",
         )
+
+
+def kustomization_of(folder: str, entries: Collection[str]) -> str:
+    """Return the path of the kustomization in `folder`, under any name; empty where there is none.
+
+    kustomize refuses a folder with two of them.
+    """
+    names = (posixpath.join(folder, name) for name in tree.KUSTOMIZATIONS)
+    return next((path for path in names if path in entries), "")
 
 
 def pull_request_branch(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -246,12 +246,27 @@ class Sync(Resource[Facts]):
         repo = ctx.github()
         paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         files = self._sync_files(ctx, inputs, paths, commit)
-        _refuse_other_path(files, inputs, paths)
+        sync_files.refuse_other(files, inputs, paths)
         changed = sync_files.edited(files, inputs, paths.sync)
         wanted: dict[str, str] = dict(changed)
-        if paths.sync in {*files, *changed}:  # else the user's own kustomization lists the file
-            wanted[paths.kustomization] = sync_files.KUSTOMIZATION
+        entries = repo.snapshot(commit).entries
+        # Else the user's own kustomization lists the file.
+        if paths.sync in {*files, *changed} and not _kustomization_of(paths, entries):
+            wanted[paths.kustomization] = self._kustomization(ctx, paths, commit)
         return dict(repo.differing(commit, wanted, (paths.kustomization,)))
+
+    def _kustomization(self, ctx: Context, paths: repository.Paths, commit: str) -> str:
+        """Return the kustomization that Flux' folder lacks."""
+        repo = ctx.github()
+        own = (paths.components, paths.sync)
+        others = (
+            path
+            for path in repo.snapshot(commit).entries
+            if path.startswith(f"{paths.folder}/") and path not in own
+        )
+        # What is left out of the sources decides too: the whole repository is read, where need be.
+        files = repo.read_tree(commit) if any(others) else {}
+        return sync_files.kustomization(files, paths)
 
     def _sync_files(
         self, ctx: Context, inputs: Values, paths: repository.Paths, commit: str
@@ -315,7 +330,8 @@ class Sync(Resource[Facts]):
             return {}
         repo = ctx.github()
         head = repo.head(inputs["branch"], fresh=True)
-        if repo.read_file(paths.kustomization, head) in (None, sync_files.KUSTOMIZATION):
+        own = _kustomization_of(paths, repo.snapshot(head).entries)
+        if not own or repo.read_file(own, head) == sync_files.KUSTOMIZATION:
             files = self._sync_files(ctx, inputs, paths, head)
             found = {kind: place.obj for kind, place in sync_files.find(files, inputs).items()}
         else:
@@ -338,6 +354,9 @@ class Sync(Resource[Facts]):
             else install.normal_path(str(facts.root["spec"].get("path") or ""))
         )
         install.refuse_other_path(cluster, inputs["path"], _ref(inputs, "Kustomization"))
+        if inputs["commit"] != "none":
+            where = f"GitRepository {_ref(inputs, 'GitRepository')}"
+            sync_files.refuse_other_reference(facts.source, inputs["branch"], where)
         differs = _differing(facts, inputs)
         found: list[tuple[str, str]] = []
         for kind, there, fields in (
@@ -407,20 +426,5 @@ def _differing(facts: Facts, inputs: Values) -> tuple[str, ...]:
     return sync_files.differing_fields(sync_files.essence(facts.source, facts.root), want)
 
 
-def _refuse_other_path(files: Mapping[str, str], inputs: Values, paths: repository.Paths) -> None:
-    place = sync_files.find(files, inputs).get("Kustomization")
-    if place is None:
-        return
-    have = sync_files.essence(None, place.obj).path
-    if have != paths.cluster:
-        raise errors.PreflightError(
-            "Flux' files in the repository follow another path",
-            [
-                errors.Problem(
-                    message=f"it says ./{have}, and ./{paths.cluster} is configured",
-                    where=place.file,
-                    key="flux.path",
-                )
-            ],
-            hint=f"set flux.path to {have or './'}, or correct the file",
-        )
+def _kustomization_of(paths: repository.Paths, entries: Collection[str]) -> str:
+    return repository.kustomization_of(paths.folder, entries)

@@ -6,6 +6,8 @@ Flux applies, and as whom; anything else in the file is the user's to change.
 
 from __future__ import annotations
 
+import json
+import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from urllib.parse import urlsplit
 import yaml
 
 from provision import errors
-from provision.gitops import documents, scalars
-from provision.provider.flux import install, objects
+from provision.gitops import documents, scalars, tree
+from provision.gitops.build import layout
+from provision.provider.flux import install, objects, repository
 from provision.provider.resource import Values
 
 ROOT_INTERVAL = "10m0s"
@@ -42,6 +45,7 @@ _PATHS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     ),
 }
 """Where the fields of `Essence` stand in each object."""
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -93,6 +97,86 @@ def sync_objects(inputs: Values) -> tuple[dict[str, Any], dict[str, Any]]:
 def render(inputs: Values) -> str:
     """Return ``gotk-sync.yaml`` for a repository that has none."""
     return _HEADER + "---\n".join(documents.dump(obj) for obj in sync_objects(inputs))
+
+
+def kustomization(files: Mapping[str, str], paths: repository.Paths) -> str:
+    """Return the kustomization of Flux' folder for a repository of `files`, which has none there.
+
+    Where the cluster's folder has none either, kustomize-controller generates one of all that is
+    below it. A kustomization in Flux' folder then stands for all that is in that one: it lists what
+    the controller would have listed, so that nothing of the user's is pruned.
+    """
+    read = tree.Tree.of({**files, paths.components: "", paths.sync: ""})
+    if read.kustomization(paths.cluster):
+        return KUSTOMIZATION
+    own = (paths.components, paths.sync)
+    others = [path for path in layout.scan(read, paths.folder) if path not in own]
+    names = [posixpath.relpath(path, paths.folder) for path in others]
+    listed = (name if _PLAIN.fullmatch(name) else json.dumps(name) for name in names)
+    return KUSTOMIZATION + "".join(f"- {name}\n" for name in listed)
+
+
+def refuse_other(files: Mapping[str, str], inputs: Values, paths: repository.Paths) -> None:
+    """Raise `errors.PreflightError` when `files` follow another folder, or no branch."""
+    places = find(files, inputs)
+    source, root = places.get("GitRepository"), places.get("Kustomization")
+    if source is not None:
+        reference = install.value_at(source.obj, "spec", "ref")
+        field = overriding(reference if isinstance(reference, Mapping) else {}, inputs["branch"])
+        path = (*source.path, "spec", "ref", field)
+        line = scalars.line_of(files[source.file], source.number, path)
+        refuse_other_reference(source.obj, inputs["branch"], f"{source.file}:{line}")
+    have = essence(None, root.obj).path if root is not None else paths.cluster
+    if root is not None and have != paths.cluster:
+        raise errors.PreflightError(
+            "Flux' files in the repository follow another path",
+            [
+                errors.Problem(
+                    message=f"it says ./{have}, and ./{paths.cluster} is configured",
+                    where=root.file,
+                    key="flux.path",
+                )
+            ],
+            hint=f"set flux.path to {have or './'}, or correct the file",
+        )
+
+
+def refuse_other_reference(source: Mapping[str, Any] | None, branch: str, where: str) -> None:
+    """Raise `errors.PreflightError` when a GitRepository follows something else than its branch.
+
+    `where` says what holds it. Nothing of this is converted silently.
+    """
+    reference = install.value_at(source, "spec", "ref")
+    found = overriding(reference if isinstance(reference, Mapping) else {}, branch)
+    if not found:
+        return
+    value = install.value_at(source, "spec", "ref", found)
+    raise errors.PreflightError(
+        f"Flux does not follow the branch {branch}",
+        [
+            errors.Problem(
+                message=f"it follows the {found} {value}, which wins over a branch",
+                where=where,
+                key=f"spec.ref.{found}",
+            )
+        ],
+        hint=f"elysium follows a branch: remove spec.ref.{found} in Git and in the cluster; to keep"
+        " it, set flux.commit to none",
+    )
+
+
+def overriding(reference: Mapping[str, Any], branch: str) -> str:
+    """Return the field of ``spec.ref`` that wins over the branch, empty where the branch counts.
+
+    The order is source-controller's.
+    """
+    for name in ("commit", "name", "semver", "tag"):
+        value = reference.get(name)
+        if value and not (name == "name" and value == f"refs/heads/{branch}"):
+            return name
+        if value:
+            return ""
+    return ""
 
 
 def essence(source: Mapping[str, Any] | None, root: Mapping[str, Any] | None) -> Essence:

@@ -60,3 +60,14 @@ def test_one_that_runs_now_counts_and_one_that_fails_does_not(world, ready, coun
     assert (len(users(world)) == 2) is counts
     put(world, "ImageUpdateAutomation", "images", "flux-system", spec | {"suspend": True}, ready)
     assert len(users(world)) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "counts"),
+    [("https://h/me/x", False), ("http://h/me/x", False), ("ssh://git@h/me/x", True)],
+)
+def test_a_source_over_https_does_not_use_the_key(world, url, counts):
+    """Its token may have expired: that is no reason to take the new key back."""
+    spec = {"secretRef": {"name": "flux-system"}, "url": url}
+    put(world, "GitRepository", "flux-system", "flux-system", spec, "False")
+    assert bool(users(world)) is counts
