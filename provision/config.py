@@ -316,6 +316,16 @@ class Sealing(_Model):
     )
 
 
+class Kube(_Model):
+    """How the Kubernetes API is reached from here."""
+
+    tunnel: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Whether it is reached over the node's SSH connection; auto: where its port "
+        "does not answer within 3 s from here, but answers on the node.",
+    )
+
+
 class Stack(_Model):
     """What tells this stack from another one of the same name."""
 
@@ -395,6 +405,7 @@ class Config(_Model):
     cluster: SafeName
     nodes: tuple[Node, ...] = Field(min_length=1)
     k3s: K3s = K3s()
+    kube: Kube = Kube()
     gpu: Gpu | None = None
     media: Media | None = None
     github: GitHub

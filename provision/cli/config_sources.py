@@ -98,13 +98,14 @@ class Sources:
         if isinstance(data, list):
             for index, item in enumerate(data):
                 self._comment(item, (*path, index))
-        if not isinstance(data, dict):
+        if not hasattr(data, "items"):
             return
-        for key, value in data.items():
+        mapping: Any = data
+        for key, value in mapping.items():
             if isinstance(value, (dict, list)) and value:
                 self._comment(value, (*path, key))
             if not isinstance(value, dict) and not _holds_mappings(value):
-                data.yaml_add_eol_comment(self.source((*path, key)), key, column=0)
+                mapping.yaml_add_eol_comment(self.source((*path, key)), key, column=0)
 
 
 def _holds_mappings(value: Any) -> bool:

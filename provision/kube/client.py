@@ -38,20 +38,26 @@ def title(kind: str, name: str, namespace: str | None = None) -> str:
 class KubeClient:
     """One API server as one user. Safe in threads; connections are kept and shared."""
 
-    def __init__(self, endpoint: kubeconfig.Endpoint, *, timeout: float = 30) -> None:
-        """Bound each request by `timeout` seconds."""
+    def __init__(
+        self,
+        endpoint: kubeconfig.Endpoint,
+        *,
+        timeout: float = 30,
+        tunnel: wire.Tunnel | None = None,
+    ) -> None:
+        """Bound each request by `timeout` seconds; `tunnel` knows another way to the server."""
         self.endpoint = endpoint
-        self._wire = wire.Wire(endpoint, timeout=timeout)
+        self._wire = wire.Wire(endpoint, timeout=timeout, tunnel=tunnel)
         self._kinds = kinds.Kinds(self._discover)
 
     @classmethod
-    def from_kubeconfig(cls, text: str) -> Self:
+    def from_kubeconfig(cls, text: str, *, tunnel: wire.Tunnel | None = None) -> Self:
         """Return a client for the current context of the kubeconfig `text`.
 
         Nothing is contacted yet. Raises `errors.KubeError` (status 400) when
         the text is unusable.
         """
-        return cls(kubeconfig.parse(text))
+        return cls(kubeconfig.parse(text), tunnel=tunnel)
 
     def __enter__(self) -> Self:
         return self

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from provision import errors, secret
+from provision.kube import proxies
 
 _HINTS = {
     401: "the kubeconfig's credentials are not accepted (any more): fetch it from the node again",
@@ -37,14 +39,32 @@ class ConflictError(errors.KubeError):
         self.fields = fields
 
 
-def unreachable(what: str, server: str, words: str, *, tls: bool = False) -> errors.KubeError:
-    """Return the error (status 0) for an API server that gave no answer."""
+def unreachable(
+    what: str, server: str, words: str, *, tls: bool = False, proxy: str = ""
+) -> errors.KubeError:
+    """Return the error (status 0) for an API server that gave no answer.
+
+    `proxy` is that of the kubeconfig; without one, the environment's is named.
+    """
     if tls:
         return errors.KubeError(
             f"{what}: {server} shows a certificate that the kubeconfig does not trust",
             reason="TLS",
             detail=words,
             hint="if the cluster was rebuilt, fetch its kubeconfig again",
+        )
+    ambient = "" if proxy else proxies.of(server)
+    if proxy or ambient:
+        origin = f"from {proxies.variable(server)}" if ambient else "proxy-url of the kubeconfig"
+        host = urlsplit(server).hostname
+        return errors.KubeError(
+            f"{what}: no answer from {server} through the proxy"
+            f" {ambient or proxies.shown(proxy)} ({origin})",
+            reason="Unreachable",
+            detail=words,
+            hint=f"if {host} is reached without it: add {host} to NO_PROXY"
+            if ambient
+            else "check that the proxy reaches the node",
         )
     return errors.KubeError(
         f"{what}: no answer from {server}",

@@ -28,6 +28,7 @@ from provision.kube import (
     properties,
     settings,
     tokens,
+    wire,
 )
 from provision.kube.client import KubeClient
 
@@ -68,9 +69,13 @@ class _CancellableClock:
 class KubernetesProvider(protocol.Provider):
     """All ``kubernetes:*`` objects of one provider resource, so of one cluster."""
 
-    def __init__(self, notify: Notify = _silent) -> None:
-        """Serve one cluster; `notify` is told what is being waited for."""
+    def __init__(self, notify: Notify = _silent, *, tunnel: wire.Tunnel | None = None) -> None:
+        """Serve one cluster; `notify` is told what is being waited for.
+
+        `tunnel` knows another way to its API than a connection of its own.
+        """
         self._notify = notify
+        self._tunnel = tunnel
         self._settings = settings.Settings()
         self._client: KubeClient | None = None
         self._lock = threading.Lock()
@@ -303,7 +308,8 @@ class KubernetesProvider(protocol.Provider):
                         context=chosen.context,
                         cluster=chosen.cluster,
                         own=chosen.own,
-                    )
+                    ),
+                    tunnel=self._tunnel,
                 )
             return self._client
 

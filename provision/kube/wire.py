@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from provision import errors, transfer
 from provision.kube import answers, failures, kubeconfig
@@ -21,13 +21,28 @@ BODY_TIME = 60.0
 """Seconds for a whole answer, beyond the timeout without a byte."""
 
 
+class Tunnel(Protocol):
+    """What knows another way to an API server than a connection of its own."""
+
+    def socket_for(self, server: str) -> str:
+        """Return the path of a Unix socket that leads to `server`; empty: go directly."""
+        ...
+
+    def reason(self, server: str) -> str:
+        """Return why there is no such way although it was looked for, or nothing."""
+        ...
+
+
 class Wire:
     """Kept connections to one endpoint. Safe in threads. Opened at the first request."""
 
-    def __init__(self, endpoint: kubeconfig.Endpoint, *, timeout: float) -> None:
+    def __init__(
+        self, endpoint: kubeconfig.Endpoint, *, timeout: float, tunnel: Tunnel | None = None
+    ) -> None:
         """Bound each request by `timeout` seconds."""
         self._endpoint = endpoint
         self._timeout = timeout
+        self._tunnel = tunnel
         self._lock = threading.Lock()
         self._http: httpx2.Client | None = None
 
@@ -87,12 +102,14 @@ class Wire:
         except httpx2.TransportError as error:
             words = str(error) or type(error).__name__
             tls = "CERTIFICATE_VERIFY_FAILED" in words
-            raise failures.unreachable(what, self._endpoint.server, words, tls=tls) from error
+            if self._tunnel is not None and not tls:
+                self._forget(client)  # the next request may find another way
+            raise self._unreachable(what, words, tls=tls) from error
         except TimeoutError as error:
             self._forget(client)
             abandoned.set()
             words = f"the answer was not complete after {self._timeout + BODY_TIME:.0f} s"
-            raise failures.unreachable(what, self._endpoint.server, words) from error
+            raise self._unreachable(what, words) from error
         source = self._source(what, url, status)
         if status == 404 and absent and answers.is_absent(content):
             return None
@@ -105,6 +122,12 @@ class Wire:
             target = received.get("location", "").partition("?")[0]
             source.wrong(f"a redirect to {target}" if target else "the status is not expected")
         return answers.Answer(data=answers.parse(content, source), source=source)
+
+    def _unreachable(self, what: str, words: str, *, tls: bool = False) -> errors.KubeError:
+        server = self._endpoint.server
+        if self._tunnel is not None and (reason := self._tunnel.reason(server)):
+            words = f"{words}\nover SSH: {reason}"
+        return failures.unreachable(what, server, words, tls=tls, proxy=self._endpoint.proxy)
 
     def _source(self, what: str, url: str, status: int) -> answers.Source:
         return answers.Source(what=what, address=self._endpoint.server + url, status=status)
@@ -123,12 +146,16 @@ class Wire:
                 # A connection that the server closed while idle is opened again by the
                 # transport; retries concern connecting only, so nothing is sent twice.
                 tls: Any = self._endpoint.tls if self._endpoint.tls else False
+                server = self._endpoint.server
+                path = self._tunnel.socket_for(server) if self._tunnel is not None else ""
                 self._http = httpx2.Client(
                     base_url=self._endpoint.server,
                     headers={**self._endpoint.headers, "User-Agent": "elysium"},
                     verify=tls,
                     timeout=self._timeout,
-                    proxy=self._endpoint.proxy or None,
+                    proxy=None if path else self._endpoint.proxy or None,
+                    # With a transport of its own no proxy of the environment is taken.
+                    transport=httpx2.HTTPTransport(verify=tls, uds=path) if path else None,
                     event_hooks={"request": [_sni(self._endpoint.tls_server_name)]}
                     if self._endpoint.tls_server_name
                     else None,

@@ -52,7 +52,7 @@ class Stack:
         def kubernetes() -> Any:
             from provision.kube import provider
 
-            return provider.KubernetesProvider(engine.notify)
+            return provider.KubernetesProvider(engine.notify, tunnel=self.live.tunnels)
 
         providers: api.Providers = {"elysium": elysium, "kubernetes": kubernetes}
         engine = api.open_engine(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from provision import config, errors, progress
 from provision.provider import settings as provider_settings
+from provision.provider import tunnels
 
 if TYPE_CHECKING:
     from provision.artifacts.store import ArtifactStore
@@ -54,6 +55,7 @@ class Live:
         self._lock = threading.RLock()
         self._nodes: dict[str, NodeSession] = {}
         self._kube: dict[str, KubeClient] = {}
+        self.tunnels = tunnels.Tunnels(lambda: self.config, self.node)
         self._github: Repository | None = None
         self._artifacts: ArtifactStore | None = None
 
@@ -83,6 +85,7 @@ class Live:
 
     def close(self) -> None:
         """Close every connection. Safe to call twice."""
+        self.tunnels.close()
         with self._lock:
             for session in self._nodes.values():
                 session.close()
@@ -141,7 +144,9 @@ class Live:
 
         with self._lock:
             if kubeconfig not in self._kube:
-                self._kube[kubeconfig] = client.KubeClient.from_kubeconfig(kubeconfig)
+                self._kube[kubeconfig] = client.KubeClient.from_kubeconfig(
+                    kubeconfig, tunnel=self.tunnels
+                )
             return self._kube[kubeconfig]
 
     def artifacts(self) -> ArtifactStore:

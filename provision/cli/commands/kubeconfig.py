@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli import lazy, stack_context
 from provision.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from provision.operations.stack import Stack
+
+
+def _advise(called: Settings, stack: Stack, text: str) -> None:
+    """Say that the kubeconfig works only through a tunnel, where that is so."""
+    from provision import errors
+    from provision.operations import tunnel
+
+    try:
+        advice = tunnel.advice(stack, text)
+    except errors.ElysiumError:
+        return  # what is wrong is told where it is needed
+    if advice is None:
+        return
+    called.terminal.warn(
+        f"{advice.address} does not answer from here: this kubeconfig works only through a tunnel."
+        f" Keep this running:\n  {advice.ssh}\nand use:\n  kubectl --server {advice.server} …"
+    )
 
 
 @click.command(
@@ -38,6 +59,7 @@ def kubeconfig(called: Settings, merge: bool, context: str | None, use: bool) ->
     with stack_context.stack(called) as stack:
         text = status.kubeconfig(stack)
         cluster = stack.config.cluster
+        _advise(called, stack, text)
     name = context or cluster
     named = kubeconfigs.renamed(text, name)
     if not merge:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from provision import errors
 from provision.engine import api
 from provision.host import session
+from provision.kube import wire
 from provision.operations import preflight, state
 from provision.operations.rotation import flow
 from provision.operations.stack import Listener, Stack
@@ -123,22 +124,28 @@ def rotate(
     flow.update(stack, inner, wanted, require=require, on_event=on_event)
     progress("trying the new token and the old one")
     node, record = stack.live.node(stack.config.server.name), _record(stack)
-    _prove(node, record, before, progress)
+    _prove(node, record, before, progress, stack.live.tunnels)
     k3s_token.finish(node, record.inputs)
     return Rotated(place=before.place, seconds=time.monotonic() - began)
 
 
 def _prove(
-    node: session.NodeSession, record: state.Record, before: Outlook, progress: Progress
+    node: session.NodeSession,
+    record: state.Record,
+    before: Outlook,
+    progress: Progress,
+    tunnel: wire.Tunnel,
 ) -> None:
     kubeconfig, new = str(record.outputs["kubeconfig"]), str(record.outputs["token"])
     agents = not (record.inputs.get("options") or {}).get("agent-token")
-    taken = k3s_token.accepted(kubeconfig, new, agents=agents, progress=progress)
+    taken = k3s_token.accepted(kubeconfig, new, agents=agents, progress=progress, tunnel=tunnel)
     wrong = [f"the new token is refused for '{who}'" for who, yes in taken.items() if not yes]
     if new == before.old:
         wrong.append("k3s made no other token")
     else:
-        taken = k3s_token.accepted(kubeconfig, before.old, agents=agents, progress=progress)
+        taken = k3s_token.accepted(
+            kubeconfig, before.old, agents=agents, progress=progress, tunnel=tunnel
+        )
         wrong += [f"the old token is still taken for '{who}'" for who, yes in taken.items() if yes]
     if wrong:
         # It runs with the old one: the next run restarts it.

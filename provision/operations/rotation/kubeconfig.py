@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from provision import errors
 from provision.engine import api
-from provision.kube import client
+from provision.kube import client, wire
 from provision.kube import kubeconfig as kubeconfigs
 from provision.operations import preflight, state
 from provision.operations.rotation import flow
@@ -138,7 +138,7 @@ def rotate(
     switched(Secret(new))
     stack.engine().up(_program(stack, client_ca.FINISH), options=_OPTIONS, on_event=on_event)
     progress("trying the new kubeconfig and the old one")
-    _require_refused(new, before)
+    _require_refused(stack, new, before)
     return Rotated(
         fingerprint=fingerprint(new),
         expires=k3s_certificates.expires(new),
@@ -146,12 +146,12 @@ def rotate(
     )
 
 
-def accepted(kubeconfig: str) -> bool:
-    """Return whether the cluster takes `kubeconfig`.
+def accepted(kubeconfig: str, tunnel: wire.Tunnel | None = None) -> bool:
+    """Return whether the cluster takes `kubeconfig`; `tunnel` knows another way to it.
 
     Raises `errors.KubeError` when it answers neither yes nor no.
     """
-    with contextlib.closing(client.KubeClient.from_kubeconfig(kubeconfig)) as kube:
+    with contextlib.closing(client.KubeClient.from_kubeconfig(kubeconfig, tunnel=tunnel)) as kube:
         try:
             kube.get("v1", "Namespace", "kube-system")
         except errors.KubeError as error:
@@ -168,7 +168,7 @@ def _require_switched(stack: Stack, new: str) -> None:
         for record in state.resources(stack)
         if record.inputs.get("kubeconfig") not in (None, new)
     ]
-    if not accepted(new):
+    if not accepted(new, stack.live.tunnels):
         wrong.append("the cluster refuses the new kubeconfig")
     if wrong:
         raise errors.NotConvergedError(
@@ -178,11 +178,11 @@ def _require_switched(stack: Stack, new: str) -> None:
         )
 
 
-def _require_refused(new: str, before: Outlook) -> None:
+def _require_refused(stack: Stack, new: str, before: Outlook) -> None:
     wrong: list[str] = []
-    if not accepted(new):
+    if not accepted(new, stack.live.tunnels):
         wrong.append("the cluster refuses the new kubeconfig")
-    if new != before.old and accepted(before.old):
+    if new != before.old and accepted(before.old, stack.live.tunnels):
         wrong.append("the cluster still takes the old kubeconfig")
     if new == before.old and not before.unfinished:
         wrong.append("k3s made no other kubeconfig")

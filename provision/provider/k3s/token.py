@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from typing import Any, Final
 from provision import errors
 from provision.host import scripts, session
 from provision.kube import kubeconfig as kubeconfigs
+from provision.kube import wire
 from provision.progress import Progress, silent
 from provision.provider import node_templates
 from provision.provider.k3s import files, service
@@ -125,10 +127,12 @@ def accepted(
     agents: bool = True,
     patience: float = _STARTS,
     progress: Progress = silent,
+    tunnel: wire.Tunnel | None = None,
 ) -> dict[str, bool]:
     """Return who is let in with `token`: ``server``, and ``node`` unless agents have their own.
 
-    A server that is still starting is asked again, for `patience` seconds. Raises
+    A server that is still starting is asked again, for `patience` seconds. `tunnel` knows
+    another way to it than a connection of its own. Raises
     `errors.RemoteError` when it answers neither yes nor no.
     """
     asks = {"server": "/v1-k3s/encrypt/status"}
@@ -136,18 +140,24 @@ def accepted(
         asks["node"] = "/v1-k3s/server-ca.crt"
     deadline = time.monotonic() + patience
     return {
-        user: _settled(kubeconfig, path, user, password(token), deadline, progress)
+        user: _settled(kubeconfig, path, user, password(token), deadline, progress, tunnel)
         for user, path in asks.items()
     }
 
 
 def _settled(
-    kubeconfig: str, path: str, user: str, secret: Secret, deadline: float, progress: Progress
+    kubeconfig: str,
+    path: str,
+    user: str,
+    secret: Secret,
+    deadline: float,
+    progress: Progress,
+    tunnel: wire.Tunnel | None,
 ) -> bool:
     """Ask until the server says yes or no."""
     waiting = False
     while True:
-        address, status, words = _ask(kubeconfig, path, user, secret)
+        address, status, words = _ask(kubeconfig, path, user, secret, tunnel)
         if status in (200, 401):
             return status == 200
         starts = status == 0 or status >= 500
@@ -165,7 +175,30 @@ def _settled(
         time.sleep(_PAUSE)
 
 
-def _ask(kubeconfig: str, path: str, user: str, secret: Secret) -> tuple[str, int, str]:
+class _Connection(http.client.HTTPSConnection):
+    """HTTPS over the Unix socket `path` where there is one; the certificate stays the host's."""
+
+    def __init__(self, address: str, path: str, tls: ssl.SSLContext) -> None:
+        super().__init__(address, timeout=_ANSWER, context=tls)
+        self._path, self._tls = path, tls
+
+    def connect(self) -> None:
+        if not self._path:
+            super().connect()
+            return
+        opened = socket.socket(socket.AF_UNIX)
+        opened.settimeout(_ANSWER)
+        try:
+            opened.connect(self._path)
+            self.sock = self._tls.wrap_socket(opened, server_hostname=self.host)
+        except BaseException:
+            opened.close()
+            raise
+
+
+def _ask(
+    kubeconfig: str, path: str, user: str, secret: Secret, tunnel: wire.Tunnel | None
+) -> tuple[str, int, str]:
     """Return the server's address, its status (0: no answer), and the answer in words.
 
     The status is `_STRANGER` where the certificate is not the server's.
@@ -176,7 +209,8 @@ def _ask(kubeconfig: str, path: str, user: str, secret: Secret) -> tuple[str, in
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.load_verify_locations(cadata=kubeconfigs.authority(kubeconfig))
     pair = base64.b64encode(f"{user}:{secret.reveal()}".encode()).decode()
-    connection = http.client.HTTPSConnection(address, timeout=_ANSWER, context=tls)
+    through = tunnel.socket_for(endpoint.server) if tunnel is not None else ""
+    connection = _Connection(address, through, tls)
     try:
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"Authorization": f"Basic {pair}"})
