@@ -129,7 +129,7 @@ def warnings(tree: Tree, loaded: config.Config) -> Iterator[errors.Problem]:
                 "a secret lies here as plain text",
                 f"encrypt it: elysium config set --secret {paths.text(path, namespace=False)}",
             )
-        elif _names_file(path) and not (folder / Path(value).expanduser()).exists():
+        elif _names_file(path, value) and not (folder / Path(value).expanduser()).exists():
             yield tree.problem(path, f"there is no file {value}")
     if loaded.github.base_url.lower().startswith("http:") and not loaded.github.allow_http:
         yield tree.problem(
@@ -167,8 +167,11 @@ def _is_secret(path: paths.Path) -> bool:
     return in_remote and _SECRET_OPTION.search(str(path[2])) is not None
 
 
-def _names_file(path: paths.Path) -> bool:
+def _names_file(path: paths.Path, value: str) -> bool:
+    if _SIGNER.fullmatch(value):  # backup.signingKey may be the public key of an SSH agent's
+        return False
     return _generic(path) in (
+        "backup.signingKey",
         "nodes[].identityFile",
         "nodes[].jump.identityFile",
         "backup.copies[].ssh.identityFile",

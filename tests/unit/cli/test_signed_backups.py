@@ -12,11 +12,11 @@ import pytest
 
 from provision.gitops.sealing import keys as sealing_keys
 from provision.provider import connections
-from provision.recovery.backup import catalog
+from provision.recovery.backup import catalog, collect
 from provision.recovery.bundle import archive, encryption, parts
 from provision.sandbox import rehearsal
 from stacks import cache
-from tests.support import memorysandbox, restores, sshkeys
+from tests.support import bundles, memorysandbox, restores, sshkeys
 
 LOCK = pyrage.x25519.Identity.generate()
 KEY = sealing_keys.make_key()
@@ -265,3 +265,28 @@ def test_a_forged_backup_brings_no_keys_of_its_own_in(
     assert f"{mine}:" not in words(done.err), "the key that signed this one may sign later ones"
     done = call(*words_, "--trust-address", forged, "--trust-address", str(key))
     assert "nobody confirmed" not in done.err
+
+
+def test_making_a_backup_says_who_signed_it(
+    call: Any, folder: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "correct horse")
+    second = iter(range(10, 60))
+
+    def given_parts(*_: Any) -> Any:
+        created = f"2026-03-01T02:03:{next(second)}Z"
+        return bundles.described(created=created), tuple(bundles.contents())
+
+    monkeypatch.setattr(collect, "collect", given_parts)
+    make = ("backup", "--recipient", str(LOCK.to_public()))
+    assert "not signed" in words(call(*make).out)
+    configured = folder / "Pulumi.kyrion.yaml"
+    configured.write_text(f"{configured.read_text()}  elysium:backup: {{signingKey: {key}}}\n")
+    done = call(*make)
+    assert f"signed by {sshkeys.fingerprint(key)}" in words(done.out), done
+    made = json.loads(call(*make, "--json").out.splitlines()[-1])
+    assert made["signature"] == {"state": "signed", "fingerprint": sshkeys.fingerprint(key)}
+    assert beside(made["path"]).is_file()
+    listed = map(json.loads, call("backup", "list", "--json").out.splitlines())
+    states = [row["signature"]["state"] for row in listed]
+    assert states == ["unsigned", "signed", "signed"]

@@ -262,3 +262,24 @@ def test_plaintext_secrets_files_not_there_and_unpinned_keys_are_warned_of(stack
         "Pulumi.kyrion.yaml:3: elysium:nodes[0]: no hostKey: the node's identity is not pinned"
         " (elysium init, or: elysium config set nodes[0].hostKey 'ssh-ed25519 AAAA…')",
     ]
+
+
+def test_files_not_there_are_warned_of_below_the_folder_of_the_file(stack, tmp_path):
+    signer = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA me"
+    text = GOOD + "    caFile: certs/ca.pem\n  elysium:backup: {signingKey: signer}\n"
+    path = stack(text)
+    keys = [w.key for w in config_file.read(path, None).warnings]
+    assert keys == ["elysium:github.caFile", "elysium:backup.signingKey"]
+    (path.parent / "certs").mkdir()
+    (path.parent / "certs" / "ca.pem").write_text("x")
+    (path.parent / "signer").write_text("x")
+    assert config_file.read(path, None).warnings == ()
+    agents = stack(text.replace("signingKey: signer", f"signingKey: {signer}"))
+    assert config_file.read(agents, None).warnings == ()
+
+
+@pytest.mark.parametrize("key", ["age1mine", "ssh-dss AAAA", "/a/file", "SHA256:short"])
+def test_keys_that_check_signatures_have_a_form(stack, crypter, key):
+    text = f"{GOOD}  elysium:backup: {{verifyKeys: ['{key}']}}\n"
+    (found,) = problems(stack(text), crypter)
+    assert "backup.verifyKeys[0]" in found and "a public SSH key" in found
