@@ -177,6 +177,28 @@ def refuse(kube: KubeClient, wanted: Wanted) -> None:
         )
 
 
+def refuse_other_repository(source: Mapping[str, Any] | None, wanted: str, ref: str) -> None:
+    """Raise `errors.PreflightError` when the GitRepository `ref` follows another one than `wanted`.
+
+    Pointed at another repository, Flux would remove all that it applied from the first.
+    """
+    url = _url(source or {})
+    if repository_of(url) in ("", wanted.lower()):
+        return
+    raise errors.PreflightError(
+        "Flux in this cluster follows another repository",
+        [
+            errors.Problem(
+                message=f"it follows {shown(url)}, and {wanted} is configured",
+                where=f"GitRepository {ref}",
+                key="github.repository",
+            )
+        ],
+        hint="elysium adopt takes over a cluster of the configured repository only; to move this"
+        " one to another repository, change spec.url in Git and in the cluster first",
+    )
+
+
 def refuse_twice_in_git(files: Mapping[str, str], cluster: str, components: str) -> tuple[str, ...]:
     """Refuse to commit the file `components` where another file below `cluster` has the same.
 

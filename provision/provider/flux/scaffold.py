@@ -11,15 +11,22 @@ import re
 from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 
-from provision import errors
+from provision import config, errors
 
 _NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 _FLUX_LINE = "  - flux-system\n"
 
 
-def render(cluster: str, *, branch: str = "main", flux_in_git: bool = True) -> dict[str, str]:
+def render(
+    cluster: str,
+    *,
+    branch: str = "main",
+    flux_in_git: bool = True,
+    flux_namespace: str = config.FLUX_SYSTEM,
+) -> dict[str, str]:
     """Return path to content of a repository for one cluster.
 
+    Flux is in `flux_namespace`, and its GitRepository has the same name.
     `flux_in_git` says that Flux' own manifests will be committed below the
     cluster's folder (``flux.commit`` is not ``none``), so that its
     kustomization lists them. Raises `errors.ConfigError` for a cluster's name
@@ -37,7 +44,7 @@ def render(cluster: str, *, branch: str = "main", flux_in_git: bool = True) -> d
     root = f"clusters/{cluster}/kustomization.yaml"
     if not flux_in_git:
         files[root] = files[root].replace(_FLUX_LINE, "")
-    return files
+    return {path: text.replace(config.FLUX_SYSTEM, flux_namespace) for path, text in files.items()}
 
 
 def _walk(folder: Traversable, below: str) -> Iterator[tuple[str, str]]:

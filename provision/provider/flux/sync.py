@@ -14,7 +14,14 @@ from provision.github import commits
 from provision.gitops import documents
 from provision.kube import wait
 from provision.provider.context import Context
-from provision.provider.flux import https_access, install, objects, repository, sync_files
+from provision.provider.flux import (
+    detection,
+    https_access,
+    install,
+    objects,
+    repository,
+    sync_files,
+)
 from provision.provider.flux import wait as flux_wait
 from provision.provider.resource import UNKNOWN, Observed, Resource, Values
 
@@ -85,6 +92,10 @@ class Sync(Resource[Facts]):
             kube = ctx.kube(inputs["kubeconfig"])
             view = flux_wait.view_of(kube, inputs["name"], inputs["namespace"])
             https, https_users = https_access.look(kube, inputs)
+            if not state and inputs["commit"] != "none":
+                detection.refuse_other_repository(
+                    view.source, repo.slug, _ref(inputs, "GitRepository")
+                )
         root = next(
             (
                 one
@@ -271,7 +282,10 @@ class Sync(Resource[Facts]):
     def _sync_files(
         self, ctx: Context, inputs: Values, paths: repository.Paths, commit: str
     ) -> dict[str, str]:
-        """Return the files of Flux' folder that may hold the sync objects; `paths.sync` first."""
+        """Return the files below the cluster's folder that may hold the sync objects.
+
+        `paths.sync` is the first, then come those of Flux' folder.
+        """
         repo = ctx.github()
         rendered = sync_files.render(inputs)
         if repo.snapshot(commit).holds(paths.sync, rendered):
@@ -286,6 +300,11 @@ class Sync(Resource[Facts]):
                 content = None if path in own else repo.read_file(path, commit)
                 if content is not None and "toolkit.fluxcd.io/" in content:
                     files[path] = content
+        if len(sync_files.find(files, inputs)) < len(sync_files.sync_objects(inputs)):
+            # Sync objects of one's own may be in any file that the root applies. Beside them,
+            # those of a new file would be there twice, and nothing would be applied any more.
+            below = repo.read_tree(commit, paths.cluster)
+            files |= sync_files.holding(below, inputs, paths)
         return files
 
     def _edits(self, ctx: Context, facts: Facts, files: commits.Files) -> str:

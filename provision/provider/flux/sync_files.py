@@ -6,6 +6,7 @@ Flux applies, and as whom; anything else in the file is the user's to change.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import posixpath
 import re
@@ -242,6 +243,22 @@ def find(files: Mapping[str, str], inputs: Values) -> dict[str, Place]:
                 kind = str(obj.get("kind"))
                 if kind not in found and _is_ours(obj, inputs):
                     found[kind] = Place(file=file, number=number, path=path, obj=obj)
+    return found
+
+
+def holding(files: Mapping[str, str], inputs: Values, paths: repository.Paths) -> dict[str, str]:
+    """Return those of `files` that hold one of the two objects; what cannot be read holds none.
+
+    Below the repository's root, a ``gotk-sync.yaml`` in a folder is another cluster's.
+    """
+    found: dict[str, str] = {}
+    sync = posixpath.basename(paths.sync)
+    for path, text in files.items():
+        others = not paths.cluster and path != paths.sync and posixpath.basename(path) == sync
+        if path.endswith((".yaml", ".yml")) and "toolkit.fluxcd.io/" in text and not others:
+            with contextlib.suppress(errors.PreflightError):
+                if find({path: text}, inputs):
+                    found[path] = text
     return found
 
 

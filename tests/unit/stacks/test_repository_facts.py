@@ -118,6 +118,15 @@ def test_the_scaffold_needs_nothing(world, commit: str) -> None:
     assert found.seeds == ()
 
 
+def test_flux_is_where_the_configuration_has_it(world) -> None:
+    """The root, its source, the namespaces that are there and the sealing keys' follow."""
+    publish(world, scaffold.render("kyrion", flux_namespace="gitops"))
+    found = repository_facts.decide(cfg(flux={"namespace": "gitops"}), world, hand())
+    assert (found.problems, found.seeds, found.sealing_namespace) == ((), (), "gitops")
+    other = repository_facts.decide(cfg(), world, hand())
+    assert other.problems  # nothing there is in the namespace gitops
+
+
 def test_flux_files_in_git_count_with_the_users_patches(world, key) -> None:
     files = elysiumrepo.deadlocked(key)
     files[f"{PATH}/kustomization.yaml"] += "  - flux-system\n"

@@ -231,3 +231,20 @@ def test_manifests_of_another_namespace_are_not_applied(world, tmp_path) -> None
 )
 def test_one_repository_in_all_spellings(url, expected) -> None:
     assert detection.repository_of(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:hunter2@github.com/me/other", "git@github.com:you/home"]
+)
+def test_a_first_run_does_not_point_flux_at_another_repository(world, url) -> None:
+    """Flux would remove all that it applied from the other one."""
+    state = fluxparts.all_up(world)[1]
+    world.cluster.objects["GitRepository", "flux-system", "flux-system"]["spec"]["url"] = url
+    before = len(world.calls)
+    with pytest.raises(errors.PreflightError) as caught:
+        fluxparts.run(fluxparts.SYNC, world, fluxparts.S_INPUTS)
+    assert "GitRepository flux-system/flux-system" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert len(world.calls) == before
+    # A stack that knows its Flux may move it: the repository was renamed, or is another one now.
+    assert fluxparts.plan(fluxparts.SYNC, world, fluxparts.S_INPUTS, state)

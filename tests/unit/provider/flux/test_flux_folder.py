@@ -80,3 +80,32 @@ def test_what_lies_elsewhere_is_named(world) -> None:
     )
     fluxparts.run(fluxparts.COMPONENTS, world, fluxparts.C_INPUTS)
     assert any(url in text and "Flux itself applies it" in text for text in world.warned)
+
+
+OWN = f"{fluxparts.PATH}/flux/source-and-root.yaml"
+
+
+def test_sync_objects_in_a_file_of_ones_own_are_not_written_again(world) -> None:
+    inputs = fluxparts.S_INPUTS | {"namespace": "gitops", "name": "home", "rootName": "cluster"}
+    text = "# Mine.\n" + sync_files.render(inputs).replace("interval: 1m", "interval: 1h", 1)
+    chart = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: {{ .kind }}\nx: {{\n"
+    world.hub.write("main", "mine", {OWN: text, f"{fluxparts.PATH}/chart/t.yaml": chart})
+    (change,) = [
+        one
+        for one in fluxparts.plan(fluxparts.SYNC, world, inputs)
+        if one.property.startswith("git.")
+    ]
+    assert change.property == f"git.{OWN}"
+    assert "-  interval: 1h" in change.diff
+    same = text.replace("interval: 1h", "interval: 1m")
+    world.hub.write("main", "mine", {OWN: same})
+    assert not any(
+        one.property.startswith("git.") for one in fluxparts.plan(fluxparts.SYNC, world, inputs)
+    )
+
+
+def test_at_the_root_another_clusters_file_is_not_ours(world) -> None:
+    other = sync_files.render(fluxparts.S_INPUTS)
+    world.hub.write("main", "other", {"clusters/b/flux-system/gotk-sync.yaml": other})
+    changes = fluxparts.plan(fluxparts.SYNC, world, fluxparts.S_INPUTS | {"path": "./"})
+    assert "git.flux-system/gotk-sync.yaml" in {one.property for one in changes}

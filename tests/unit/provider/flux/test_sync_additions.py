@@ -273,7 +273,7 @@ def test_any_additions_in_the_cluster_survive_any_change(spec, labels, wanted, m
     world.hub.write("main", "kept", kept)
     fluxparts.Flux(world).act()
     inputs = fluxparts.S_INPUTS | {k: v for k, v in wanted.items() if k != "branch"}
-    fluxparts.run(fluxparts.SYNC, world, inputs)
+    fluxparts.run(fluxparts.SYNC, world, inputs, {"revision": "of an earlier run"})
     cluster = [
         world.cluster.objects[kind, "flux-system", "flux-system"]
         for kind in ("GitRepository", "Kustomization")
