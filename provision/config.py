@@ -149,6 +149,10 @@ class Media(_Model):
     remote: dict[str, RemoteValue] = Field(
         description="The rclone remote: 'type' and its options; secrets as secure values."
     )
+    passwords: Literal["auto", "plain", "obscured"] = Field(
+        default="auto",
+        description="How passwords in remote are given; auto: obscured where rclone can reveal it.",
+    )
     path: str = Field(default="", description="Inside the remote; for Azure Blob: container/path.")
     mount_point: str = Field(default="/mnt/media-library", pattern=r"^/[^\s]+$")
     rclone_version: str = Field(default="v1.75.2", pattern=r"^v\d+\.\d+\.\d+$")

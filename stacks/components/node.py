@@ -40,7 +40,8 @@ def gpu_inputs(cfg: config.Config, gpu: config.Gpu) -> dict[str, Any]:
 
 def media_inputs(cfg: config.Config, media: config.Media) -> dict[str, Any]:
     """Return the inputs of the server's `resources.MediaMount`, the remote in clear."""
-    return {
+    given = {} if media.passwords == "auto" else {"passwords": media.passwords}
+    return given | {
         "node": cfg.server.name,
         "rcloneVersion": media.rclone_version,
         "remote": {

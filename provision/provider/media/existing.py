@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.host import facts, scripts
-from provision.provider.media import files
+from provision.provider.media import files, obscure
 
 HEADER = "# Written by elysium;"
 SURVEY = "media-survey"
@@ -150,7 +150,8 @@ def why_taken_over(node: facts.NodeFacts, inputs: Mapping[str, Any]) -> tuple[st
     if found is None:
         return None
     why = list(found.beyond)
-    if {k: files.plain(v) for k, v in inputs["remote"].items()} != dict(found.remote):
+    wanted = {k: files.plain(v) for k, v in files.remote(inputs).items()}
+    if not obscure.same(wanted, found.remote):
         why.append("its remote is another")
     if found.path.strip("/") != str(inputs["path"]).strip("/"):
         why.append("it shows another path")

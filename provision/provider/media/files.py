@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.provider import node_files
+from provision.provider.media import obscure
 
 BINARY = "/usr/local/bin/rclone"
 BINARY_BACKUP = f"{BINARY}.before-elysium"
@@ -121,7 +122,7 @@ def wanted(inputs: Mapping[str, Any]) -> Wanted:
             "rclone.conf",
             name=REMOTE,
             # State files keep objects sorted by key, programs do not.
-            options=[(key, plain(value)) for key, value in sorted(inputs["remote"].items())],
+            options=[(key, plain(value)) for key, value in sorted(remote(inputs).items())],
         ).encode(),
         mode=0o600,
         secret=True,
@@ -152,6 +153,11 @@ def wanted(inputs: Mapping[str, Any]) -> Wanted:
         automount_file=automount_file,
         proof=hashlib.sha256(proof.encode()).hexdigest(),
     )
+
+
+def remote(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the remote as they go into rclone's configuration."""
+    return obscure.options(inputs["remote"], inputs.get("passwords") or "auto")
 
 
 def what(inputs: Mapping[str, Any]) -> str:

@@ -31,8 +31,22 @@ __all__ = ["MediaMount", "fact_request"]
 
 _HINTS = (
     (
-        r"AuthenticationFailed|AuthorizationFailure|InvalidAuthenticationInfo|illegal base64",
-        "the service refuses the credentials in media.remote: check account, key or SAS",
+        r"revealing password|couldn't decrypt password|failed to reveal",
+        "a password in media.remote is not in the form that rclone reads; give it as it is, and"
+        " set media.passwords: plain",
+    ),
+    (
+        r"illegal base64|decode account key|bad private key|failed to parse private key",
+        "a key in media.remote is cut short or has another form than the service gives: copy it"
+        " again as it is",
+    ),
+    (
+        r"AuthenticationFailed|AuthorizationFailure|InvalidAuthenticationInfo"
+        r"|unable to authenticate"
+        r"|SignatureDoesNotMatch|InvalidAccessKeyId|AccessDenied|Access denied|401 Unauthorized"
+        r"|403 Forbidden|LOGON_FAILURE|530 |[Ll]ogin incorrect",
+        "the service refuses the credentials in media.remote: check account, user, password, key"
+        " or SAS; a password that looks like an obscured one needs media.passwords: plain",
     ),
     (
         r"ContainerNotFound|directory not found|InvalidResourceName",
@@ -240,7 +254,8 @@ def _list(ctx: Context, session: NodeSession, inputs: Values) -> None:
         return
     hidden = [
         secret.Secret(value)
-        for key, value in inputs["remote"].items()
+        for options in (inputs["remote"], files.remote(inputs))
+        for key, value in options.items()
         if isinstance(value, str) and key not in files.PUBLIC_OPTIONS and len(value) > 3
     ]
     said = secret.mask(f"{done.text}\n{done.error_text}".strip(), hidden)

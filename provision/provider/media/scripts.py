@@ -17,7 +17,7 @@ STATUS_LISTING = 7
 _HOPELESS = (
     "AuthenticationFailed|AuthorizationFailure|InvalidAuthenticationInfo|AccountIsDisabled|"
     "InvalidResourceName|didn't find section|didn't find backend|unknown flag|invalid argument|"
-    "illegal base64|unknown option"
+    "illegal base64|unknown option|revealing password|couldn't decrypt password"
 )
 _PATHS = frozenset({files.BINARY, files.LINK})
 _UPLOAD_WAIT = 60

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provision import errors
-from provision.provider.media import files
+from provision.provider.media import files, obscure
 from provision.provider.resource import UNKNOWN, has_unknown
 
 DEFAULTS: dict[str, Any] = {
@@ -54,7 +54,7 @@ def problems(values: Mapping[str, Any]) -> Iterator[errors.Problem]:
         yield _problem("cacheSize", f"{size!r} is no size", "such as 20G, or off")
     remote = values.get("remote")
     if isinstance(remote, Mapping):
-        yield from _remote(remote)
+        yield from _remote(remote, plain=values.get("passwords") != "obscured")
     elif remote is not UNKNOWN:
         yield _problem("remote", "the rclone remote is missing", "a type and its options")
     if isinstance(values["options"], Mapping):
@@ -87,7 +87,8 @@ def _paths(values: Mapping[str, Any]) -> Iterator[errors.Problem]:
         yield _problem("path", "it has line ends, blanks at its ends or a backslash at its end")
 
 
-def _remote(remote: Mapping[str, Any]) -> Iterator[errors.Problem]:
+def _remote(remote: Mapping[str, Any], *, plain: bool) -> Iterator[errors.Problem]:
+    hidden = obscure.passwords(str(remote.get("type") or "")) if plain else ()
     if not remote.get("type"):
         yield _problem("remote", "the remote has no type", "such as azureblob")
     for key, value in remote.items():
@@ -95,7 +96,7 @@ def _remote(remote: Mapping[str, Any]) -> Iterator[errors.Problem]:
             yield _problem(f"remote.{key}", "this is no name of an rclone option")
         elif isinstance(value, (dict, list, tuple)) or value is None:
             yield _problem(f"remote.{key}", "a text, a number or true or false is expected")
-        elif isinstance(value, str) and not has_unknown(value):
+        elif isinstance(value, str) and not has_unknown(value) and key not in hidden:
             # The file's format knows no escape for these.
             if _unprintable(value) or value != value.strip():
                 yield _problem(f"remote.{key}", "it has line ends, or blanks at its ends")

@@ -223,7 +223,7 @@ _INERT = {
     *("gpu.managedBy", "gpu.driver", "gpu.sharedDevNum", "gpu.timeout"),
     *("media.remote", "media.path", "media.mountPoint", "media.rcloneVersion", "media.cacheMode"),
     *("media.cacheSize", "media.cacheDir", "media.idleTimeout", "media.readOnly"),
-    *("media.options", "media.listTimeout"),
+    *("media.options", "media.listTimeout", "media.passwords"),
     *("github.owner", "github.repository", "github.branch", "github.sshPort"),
     *("github.allowHttp", "stack.id"),
     *("github.token", "github.app.id", "github.app.installation"),
