@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision import errors
-from provision.sandbox import files, jobs
+from provision.sandbox import files, jobs, rootfs
 
 _LINK = re.compile(r"^ely(\d{1,3})$")
 _PREFIX = "10.231"
@@ -127,6 +127,21 @@ def _forward_nothing(link: str) -> None:
         ) from error
 
 
+def forget_node(net: Network) -> None:
+    """Remove what a node whose power was cut left in its network: a machine starts without it.
+
+    Raises:
+        errors.ElysiumError: when a program refuses.
+    """
+    for link in json.loads(_ip("-j", "-n", net.namespace, "link", "show")):
+        if link["ifname"] not in ("lo", "host0"):
+            _ip("-n", net.namespace, "link", "delete", link["ifname"])
+    tools = rootfs.K3S_PROGRAMS
+    for program in (("nft", "flush", "ruleset"), ("ipset", "destroy")):
+        inside = ("chroot", str(rootfs.folder()), f"{tools}/{program[0]}", *program[1:])
+        _ip("netns", "exec", net.namespace, *inside)
+
+
 def move_node(net: Network) -> Network:
     """Give the node's end of a network the next address instead; return the network with it.
 
@@ -135,8 +150,6 @@ def move_node(net: Network) -> Network:
     """
     moved = dataclasses.replace(net, place=net.place + 1 if net.place < _LAST else 2)
     inside = ("-n", net.namespace)
-    # Whatever a node left in it (pods' interfaces, rules) goes with its processes;
-    # addresses do not.
     _ip(*inside, "address", "flush", "dev", "host0")
     _ip(*inside, "address", "add", f"{moved.node_address}/24", "dev", "host0")
     _ip(*inside, "route", "add", "default", "via", moved.host_address)

@@ -93,7 +93,8 @@ def start(
             environment={
                 # a pure version 2 hierarchy inside, whatever this machine has
                 "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
-                **({"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"} if options.kubelet else {}),
+                # k3s sets kernel parameters of the node's network
+                "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1" if options.kubelet else "network",
                 "NOTIFY_SOCKET": "@" + address[1:],
             },
         )

@@ -28,6 +28,10 @@ _CLUSTER = (
 _CLUSTER_STOOD_IN = (
     model.Part(part="k3s", what="a program with the command line, files and unit behaviour of k3s"),
     model.Part(
+        part="network of k3s",
+        what="chains, rules, interfaces and sockets as k3s makes them, which carry no traffic",
+    ),
+    model.Part(
         part="scheduler, kubelet",
         what="one small agent: binds pods, marks them Running; few images have a program to run",
     ),

@@ -77,6 +77,7 @@ def _boot(
     net = network.Network(
         name=name, number=before.number, place=int(before.node.host.rpartition(".")[2])
     )
+    network.forget_node(net)
     if moved:
         net = network.move_node(net)
     whole = before.forge is not None and not before.real_k3s

@@ -14,6 +14,7 @@ from provision.host import session
 from provision.provider import resource
 from provision.provider.k3s import files as k3s_files
 from provision.provider.k3s import server as k3s_server
+from provision.sandbox import rootfs
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 
@@ -266,6 +267,43 @@ def test_a_config_that_was_there_comes_back(before, box, world, converge):
     kind.delete(world, inputs, state)
     assert box.on("cat /etc/rancher/k3s/config.yaml") == "# mine"
     box.on("rm -r /etc/rancher")
+
+
+NETWORK = f"""
+cd {rootfs.K3S_PROGRAMS}
+for name in iptables ip6tables; do ./xtables-nft-multi $name-save; done |
+    grep -e KUBE- -e CNI- -e FLANNEL-
+./ipset list -n
+(ip -o link; ls /run/netns) | grep -e cni -e flannel -e veth
+systemctl list-units --all --plain --no-legend 'kubepods*' | cut -d ' ' -f 1
+find /sys/fs/cgroup -name '*kubepods*'
+find /run/k3s /run/containerd /run/nri -type s 2>/dev/null
+:"""
+
+
+def test_nothing_of_k3s_stays_in_the_nodes_network(before, box, world, converge):
+    """The node has no iptables of its own, as many have not."""
+    kind, inputs = k3s_server.K3sServer(), box.inputs()
+    kind.delete(world, inputs, {})
+    box.on("ip link add docker0 type bridge; command -v iptables nft ipset && exit 1 || :")
+    save = f"{rootfs.K3S_PROGRAMS}/xtables-nft-multi iptables"
+    box.on(f"{save} -N DOCKER; {save} -I INPUT -m comment --comment KUBE-FIREWALL -j DOCKER")
+    try:
+        _planned, state = converge(inputs)
+        there = box.on(NETWORK).splitlines()
+        assert len([line for line in there if line.startswith(("-A", ":"))]) > 200
+        for name in ("cni0", "flannel.1", "kubepods.slice", "/run/nri/nri.sock", "KUBE-SRC-"):
+            assert any(name in line for line in there), name
+        world.warned.clear()
+        kind.delete(world, inputs, state)
+        rules = [line for line in box.on(NETWORK).splitlines() if "KUBE-FIREWALL" not in line]
+        assert rules == []
+        assert "-A INPUT -m comment --comment KUBE-FIREWALL -j DOCKER" in box.on(f"{save} -S")
+        assert "docker0" in box.on("ip link")
+        told = " ".join(world.warned)
+        assert "not checked" not in told and "net.ipv4.ip_forward stays 1" in told
+    finally:
+        box.on(f"ip link delete docker0; {save} -F INPUT; {save} -X DOCKER")
 
 
 def test_deleting_leaves_the_node_as_it_was_and_spares_what_is_mounted(

@@ -67,6 +67,7 @@ def rules_after(done: removals.Done) -> list[str]:
     return firewall.normal(done.probed[1])
 
 
+@functools.cache
 def without_k3s(*kinds: tuple[int, str]) -> list[str]:
     """Return what the probe prints where k3s never was."""
     tree = node()

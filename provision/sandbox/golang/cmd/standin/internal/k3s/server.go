@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"elysium.invalid/sandbox/cmd/standin/internal/agent"
+	"elysium.invalid/sandbox/cmd/standin/internal/footprint"
 	"elysium.invalid/sandbox/cmd/standin/internal/spawn"
 )
 
@@ -87,6 +88,7 @@ func (s *server) run(ctx context.Context, version, password string) error {
 	ctx, cancel := s.watched(ctx)
 	defer cancel(nil)
 	begun := time.Now()
+	left := s.footprint(version)
 	if err := s.state(ctx, password); err != nil {
 		return cause(ctx, err)
 	}
@@ -128,6 +130,9 @@ func (s *server) run(ctx context.Context, version, password string) error {
 	if end, err := s.options.agentEnds(); end {
 		return err
 	}
+	if err := <-left; err != nil {
+		return err
+	}
 	err = agent.Run(ctx, config, s.spawner, agent.Node{
 		Name:         s.options.nodeName,
 		IP:           s.options.nodeIP,
@@ -142,6 +147,17 @@ func (s *server) run(ctx context.Context, version, password string) error {
 		WasReset:     s.options.wasReset,
 	})
 	return cause(ctx, err)
+}
+
+// footprint leaves on the machine what an agent of k3s leaves there, meanwhile;
+// the channel gets the error.
+func (s *server) footprint(version string) <-chan error {
+	done := make(chan error, 1)
+	if !s.options.agent {
+		return done
+	}
+	go func() { done <- footprint.Leave(s.options.dataDir, version, logf) }()
+	return done
 }
 
 // watched is ctx until a component ends.
