@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from provision.sandbox import lifecycle, model, network, node, processes, renewal
+from provision.sandbox import lifecycle, model, network, node, processes, renewal, rootfs
 
 pytestmark = pytest.mark.sandbox
 
@@ -20,8 +20,14 @@ def answer(box: model.Sandbox, command: str) -> str:
 def test_the_new_node_is_another_machine(name: str) -> None:
     old = lifecycle.up_node(name)
     answer(old, "echo here > /root/mark")
+    programs = rootfs.K3S_PROGRAMS
+    left = f"ip -o link; {programs}/nft list ruleset; {programs}/ipset list -n"
+    fresh = answer(old, f"({left}) | grep -c .")
+    answer(old, f"ip link add cni0 type bridge; {programs}/ipset create x hash:ip")
+    answer(old, f"{programs}/xtables-nft-multi iptables -A INPUT -m set --match-set x src")
     machine = answer(old, "cat /etc/machine-id")
     new = renewal.replace_node(name)
+    assert answer(new, f"({left}) | grep -c .") == fresh
     assert lifecycle.load(name) == new
     assert new.node.host != old.node.host
     assert new.node.host_key != old.node.host_key

@@ -52,8 +52,9 @@ def seed(tree: removals.Tree, family: int, kind: str, *, mine: bool = True) -> N
     tree.shell(f"{firewall.tool(family, kind)} -w -A FORWARD -i late0 -j ACCEPT")
 
 
-def run(tree: removals.Tree, *, killall: bool = False, before: str = "") -> removals.Done:
-    done = removals.run(tree, before + scripts()[0 if killall else 1], usr=usr(), probe=PROBE)
+def run(tree: removals.Tree, *, killall: bool = False, shell: str = "/bin/sh") -> removals.Done:
+    script = scripts()[0 if killall else 1]
+    done = removals.run(tree, script, shell=shell, usr=usr(), probe=PROBE)
     assert done.status == 0, done.stderr
     return done
 
@@ -87,11 +88,12 @@ def test_only_rules_and_chains_of_k3s_go(family: int, kind: str, killall: bool) 
     assert "/tmp/bad" not in done.after
 
 
-def test_both_kinds_and_families_at_once_and_the_users_chains_are_told() -> None:
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_both_kinds_and_families_at_once_and_the_users_chains_are_told(shell: str) -> None:
     tree = node()
     for family, kind in KINDS:
         seed(tree, family, kind)
-    done = run(tree)
+    done = run(tree, shell=shell)
     assert rules_after(done) == without_k3s(*KINDS)
     told = notes(done)
     assert sum("KUBE-MINE" in line for line in told) == 4
@@ -287,6 +289,17 @@ def test_a_bridge_and_a_namespace_that_others_use_stay() -> None:
     assert {"cni0", "tap0", firewall.POD_NAMESPACE} <= after and "flannel.1" not in after
     told = " ".join(notes(done))
     assert "tap0, which is not a pod's" in told and "a process of others runs in it" in told
+
+
+def test_a_second_run_removes_nothing_more() -> None:
+    tree = node()
+    interfaces(tree)
+    for family, kind in KINDS:
+        seed(tree, family, kind)
+    first = run(tree)
+    both = removals.run(tree, f"({scripts()[0]}\n)\n({scripts()[0]}\n)\n", usr=usr(), probe=PROBE)
+    assert both.status == 0, both.stderr
+    assert rules_after(both) == rules_after(first)
 
 
 def test_a_bridge_that_was_there_before_k3s_stays() -> None:
