@@ -81,6 +81,7 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
         cfg.flux_path,
         [cfg.flux.namespace, cfg.flux.root_name, cfg.flux.source_name],
         cfg.flux.commit,
+        [cfg.flux.version, *cfg.flux.all_components],
         "traefik" in cfg.k3s.disable,
         sorted(given),
         sorted(at_hand.names),
@@ -112,15 +113,22 @@ def _look(
     keys: Sequence[sealing_keys.SealingKey] | None,
     given: Sequence[str],
 ) -> preparation.Preparation:
-    from provision.gitops.coldstart import definitions, preparation
+    from provision.gitops.build import rules
+    from provision.gitops.coldstart import definitions, preparation, simulation
 
     return preparation.prepare(
         read,
         cfg.flux_path,
         keys=keys,
         obtainable={*definitions.RELEASED, *given},
-        bundled_traefik="traefik" not in cfg.k3s.disable,
+        cluster=simulation.Cluster(
+            release=rules.release_of(cfg.flux.version),
+            components=cfg.flux.all_components,
+            bundled_traefik="traefik" not in cfg.k3s.disable,
+        ),
         root=root_of(cfg),
+        flux_version=cfg.flux.version,
+        addresses=(cfg.github.git_url,),
     )
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from typing import Final, Self
+from typing import Self
 
 from provision import config, errors, progress
+from provision.fileio import contents
 from provision.github import api, commits, deploy_keys, failures, protection, token, trees
-
-_MOST: Final = 256 * 1024 * 1024
 
 
 class Repository:
@@ -117,7 +116,8 @@ class Repository:
     def read_tree(self, commit: str, prefix: str = "") -> dict[str, str]:
         """Return path to content of every file below `prefix` at `commit`.
 
-        Files that are no UTF-8 text and what `trees.Snapshot.left_out` names are left out.
+        What `trees.Snapshot.left_out` names is left out. A content that is not UTF-8
+        is as `contents.text` returns it.
         Raises `errors.CodeHostError` when the rest is more than can be read.
         """
         snapshot = self._trees.snapshot(commit)
@@ -128,11 +128,11 @@ class Repository:
             if path.startswith(below) and not entry.reason
         ]
         total = sum(snapshot.entries[path].size for path in wanted)
-        if total > _MOST:
+        if total > contents.MOST:
             largest = max(wanted, key=lambda path: snapshot.entries[path].size)
             raise errors.CodeHostError(
                 f"the files of {self.slug} amount to {total >> 20} MiB,"
-                f" at most {_MOST >> 20} MiB can be read",
+                f" at most {contents.MOST >> 20} MiB can be read",
                 operation="read the files",
                 detail=f"the largest is {largest} with {snapshot.entries[largest].size} bytes",
                 hint="keep what Flux does not apply in another repository",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import io
 import tarfile
@@ -20,14 +19,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provision import errors, transfer
-from provision.fileio import names
+from provision.fileio import contents, names
 from provision.github import answers, api, failures
 
 _READERS = 8
 _DEPTH = 64
 _REGULAR: Final = ("100644", "100755", "100664")
 LINK: Final = "120000"
-_BIG: Final = 1_000_000
+_SUBMODULE: Final = "160000"
 _MOST_ENTRIES: Final = 1_000_000
 _ROOM: Final = 4096
 """Bytes of an archive for each file besides its content: headers and padding."""
@@ -49,9 +48,11 @@ class Entry:
         """Return why its content is not read: no file, or too big; empty when it is read."""
         if self.mode == LINK:
             return "a symbolic link"
+        if self.mode == _SUBMODULE:
+            return "a Git submodule"
         if self.mode not in _REGULAR:
             return f"an entry of mode {self.mode}"
-        return f"larger than {_BIG:,} bytes" if self.size > _BIG else ""
+        return contents.TOO_LARGE if self.size > contents.LARGEST else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class Snapshot:
 
 def blob_sha(content: str) -> str:
     """Return the id git gives to a file of this content (SHA-1, as GitHub's repositories are)."""
-    data = content.encode()
+    data = contents.data(content)
     head = f"blob {len(data)}\0".encode()
     return hashlib.sha1(head + data, usedforsecurity=False).hexdigest()
 
@@ -110,6 +111,16 @@ class Trees:
 
         Raises `errors.CodeHostError` when it is not UTF-8 text.
         """
+        content = self._content_of(sha, path)
+        if not contents.is_text(content):
+            raise errors.CodeHostError(
+                f"{path} in {self._link.cfg.slug} is not UTF-8 text",
+                operation=f"read {path}",
+                hint="save it as UTF-8",
+            )
+        return content
+
+    def _content_of(self, sha: str, path: str) -> str:
         with self._lock:
             known = self._blobs.get(sha)
         if known is not None:
@@ -117,21 +128,13 @@ class Trees:
         answer = self._link.request(
             f"read {path}", "GET", self._link.repository_path("git/blobs", sha)
         )
-        blob = _content(answer)
-        try:
-            content = blob.decode()
-        except UnicodeDecodeError as error:
-            raise errors.CodeHostError(
-                f"{path} in {self._link.cfg.slug} is not UTF-8 text",
-                operation=f"read {path}",
-                hint="save it as UTF-8",
-            ) from error
+        content = contents.text(_content(answer))
         with self._lock:
             self._blobs[sha] = content
         return content
 
     def texts(self, snapshot: Snapshot, paths: Iterable[str]) -> dict[str, str]:
-        """Return the contents of several files of `snapshot`.
+        """Return the contents of several files of `snapshot`, each as `contents.text` returns it.
 
         Many come in one archive, a few side by side.
         """
@@ -141,9 +144,9 @@ class Trees:
         if len(unknown) >= _MANY:
             self._read_archive(snapshot, unknown)
         if len(unknown) <= 1:
-            return {path: self.text(snapshot.entries[path].sha, path) for path in wanted}
+            return {path: self._content_of(snapshot.entries[path].sha, path) for path in wanted}
         with futures.ThreadPoolExecutor(max_workers=min(_READERS, len(unknown))) as pool:
-            read = pool.map(lambda path: self.text(snapshot.entries[path].sha, path), wanted)
+            read = pool.map(lambda p: self._content_of(snapshot.entries[p].sha, p), wanted)
             return dict(zip(wanted, read, strict=True))
 
     def remember(self, content: str) -> None:
@@ -172,11 +175,9 @@ class Trees:
                     file = archive.extractfile(member) if alike else None
                     if file is None:
                         continue
-                    content = file.read()
-                    with contextlib.suppress(UnicodeDecodeError):
-                        text = content.decode()
-                        if blob_sha(text) == sha:
-                            self.remember(text)
+                    content = contents.text(file.read())
+                    if blob_sha(content) == sha:
+                        self.remember(content)
         except (tarfile.TarError, transfer.EncodingError, OSError, EOFError):
             return
         except (ValueError, RecursionError):  # tarfile's, for headers that are none
@@ -198,7 +199,7 @@ class Trees:
         for item in data.items("tree"):
             name, kind = f"{below}{item.text('path')}", item.text("type")
             self._check(name)
-            if kind == "blob":
+            if kind in ("blob", "commit"):
                 found[name] = Entry(
                     sha=item.text("sha"), mode=item.text("mode"), size=item.number_or("size")
                 )

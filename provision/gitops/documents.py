@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -20,7 +20,7 @@ from provision.gitops import bounds
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BASE_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _ONE_LINE: Final = 2**31 - 1
-_SEPARATOR: Final = re.compile(r"^---(?:[ \t][^\r\n]*)?(?:\r?\n|\r?\Z)", re.MULTILINE)
+_SEPARATOR: Final = re.compile(r"^\ufeff?---(?:[ \t][^\r\n]*)?(?:\r?\n|\r?\Z)", re.MULTILINE)
 _DROPPED: Final = (
     "tag:yaml.org,2002:timestamp",
     "tag:yaml.org,2002:value",
@@ -30,6 +30,9 @@ _INT: Final = re.compile(
     r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+)$"
 )
 
+
+Place = tuple[str, str, str]
+"""Kind, namespace and name of an object."""
 
 _STR: Final = "tag:yaml.org,2002:str"
 _MAP: Final = "tag:yaml.org,2002:map"
@@ -146,7 +149,12 @@ class Document:
 def load_all(text: str, loader: Any = Loader) -> list[Any]:
     """Return every document of `text`. Raises `yaml.YAMLError`, also beyond the limits."""
     bounds.check(text)
-    return list(yaml.load_all(text, Loader=loader))
+    try:
+        return list(yaml.load_all(text, Loader=loader))
+    except UnicodeEncodeError as error:
+        before = text[: error.start]
+        mark = yaml.Mark("", error.start, before.count("\n"), 0, None, 0)
+        raise yaml.MarkedYAMLError(problem="it is not UTF-8 text", problem_mark=mark) from error
 
 
 def dump(value: Any) -> str:
@@ -253,9 +261,41 @@ def line_of_value(text: str, value: str) -> int:
     return 1
 
 
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return `value` where it is a mapping, else an empty one."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def sequence(value: Any) -> Sequence[Any]:
+    """Return `value` where it is a list, else an empty one."""
+    return cast("Sequence[Any]", value) if isinstance(value, (list, tuple)) else ()
+
+
+def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """Return the mappings in the list `value`."""
+    return [cast("Mapping[str, Any]", one) for one in sequence(value) if isinstance(one, Mapping)]
+
+
+def group_of(obj: Mapping[str, Any]) -> str:
+    """Return the API group of `obj`, empty for the core one."""
+    return str(obj.get("apiVersion") or "").rpartition("/")[0]
+
+
+def place_of(obj: Mapping[str, Any]) -> Place:
+    """Return kind, namespace and name of `obj`."""
+    metadata = mapping(obj.get("metadata"))
+    return str(obj.get("kind")), str(metadata.get("namespace") or ""), str(metadata.get("name"))
+
+
+def ref_of(place: Place) -> str:
+    """Return ``Kind namespace/name`` of `place`."""
+    kind, namespace, name = place
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
 def ref(obj: Mapping[str, Any]) -> str:
     """Return ``Kind namespace/name`` of `obj`, as people name it."""
-    metadata = obj.get("metadata") or {}
+    metadata = mapping(obj.get("metadata"))
     name = metadata.get("name") or "?"
     namespace = metadata.get("namespace")
     return f"{obj.get('kind')} {namespace}/{name}" if namespace else f"{obj.get('kind')} {name}"

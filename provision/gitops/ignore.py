@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -113,15 +113,23 @@ def parse(text: str, domain: tuple[str, ...] = ()) -> list[Pattern]:
 DEFAULTS: Final = tuple(parse("\n".join(_DEFAULT)))
 
 
-def visible(files: Mapping[str, str]) -> dict[str, str]:
-    """Return those of `files` (path to content) that Flux sees."""
+def visible(files: Mapping[str, str], more: str = "") -> dict[str, str]:
+    """Return those of `files` (path to content) that Flux sees.
+
+    `more` is the source's `spec.ignore`: lines that come after all files.
+    """
+    return {path: files[path] for path in visible_paths(files, files, more)}
+
+
+def visible_paths(paths: Iterable[str], contents: Mapping[str, str], more: str = "") -> list[str]:
+    """Return those of `paths` that Flux sees. `contents` holds at least the ignore files."""
     patterns = list(DEFAULTS)
-    for path in sorted(files, key=lambda p: (p.count("/"), p)):
+    for path in sorted(contents, key=lambda p: (p.count("/"), p)):
         folder, _, name = path.rpartition("/")
         if name == FILE:
-            patterns += parse(files[path], tuple(folder.split("/")) if folder else ())
-    ignored = _Ignored(patterns)
-    return {path: content for path, content in files.items() if not ignored(path)}
+            patterns += parse(contents[path], tuple(folder.split("/")) if folder else ())
+    ignored = _Ignored(patterns + parse(more))
+    return [path for path in paths if not ignored(path)]
 
 
 class _Ignored:

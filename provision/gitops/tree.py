@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from provision import errors
-from provision.fileio import names
+from provision.fileio import contents, names
 from provision.gitops import ignore
 
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_BIG: Final = 4 * 1024 * 1024
-_MOST: Final = 256 * 1024 * 1024
 _SHOWN: Final = 200
+_LINK: Final = "a symbolic link"
+_MODULES: Final = ".gitmodules"
+_MODULE_PATH: Final = re.compile(
+    r"^[ \t]*path[ \t]*=[ \t]*\"?([^\"\r\n]+?)\"?[ \t]*$", re.MULTILINE
+)
+SUBMODULE: Final = "a Git submodule"
+"""The reason why a folder that another repository fills has no files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
     """Path to content of every file that Flux sees; paths relative, with ``/``.
 
-    `origin` says what the tree is of (a folder, ``owner/repo@sha``). `left_out`
-    is the reason for each entry of the repository that is not in `files`.
+    A content that is not UTF-8 is as `contents.text` returns it. `origin` says
+    what the tree is of (a folder, ``owner/repo@sha``). `left_out` is the reason
+    for each entry of the repository that is not in `files`.
     """
 
     files: Mapping[str, str]
@@ -45,7 +52,7 @@ class Tree:
 
     @classmethod
     def from_directory(cls, folder: Path) -> Tree:
-        """Read a checkout. Symbolic links, binary and very big files are left out, as is ``.git``.
+        """Read what Flux sees of a checkout. Symbolic links and too large files are left out.
 
         Raises `errors.GitOpsError` when `folder` is not a folder, or has more
         than can be read.
@@ -53,35 +60,45 @@ class Tree:
         if not folder.is_dir():
             problem = errors.Problem(where=str(folder), message="it is not a folder")
             raise errors.GitOpsError("the repository cannot be read", [problem])
+        found, left_out = _listed(folder)
+        if _MODULES in found:
+            modules = _MODULE_PATH.findall(_read(found[_MODULES]))
+            left_out |= {normal_path(path): SUBMODULE for path in modules}
+            inside = tuple(f"{normal_path(path)}/" for path in modules)
+            found = {path: file for path, file in found.items() if not path.startswith(inside)}
+        ignored = {path: _read(found[path]) for path in found if path.endswith(ignore.FILE)}
         files: dict[str, str] = {}
-        left_out: dict[str, str] = {}
         total = 0
-        for top, folders, here in os.walk(folder):
-            below = Path(top).relative_to(folder)
-            for name in folders:
-                if (Path(top) / name).is_symlink():
-                    left_out[(below / name).as_posix()] = "a symbolic link"
-            folders[:] = sorted(f for f in folders if f.casefold() != ".git")
-            for name in sorted(here):
-                path = Path(top) / name
-                inside = (below / name).as_posix()
-                reason = _unreadable(path)
-                if reason:
-                    left_out[inside] = reason
-                    continue
-                data = path.read_bytes()
-                total += len(data)
-                if total > _MOST:
-                    message = f"the files up to this one have more than {_MOST >> 20} MiB"
-                    problem = errors.Problem(
-                        where=inside, message=message, hint="give the folder of one repository"
-                    )
-                    raise errors.GitOpsError("the repository cannot be read", [problem])
-                try:
-                    files[inside] = data.decode()
-                except UnicodeDecodeError:
-                    left_out[inside] = "no UTF-8 text"
-        return cls.of(files, origin=str(folder), left_out=left_out)
+        for path in ignore.visible_paths(found, ignored):
+            size = found[path].stat().st_size
+            if size > contents.LARGEST:
+                left_out[path] = contents.TOO_LARGE
+                continue
+            total += size
+            if total > contents.MOST:
+                message = f"the files up to this one have more than {contents.MOST >> 20} MiB"
+                problem = errors.Problem(
+                    where=path, message=message, hint="give the folder of one repository"
+                )
+                raise errors.GitOpsError("the repository cannot be read", [problem])
+            files[path] = ignored.get(path) or _read(found[path])
+        return cls(files=files, origin=str(folder), left_out=left_out)
+
+    def narrowed(self, lines: str) -> Tree:
+        """Return the tree without what `lines`, a source's `spec.ignore`, leave out."""
+        key = ("narrowed", lines)
+        if key not in self.memo:
+            files = ignore.visible(self.files, lines)
+            self.memo[key] = replace(self, files=files)
+        return self.memo[key]
+
+    def including(self, other: Tree, folder: str, to: str) -> Tree:
+        """Return the tree with `folder` of `other` in place of the folder `to`."""
+        place, prefix = normal_path(to), normal_path(folder)
+        files = {p: text for p, text in self.files.items() if not p.startswith(f"{place}/")}
+        for path in other.below(prefix):
+            files[posixpath.join(place, posixpath.relpath(path, prefix or "."))] = other.files[path]
+        return replace(self, files=files)
 
     @cached_property
     def memo(self) -> dict[Any, Any]:
@@ -114,6 +131,14 @@ class Tree:
                 folder = posixpath.dirname(folder)
         return frozenset(found)
 
+    def submodule(self, path: str) -> str:
+        """Return the Git submodule that `path` is or lies in, or an empty text."""
+        while path:
+            if self.left_out.get(path) == SUBMODULE:
+                return path
+            path = posixpath.dirname(path)
+        return ""
+
     def below(self, folder: str) -> list[str]:
         """Return the paths of all files in `folder` and below, sorted."""
         prefix = f"{folder}/" if folder else ""
@@ -128,15 +153,38 @@ class Tree:
         return ""
 
 
-def _unreadable(path: Path) -> str:
-    """Return why the content of the file `path` does not count, or an empty text."""
-    if path.is_symlink():
-        return "a symbolic link"
-    if not path.is_file():
-        return "no regular file"
-    if path.stat().st_size > _BIG:
-        return f"larger than {_BIG >> 20} MiB"
-    return ""
+def _listed(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the files of a checkout by path, and the reason for each entry that is none.
+
+    What is in ``.git`` is in neither.
+    """
+    found: dict[str, Path] = {}
+    left_out: dict[str, str] = {}
+    for top, folders, here in os.walk(folder):
+        below = Path(top).relative_to(folder)
+        for name in folders:
+            if (Path(top) / name).is_symlink():
+                left_out[(below / name).as_posix()] = _LINK
+        folders[:] = sorted(f for f in folders if f.casefold() != ".git")
+        for name in sorted(here):
+            path = Path(top) / name
+            if path.is_symlink():
+                left_out[(below / name).as_posix()] = _LINK
+            elif path.is_file():
+                found[(below / name).as_posix()] = path
+            else:
+                left_out[(below / name).as_posix()] = "no regular file"
+    return found, left_out
+
+
+def _read(path: Path) -> str:
+    """Return the content of `path`. Raises `errors.GitOpsError` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return contents.text(file.read(contents.LARGEST + 1))
+    except OSError as error:
+        problem = errors.Problem(where=str(path), message=error.strerror or str(error))
+        raise errors.GitOpsError("the repository cannot be read", [problem]) from error
 
 
 def normal_path(path: str) -> str:

@@ -16,12 +16,6 @@ from provision.sandbox import build, tryout
 from tests.support import elysiumrepo
 from tests.support import lab as labs
 
-SOURCES = """\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: HelmRepository
-metadata: {{name: {name}, namespace: flux-system}}
-spec: {{interval: 1h, url: "https://charts.example.org"}}
-"""
 PATH = "clusters/kyrion"
 
 
@@ -41,13 +35,8 @@ def configure(lab: labs.Lab, key: sealing_keys.SealingKey) -> None:
 
 
 def repository(key: sealing_keys.SealingKey, *, root: bool = True) -> dict[str, str]:
-    """Return the deadlocked repository, with chart sources and quick retries."""
+    """Return the deadlocked repository, with quick retries."""
     files = elysiumrepo.deadlocked(key, root=root)
-    folder = "infrastructure/controllers"
-    files[f"{folder}/sources.yaml"] = "---\n".join(
-        SOURCES.format(name=name) for name in ("sealed-secrets", "tailscale-operator")
-    )
-    files[f"{folder}/kustomization.yaml"] += "  - sources.yaml\n"
     if not root:  # all that is not ignored is applied then
         files[f"{PATH}/.sourceignore"] = "notes/\n*.draft.yaml\n!*.kept.yaml\n"
         files[f"{PATH}/notes/broken.yaml"] = "not: [kubernetes"

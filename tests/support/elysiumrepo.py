@@ -50,8 +50,15 @@ def kustomization(name: str, path: str, *, wait: bool = True, more: str = "") ->
 
 
 def helm_release(
-    name: str, namespace: str, chart: str, *, target: str = "", values_from: str = ""
+    name: str,
+    namespace: str,
+    chart: str,
+    *,
+    target: str = "",
+    values_from: str = "",
+    values: Mapping[str, object] | None = None,
 ) -> str:
+    """Return a HelmRelease and, after it, the HelmRepository that its chart comes from."""
     made = {
         "apiVersion": "helm.toolkit.fluxcd.io/v2",
         "kind": "HelmRelease",
@@ -75,7 +82,15 @@ def helm_release(
         made["spec"]["targetNamespace"] = target
     if values_from:
         made["spec"]["valuesFrom"] = [{"kind": "Secret", "name": values_from}]
-    return yaml.safe_dump(made, sort_keys=False)
+    if values:
+        made["spec"]["values"] = dict(values)
+    source = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "HelmRepository",
+        "metadata": {"name": chart, "namespace": "flux-system"},
+        "spec": {"interval": "1h", "url": "https://charts.example.org"},
+    }
+    return yaml.safe_dump_all([made, source], sort_keys=False)
 
 
 def resources(*names: str) -> str:

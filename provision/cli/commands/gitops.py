@@ -45,6 +45,23 @@ def gitops() -> None:
     help="The sealing keys: without them, SealedSecrets count as openable.",
 )
 @click.option(
+    "--source",
+    "given",
+    metavar="NAME=DIR",
+    multiple=True,
+    help="The files of another Flux source, such as a GitRepository. May be repeated.",
+)
+@click.option(
+    "--flux-version", metavar="VERSION", help="The Flux to install. Default: as the checkout says."
+)
+@click.option(
+    "--components-extra",
+    metavar="NAME,…",
+    default="",
+    help="More components of Flux, such as source-watcher.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 3 also when it only may come up.")
+@click.option(
     "--format",
     "format_",
     type=click.Choice(["text", "json"]),
@@ -53,19 +70,29 @@ def gitops() -> None:
 )
 @click.pass_obj
 def cold_start(
-    called: Settings, directory: Path, path: str | None, keys: Path | None, format_: str
+    called: Settings,
+    directory: Path,
+    path: str | None,
+    keys: Path | None,
+    given: tuple[str, ...],
+    flux_version: str | None,
+    components_extra: str,
+    strict: bool,
+    format_: str,
 ) -> None:
-    """Say what an empty cluster lacks for a repository.
+    """Say whether a repository brings an empty cluster up.
 
     Plays through what Flux would do with the checkout in DIRECTORY on a
     cluster with nothing in it, and lists where it would stop for ever: what
     is missing, why, in which file; what elysium up would put there first; and
-    what to change in the repository so that nothing has to be. Exits with 3
-    when something is missing that cannot be made, or the repository does not
-    build.
+    what to change in the repository so that nothing has to be. What was not
+    seen is named, where something needs it. Exits with 3 when the cluster
+    cannot come up.
     """
     from provision.gitops import tree
+    from provision.gitops.build import discovery
     from provision.gitops.coldstart import analysis as coldstart_analysis
+    from provision.gitops.coldstart import installed
 
     read = tree.Tree.from_directory(directory)
     chosen = tree.normal_path(path) if path is not None else _only_cluster(read)
@@ -74,15 +101,39 @@ def cold_start(
         from provision.cli import sealingkeys
 
         opened = sealingkeys.read(called, keys)
-    analysis = coldstart_analysis.analyse(read, chosen, keys=opened)
+    more = [name for name in components_extra.split(",") if name]
+    version, cluster = installed.find(read, chosen, version=flux_version or "", more=more)
+    found = discovery.discover(
+        read, chosen, keys=opened or (), flux_version=version, given=_sources(given)
+    )
+    analysis = coldstart_analysis.analyse_found(found, opened, cluster=cluster)
+    failing = {"cannot come up", "may come up"} if strict else {"cannot come up"}
     if called.json or format_ == "json":
         called.terminal.data(analysis.to_json())
-        if analysis.problems or analysis.missing:
+        if analysis.verdict in failing:
             raise click.exceptions.Exit(3)
         return
     for line in _described(chosen, analysis):
         called.terminal.result(line)
     analysis.check()
+    if analysis.verdict in failing:
+        raise click.exceptions.Exit(3)
+
+
+def _sources(given: tuple[str, ...]) -> dict[str, Tree]:
+    """Return the trees of ``NAME=DIR``. Raises `click.BadParameter` for anything else."""
+    from provision.gitops import tree
+
+    found: dict[str, Tree] = {}
+    for one in given:
+        name, sign, folder = one.partition("=")
+        if not (name and sign and Path(folder).is_dir()):
+            raise click.BadParameter(
+                f"{one}: expected the name of a source and a folder, such as platform=../platform",
+                param_hint="--source",
+            )
+        found[name] = tree.Tree.from_directory(Path(folder))
+    return found
 
 
 def _only_cluster(read: Tree) -> str:
@@ -99,15 +150,33 @@ def _only_cluster(read: Tree) -> str:
     )
 
 
+_VERDICTS = {
+    "comes up": "It comes up on an empty cluster by itself; nothing has to be seeded.",
+    "needs a seed": "It comes up on an empty cluster with the seeds below.",
+    "may come up": "It may come up on an empty cluster: not everything that it needs was seen.",
+    "cannot come up": "It cannot come up on an empty cluster.",
+}
+
+
 def _described(path: str, analysis: Analysis) -> list[str]:
     lines = [f"{path}: {len(analysis.kustomizations)} Kustomizations"]
     lines += [f"  {one.namespace}/{one.name}  {one.path}" for one in analysis.kustomizations]
-    if not analysis.needs and not analysis.problems:
-        lines.append("It comes up on an empty cluster by itself; nothing has to be seeded.")
+    lines.append(_VERDICTS[analysis.verdict])
     if analysis.needs:
         lines += ["", "An empty cluster lacks:"]
     for need in analysis.needs:
         lines += _need(need)
+    if analysis.assumptions:
+        lines += ["", "It was not seen, and is taken to be there:"]
+    for one in analysis.assumptions:
+        lines += [
+            f"  ? {one.ref}",
+            f"      stops:   {one.blocks}",
+            f"      why:     {one.reason}",
+            f"      where:   {one.where}",
+            f"      from:    {' or '.join(one.by)}",
+            f"      check:   {' or '.join(one.check)}",
+        ]
     lines += [f"note: {note}" for note in analysis.notes]
     return lines
 

@@ -2,104 +2,62 @@
 
 The objects are as the controller would apply them once everything is there:
 values for substitution come from the ConfigMaps, Secrets and SealedSecrets of
-the same repository, wherever in it they are.
+the same repository, wherever in it they are. A value may decide which objects
+there are, so that everything is read again until nothing changes any more.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Final
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import flux, kustomize
+from provision.gitops.build import flux, kustomize, rules, sources, validity, values
 from provision.gitops.sealing import keys as sealing_keys
-from provision.gitops.sealing import sealed
 from provision.gitops.tree import Tree
+
+_ROUNDS: Final = 50
+"""Rounds until nothing changes: each follows one more level of Kustomizations or of values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
     """One Kustomization and what it applies.
 
-    `parent` is the key of the one that makes it, None for the root.
-    `external`: its source is not this repository, so nothing is known of it.
+    `parent` is the key of the one that makes it, None for the root. `unseen`
+    is why its files are not seen, so that nothing is known of its objects.
+    `remote` are the bases that its build leaves out because they lie elsewhere.
+    `failed`: it cannot be built or applied, and `Discovered.problems` says why.
     """
 
     kustomization: flux.Kustomization
     objects: tuple[documents.Document, ...]
     parent: flux.Key | None
-    external: bool = False
+    unseen: str = ""
+    remote: tuple[str, ...] = ()
     failed: bool = False
 
 
 @dataclass(kw_only=True)
 class Discovered:
-    """What was found. `units` begin with the root; `problems` is what does not build."""
+    """What was found. `units` begin with the root; `problems` is what does not build.
+
+    `own` is the source that stands for the repository itself, `expected` the one that bootstrap
+    makes.
+    """
 
     units: list[Unit]
     problems: list[errors.Problem]
-    remote: list[str] = field(default_factory=list[str])
+    own: flux.Source
+    expected: flux.Source
+    rules: rules.Rules
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
     unconfined: str = ""
     """Why the kernel gave the builds no namespaces, so that only checks of the text protected."""
     opened: frozenset[str] = frozenset()
     """Every value that was decrypted for it, in clear."""
-
-
-class _Values:
-    """Values for substitution, from all objects seen so far."""
-
-    def __init__(self, keys: Sequence[sealing_keys.SealingKey]) -> None:
-        self._keys = keys
-        self._found: dict[tuple[str, str, str], dict[str, str]] = {}
-        self.opened: set[str] = set()
-
-    def learn(self, docs: Sequence[documents.Document]) -> bool:
-        """Take in `docs`; return whether anything new was learnt."""
-        before = len(self._found)
-        for doc in docs:
-            metadata = doc.obj.get("metadata") or {}
-            kind = str(doc.obj.get("kind"))
-            place = (str(metadata.get("namespace") or ""), str(metadata.get("name")))
-            if kind in ("ConfigMap", "Secret") and doc.obj.get("apiVersion") == "v1":
-                self._found.setdefault((kind, *place), _plain(doc.obj))
-            elif sealed.is_sealed(doc.obj) and ("Secret", *place) not in self._found:
-                self._found["Secret", *place] = self._opened(doc)
-        return len(self._found) > before
-
-    def _opened(self, doc: documents.Document) -> dict[str, str]:
-        try:
-            values = _plain(sealed.unseal(doc.obj, self._keys))
-            self.opened |= set(values.values())
-            return values
-        except errors.GitOpsError:
-            # The names are known, the values are not: each stands for itself.
-            spec = doc.obj.get("spec") or {}
-            names = [*(spec.get("encryptedData") or ())]
-            names += (spec.get("template") or {}).get("data") or ()
-            return {name: f"${{{name}}}" for name in names}
-
-    def of(self, one: flux.Kustomization) -> dict[str, str]:
-        """Return what `substituteFrom` of `one` amounts to, later references winning."""
-        values: dict[str, str] = {}
-        for ref in one.substitute_from:
-            values |= self._found.get((ref.kind, one.namespace, ref.name), {})
-        return values
-
-
-def _plain(obj: Mapping[str, Any]) -> dict[str, str]:
-    if obj.get("kind") == "ConfigMap":
-        return {key: str(value) for key, value in (obj.get("data") or {}).items()}
-    values: dict[str, str] = {}
-    for key, value in (obj.get("data") or {}).items():
-        try:
-            values[key] = base64.b64decode(str(value)).decode(errors="replace")
-        except binascii.Error:
-            values[key] = ""
-    return values | {key: str(text) for key, text in (obj.get("stringData") or {}).items()}
 
 
 def discover(
@@ -108,15 +66,56 @@ def discover(
     *,
     keys: Sequence[sealing_keys.SealingKey] = (),
     root: flux.Root = flux.BOOTSTRAPPED,
+    flux_version: str = "",
+    given: Mapping[str, Tree] | None = None,
+    addresses: Collection[str] = (),
 ) -> Discovered:
     """Return every Kustomization that follows from the cluster folder `path`.
 
     The root is what bootstrap would make for `path` with the names `root`; where the repository
-    itself holds the root's object, that is taken. Never raises for what is
-    wrong in the repository: that is in `problems`.
+    itself holds the root's object, that is taken. `flux_version` decides the
+    rules of the build. `given` are the files of other sources by name,
+    `addresses` the repository's own URLs. Never raises for what is wrong in the
+    repository: that is in `problems`.
     """
-    with kustomize.Builder(tree) as builder:
-        return _Discovery(builder, flux.root(path, root), _Values(keys)).run()
+    with _Builders() as builders:
+        return _Discovery(
+            tree,
+            flux.root(path, root),
+            values.Values(keys),
+            sources.Sources(tree, given=given, addresses=addresses),
+            rules.of(flux_version, tree),
+            builders,
+        ).run()
+
+
+class _Builders:
+    """One builder for each tree that is built from. A context manager."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, kustomize.Builder] = {}
+        self._built: dict[tuple[int, object], kustomize.Built] = {}
+
+    def __enter__(self) -> _Builders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for builder in self._open.values():
+            builder.close()
+
+    def build(self, wanted: Sequence[tuple[Tree, flux.Kustomization]]) -> list[kustomize.Built]:
+        """Return what each Kustomization builds to from its tree; each is built once."""
+        todo: dict[int, dict[str, tuple[Tree, flux.Kustomization]]] = {}
+        for tree, one in wanted:
+            if (id(tree), repr(one.overlay)) not in self._built:
+                todo.setdefault(id(tree), {}).setdefault(repr(one.overlay), (tree, one))
+        for number, found in todo.items():
+            ones = list(found.values())
+            builder = self._open.setdefault(number, kustomize.Builder(ones[0][0]))
+            results = builder.build([one.overlay for _, one in ones])
+            for (_, one), built in zip(ones, results, strict=True):
+                self._built[number, repr(one.overlay)] = built
+        return [self._built[id(tree), repr(one.overlay)] for tree, one in wanted]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,115 +124,168 @@ class _Substituted:
     problems: list[errors.Problem]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A Kustomization, the one that makes it, and what was built for it, if it can be seen."""
+
+    one: flux.Kustomization
+    parent: flux.Key | None
+    unseen: str = ""
+    built: kustomize.Built | None = None
+
+
 class _Discovery:
     def __init__(
-        self, builder: kustomize.Builder, root: flux.Kustomization, values: _Values
+        self,
+        tree: Tree,
+        root: flux.Kustomization,
+        known: values.Values,
+        origins: sources.Sources,
+        ruled: rules.Rules,
+        builders: _Builders,
     ) -> None:
-        self._builder = builder
-        self._values = values
+        self._tree = tree
         self._root = root
-        self._found: dict[flux.Key, tuple[flux.Kustomization, flux.Key | None]] = {}
-        self._built: dict[flux.Key, kustomize.Built] = {}
-        self._externals: set[flux.Key] = set()
+        self._expected = root.source
+        self._values = known
+        self._sources = origins
+        self._rules = ruled
+        self._builders = builders
         self._kept: dict[flux.Key, tuple[object, _Substituted]] = {}
 
     def run(self) -> Discovered:
-        self._found[self._root.key] = (self._root, None)
-        while True:
-            self._build()
-            learnt = self._learn()
-            grown = self._follow()
-            if not learnt and not grown:
+        written = sources.written_in(self._tree, self._root.source, self._root.path)
+        self._sources.learn([written] if written else [], self._root.source)
+        found = self._read([_Found(one=self._root, parent=None)])
+        for _ in range(_ROUNDS):
+            docs = [doc for key in found for doc in self._docs(found[key])]
+            learnt = self._values.learn(docs)
+            self._sources.learn(docs or ([written] if written else []), self._root.source)
+            self._sources.follow([one.one for one in found.values()], self._root)
+            again = self._read(self._followed(found))
+            if again == found and not learnt:
                 break
-        problems: list[errors.Problem] = []
-        units = [self._unit(one, parent, problems) for one, parent in list(self._found.values())]
-        problems = [p for b in self._built.values() for p in b.problems] + problems
-        remote = [text for built in self._built.values() for text in built.remote]
+            found = again
+        problems = [p for one in found.values() for p in self._build_problems(one)]
+        units = [self._unit(one, problems) for one in found.values()]
+        built = [one.built for one in found.values() if one.built is not None]
         return Discovered(
             units=units,
-            problems=_unique(problems),
-            remote=list(dict.fromkeys(remote)),
-            unconfined=next((b.unconfined for b in self._built.values() if b.unconfined), ""),
+            problems=list(dict.fromkeys(problems)),
+            own=self._sources.own,
+            expected=self._expected,
+            rules=self._rules,
+            left_out=self._tree.left_out,
+            unconfined=next((one.unconfined for one in built if one.unconfined), ""),
             opened=frozenset(self._values.opened),
         )
 
-    def _build(self) -> None:
-        todo = [
-            one
-            for key, (one, _) in self._found.items()
-            if key not in self._built and key not in self._externals
+    def _read(self, ones: Sequence[_Found]) -> dict[flux.Key, _Found]:
+        """Return `ones` with their builds, by key."""
+        views = [self._view(one.one) for one in ones]
+        seen = [
+            (view.tree, one.one)
+            for one, view in zip(ones, views, strict=True)
+            if view.tree is not None
         ]
-        here = [one for one in todo if one.source == self._root.source and not one.remote_cluster]
-        self._externals |= {one.key for one in todo if one not in here}
-        results = self._builder.build([one.overlay for one in here])
-        for one, built in zip(here, results, strict=True):
-            problems = tuple(
-                replace(p, where=one.where, message=f"spec.path {one.path!r}: {p.message}")
-                if p.where == (one.path or ".") and one.line
-                else p
-                for p in built.problems
+        results = iter(self._builders.build(seen))
+        return {
+            one.one.key: replace(
+                one, unseen=view.unseen, built=next(results) if view.tree is not None else None
             )
-            self._built[one.key] = replace(built, problems=problems)
+            for one, view in zip(ones, views, strict=True)
+        }
 
-    def _learn(self) -> bool:
-        grown = False
-        for key in self._built:
-            grown = self._values.learn(self._current(key).docs) or grown
-        return grown
+    def _view(self, one: flux.Kustomization) -> sources.View:
+        if one.key == self._root.key and not self._root.line:
+            return self._sources.of(self._sources.own)
+        if values.UNKNOWN.search(one.path):
+            return sources.View(unseen=f"its path {one.path} holds a value that is not known")
+        view = self._sources.of(one.source)
+        reason = view.tree.submodule(one.path) if view.tree else ""
+        if reason and self._sources.recurses(one.source):
+            return sources.View(unseen=f"{reason} is a Git submodule, which is not looked into")
+        return view
 
-    def _current(self, key: flux.Key) -> _Substituted:
-        """Return the objects of `key` with the values known now, substituted only once."""
-        one = self._found[key][0]
-        values = self._values.of(one)
-        basis = (one, values, id(self._built[key]))
-        kept = self._kept.get(key)
-        if kept is None or kept[0] != basis:
-            problems: list[errors.Problem] = []
-            docs = flux.substituted(one, self._built[key].objects, values, problems)
-            kept = (basis, _Substituted(docs=docs, problems=problems))
-            self._kept[key] = kept
-        return kept[1]
-
-    def _follow(self) -> bool:
-        grown = False
-        for key in list(self._built):
-            for doc in self._current(key).docs:
+    def _followed(self, found: Mapping[flux.Key, _Found]) -> list[_Found]:
+        """Return the root and every Kustomization that follows from it, as they are read now."""
+        followed: dict[flux.Key, _Found] = {}
+        for key in found:
+            for doc in self._docs(found[key]):
+                if flux.is_kustomization(doc.obj):
+                    self._adopt(flux.read(doc))
+        followed[self._root.key] = _Found(one=self._root, parent=None)
+        queue = [self._root.key]
+        while queue:
+            key = queue.pop(0)
+            if key not in found:
+                continue
+            for doc in self._docs(found[key]):
                 if not flux.is_kustomization(doc.obj):
                     continue
                 child = flux.read(doc)
-                if child.key == self._root.key:
-                    grown = self._adopt(child) or grown
-                elif child.key not in self._found:
-                    self._found[child.key] = (child, key)
-                    grown = True
-        return grown
+                if child.key not in followed and not values.UNKNOWN.search(child.name):
+                    followed[child.key] = _Found(one=child, parent=key)
+                    queue.append(child.key)
+        return list(followed.values())
 
-    def _adopt(self, child: flux.Kustomization) -> bool:
-        """Take the root's object from the repository in place of the assumed one."""
-        if self._root.line and self._found[child.key][0] == child:
-            return False
-        changed = child.overlay != self._root.overlay
-        if changed and child.path != self._root.path:
-            return False  # another cluster's sync file; bootstrap refuses that elsewhere
-        if changed:
-            del self._built[child.key]
-        self._root = child
-        self._found[child.key] = (child, None)
-        return True
+    def _adopt(self, child: flux.Kustomization) -> None:
+        """Take the root's object from the repository in place of the assumed one.
 
-    def _unit(
-        self,
-        one: flux.Kustomization,
-        parent: flux.Key | None,
-        problems: list[errors.Problem],
-    ) -> Unit:
-        if one.key in self._externals:
-            return Unit(kustomization=one, objects=(), parent=parent, external=True)
-        made = self._current(one.key)
-        problems += made.problems
-        failed = bool(self._built[one.key].problems or made.problems)
-        return Unit(kustomization=one, objects=tuple(made.docs), parent=parent, failed=failed)
+        With another path it is another cluster's, which bootstrap refuses. With another name
+        it is what another tool made of the same folder.
+        """
+        if child.path != self._root.path:
+            return
+        same = child.key == self._root.key
+        if same or (not self._root.line and child.source == self._sources.own):
+            self._root = child
 
+    def _docs(self, found: _Found) -> list[documents.Document]:
+        return self._current(found).docs
 
-def _unique(problems: list[errors.Problem]) -> list[errors.Problem]:
-    return list(dict.fromkeys(problems))
+    def _current(self, found: _Found) -> _Substituted:
+        """Return the objects with the values known now, substituted only once."""
+        one = found.one
+        if found.built is None:
+            return _Substituted(docs=[], problems=[])
+        known = self._values.of(one)
+        basis = (one, known, id(found.built))
+        kept = self._kept.get(one.key)
+        if kept is None or kept[0] != basis:
+            problems: list[errors.Problem] = []
+            docs = flux.substituted(
+                one, found.built.objects, known, problems, strict=self._rules.strict
+            )
+            kept = (basis, _Substituted(docs=docs, problems=problems))
+            self._kept[one.key] = kept
+        return kept[1]
+
+    def _build_problems(self, found: _Found) -> list[errors.Problem]:
+        """Return what does not build, at the Kustomization where its own path is at fault."""
+        one = found.one
+        problems = found.built.problems if found.built else ()
+        return [
+            replace(
+                p, where=one.where, key=str(one), message=f"spec.path {one.path!r}: {p.message}"
+            )
+            if p.where == (one.path or ".") and one.line
+            else p
+            for p in problems
+        ]
+
+    def _unit(self, found: _Found, problems: list[errors.Problem]) -> Unit:
+        one = found.one
+        if found.built is None:
+            return Unit(kustomization=one, objects=(), parent=found.parent, unseen=found.unseen)
+        made = self._current(found)
+        wrong = [*made.problems]
+        wrong += [p for doc in made.docs for p in validity.problems(doc, one)]
+        problems += wrong
+        return Unit(
+            kustomization=one,
+            objects=tuple(made.docs),
+            parent=found.parent,
+            remote=found.built.remote,
+            failed=bool(found.built.problems or wrong),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import yaml
 from provision import errors
 from provision.gitops import documents
 from provision.gitops.build import substitute, workspace
+from provision.gitops.documents import mapping, mappings, sequence
 from provision.gitops.tree import normal_path
 
 GROUP: Final = "kustomize.toolkit.fluxcd.io"
@@ -20,6 +22,8 @@ SUBSTITUTE: Final = f"{GROUP}/substitute"
 
 Key = tuple[str, str]
 """Namespace and name of a Kustomization."""
+Source = documents.Place
+"""Kind, namespace and name of what a Kustomization takes its files from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +52,29 @@ BOOTSTRAPPED: Final = Root()
 class Kustomization:
     """A Flux Kustomization, with the place it was written at.
 
-    `source` is kind, namespace and name of its source.
+    `source` is kind, namespace and name of its source. `health_checks` are the objects it
+    waits for besides `wait`, as kind, namespace and name. `decryption` and `kube_config` are the
+    names of the Secrets that it takes keys and another cluster's kubeconfig from; both are empty
+    where it needs none. `decrypts`: it says how SOPS files are decrypted.
     """
 
     name: str
     namespace: str
     overlay: workspace.Overlay
-    source: tuple[str, str, str] = ("GitRepository", NAMESPACE, NAMESPACE)
+    source: Source = ("GitRepository", NAMESPACE, NAMESPACE)
     depends_on: tuple[Key, ...] = ()
     wait: bool = False
+    health_checks: tuple[tuple[str, str, str], ...] = ()
     suspended: bool = False
     always_substitute: bool = False
     has_post_build: bool = False
     substitute: Mapping[str, str] = field(default_factory=dict[str, str])
     substitute_from: tuple[Reference, ...] = ()
+    decrypts: bool = False
+    decryption: str = ""
     remote_cluster: bool = False
+    kube_config: str = ""
+    target_namespace: str = ""
     file: str = ""
     line: int = 1
 
@@ -106,12 +118,11 @@ def root(path: str, names: Root = BOOTSTRAPPED) -> Kustomization:
 
 def read(doc: documents.Document) -> Kustomization:
     """Return the Kustomization of `doc`."""
-    metadata = doc.obj.get("metadata") or {}
-    spec: Mapping[str, Any] = doc.obj.get("spec") or {}
+    metadata, spec = mapping(doc.obj.get("metadata")), mapping(doc.obj.get("spec"))
     namespace = str(metadata.get("namespace") or NAMESPACE)
-    source = spec.get("sourceRef") or {}
+    source = mapping(spec.get("sourceRef"))
     build = spec.get("postBuild")
-    build_map: Mapping[str, Any] = build if isinstance(build, Mapping) else {}
+    build_map = mapping(build)
     return Kustomization(
         name=str(metadata.get("name")),
         namespace=namespace,
@@ -120,11 +131,11 @@ def read(doc: documents.Document) -> Kustomization:
             target_namespace=str(spec.get("targetNamespace") or ""),
             name_prefix=str(spec.get("namePrefix") or ""),
             name_suffix=str(spec.get("nameSuffix") or ""),
-            patches=tuple(spec.get("patches") or ()),
-            images=tuple(spec.get("images") or ()),
-            components=tuple(spec.get("components") or ()),
+            patches=tuple(mappings(spec.get("patches"))),
+            images=tuple(mappings(spec.get("images"))),
+            components=tuple(map(str, sequence(spec.get("components")))),
             ignore_missing_components=bool(spec.get("ignoreMissingComponents")),
-            build_metadata=tuple(spec.get("buildMetadata") or ()),
+            build_metadata=tuple(map(str, sequence(spec.get("buildMetadata")))),
         ),
         source=(
             str(source.get("kind") or ""),
@@ -133,25 +144,47 @@ def read(doc: documents.Document) -> Kustomization:
         ),
         depends_on=tuple(
             (str(one.get("namespace") or namespace), str(one.get("name")))
-            for one in spec.get("dependsOn") or ()
+            for one in mappings(spec.get("dependsOn"))
         ),
-        wait=bool(spec.get("wait")) or bool(spec.get("healthChecks")),
+        wait=bool(spec.get("wait")),
+        health_checks=tuple(
+            (str(one.get("kind")), str(one.get("namespace") or namespace), str(one.get("name")))
+            for one in mappings(spec.get("healthChecks"))
+        ),
         suspended=bool(spec.get("suspend")),
         always_substitute=build_map.get("substituteStrategy") == "Always",
         has_post_build=isinstance(build, Mapping),
-        substitute={key: str(value) for key, value in (build_map.get("substitute") or {}).items()},
+        substitute=_texts(build_map.get("substitute")),
         substitute_from=tuple(
             Reference(
                 kind=str(one.get("kind")),
                 name=str(one.get("name")),
                 optional=bool(one.get("optional")),
             )
-            for one in build_map.get("substituteFrom") or ()
+            for one in mappings(build_map.get("substituteFrom"))
         ),
+        decrypts=bool(spec.get("decryption")),
+        decryption=_secret(spec.get("decryption")),
         remote_cluster=bool(spec.get("kubeConfig")),
+        kube_config=_secret(spec.get("kubeConfig")),
+        target_namespace=str(spec.get("targetNamespace") or ""),
         file=doc.file,
         line=doc.line,
     )
+
+
+def _secret(value: Any) -> str:
+    """Return the name in the `secretRef` of a decryption or kubeConfig, if there is one."""
+    ref = mapping(mapping(value).get("secretRef"))
+    return str(ref.get("name") or "")
+
+
+def _texts(value: Any) -> dict[str, str]:
+    """Return the texts in a map; `validity` names the values that are none."""
+    return {
+        str(key): item if isinstance(item, str) else json.dumps(item, default=str)
+        for key, item in mapping(value).items()
+    }
 
 
 def cycles(found: Iterable[Kustomization]) -> list[list[Kustomization]]:
@@ -202,11 +235,14 @@ def substituted(
     docs: Sequence[documents.Document],
     values: Mapping[str, str],
     problems: list[errors.Problem],
+    *,
+    strict: bool = False,
 ) -> list[documents.Document]:
     """Return `docs` as the controller would apply them, given the values of `substituteFrom`.
 
     Inline values win. Objects that opt out stay as they are. What cannot be
-    substituted goes to `problems`, and is returned unchanged.
+    substituted goes to `problems`, and is returned unchanged. `strict`: a
+    variable that is not set is an error, as since kustomize-controller 1.9.
     """
     if not one.has_post_build:
         return list(docs)
@@ -218,18 +254,18 @@ def substituted(
         message = f"Flux refuses the variable names {', '.join(bad)}: letters, digits and _ only"
         problems.append(errors.Problem(where=one.where, key=str(one), message=message))
         return list(docs)
-    return [_substituted(one, doc, both, problems) for doc in docs]
+    return [_substituted(one, doc, _Values(both, strict), problems) for doc in docs]
 
 
 def _substituted(
     one: Kustomization,
     doc: documents.Document,
-    values: Mapping[str, str],
+    values: _Values,
     problems: list[errors.Problem],
 ) -> documents.Document:
     metadata = doc.obj.get("metadata") or {}
     for part in ("annotations", "labels"):
-        if (metadata.get(part) or {}).get(SUBSTITUTE) == "disabled":
+        if mapping(metadata.get(part)).get(SUBSTITUTE) == "disabled":
             return doc
     if not _has_dollar(doc.obj):
         return doc
@@ -244,12 +280,25 @@ class _EntangledError(Exception):
     """An expression whose result depends on more than the text it is in."""
 
 
+@dataclass(frozen=True)
+class _Values:
+    known: Mapping[str, str]
+    strict: bool
+
+    def simple(self, name: str) -> str:
+        """Return the value of ``${name}``. Raises `_EntangledError` where that is an error."""
+        value = self.known.get(name)
+        if value is None and self.strict:
+            raise _EntangledError
+        return value or ""
+
+
 _SIMPLE: Final = re.compile(r"(?:[\w./:@-]|\$\{[A-Za-z_]\w*\})+", re.ASCII)
 _NAME: Final = re.compile(r"\$\{([A-Za-z_]\w*)\}", re.ASCII)
 _HARMLESS: Final = re.compile(r"[A-Za-z0-9](?:[\w./:@-]*[\w./@-])?", re.ASCII)
 
 
-def _by_leaf(value: Any, values: Mapping[str, str]) -> Any:
+def _by_leaf(value: Any, values: _Values) -> Any:
     """Return `value` substituted text by text: what `_as_text` returns, where that is certain.
 
     A text of such characters is a plain scalar, before and after, and no
@@ -260,7 +309,7 @@ def _by_leaf(value: Any, values: Mapping[str, str]) -> Any:
             return value
         if not _SIMPLE.fullmatch(value) or value[0] in "-:@" or value[-1] == ":":
             raise _EntangledError
-        made = _NAME.sub(lambda found: values.get(found.group(1), ""), value)
+        made = _NAME.sub(lambda found: values.simple(found.group(1)), value)
         if not _HARMLESS.fullmatch(made):
             raise _EntangledError
         return documents.plain(made)
@@ -279,13 +328,15 @@ def _by_leaf(value: Any, values: Mapping[str, str]) -> Any:
 def _as_text(
     one: Kustomization,
     doc: documents.Document,
-    values: Mapping[str, str],
+    values: _Values,
     problems: list[errors.Problem],
 ) -> documents.Document:
     """Return `doc` substituted as Flux does it: in its YAML, whatever that makes of it."""
     text = documents.dump_plain(doc.obj)
     try:
-        loaded = documents.load_all(substitute.evaluate(text, values.get))
+        loaded = documents.load_all(
+            substitute.evaluate(text, values.known.get, strict=values.strict)
+        )
     except substitute.SubstitutionError as error:
         line = text[: error.position].count("\n")
         message = f"{error}: {text.splitlines()[line].strip()[:120]}"

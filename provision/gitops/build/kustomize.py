@@ -14,18 +14,25 @@ import os
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import yaml
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import isolation, layout, origins, workspace
-from provision.gitops.tree import Tree
+from provision.gitops.build import isolation, layout, origins, references, workspace
+from provision.gitops.tree import KUSTOMIZATIONS, Tree
 
 _DETAILS: Final = 2000
+_UNMATCHED: Final = re.compile(
+    r"no resource matches|no matches for|unable to find|failed to find|nothing selected by"
+)
+"""kustomize's words for a patch or a replacement without its target."""
+_PATCHES: Final = frozenset(
+    ["patches", "patchesStrategicMerge", "patchesJson6902", "replacements", "vars", "replicas"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +69,10 @@ class Builder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary folder."""
         self._workspace.close()
 
     def build(self, overlays: Sequence[workspace.Overlay]) -> list[Built]:
@@ -100,6 +111,10 @@ class Builder:
         docs: list[documents.Document] = []
         if failed and not problems:
             problems = [self._refusal(overlay, *part) for part in failed]
+            if remote and all(_UNMATCHED.search(problem.message) for problem in problems):
+                again = self._unpatched(overlay, walked.files)
+                if again is not None:
+                    return replace(again, remote=remote)
         elif not problems:
             try:
                 docs = [
@@ -120,6 +135,26 @@ class Builder:
             remote=remote,
             unconfined=unconfined,
         )
+
+    def _unpatched(self, overlay: workspace.Overlay, files: Sequence[str]) -> Built | None:
+        """Build `overlay` without patches, which may be for objects of bases that are left out.
+
+        First without those beside such a base, then without any. None when it builds in neither
+        way.
+        """
+        names = [one for one in files if posixpath.basename(one) in KUSTOMIZATIONS]
+        beside = [one for one in names if references.checked(self.tree, one).remote]
+        for chosen, own in ((beside, overlay.patches), (names, ())):
+            rewritten = {
+                one: references.text(_without_patches(references.checked(self.tree, one)))
+                for one in chosen
+            }
+            tree = replace(self.tree, files={**self.tree.files, **rewritten})
+            with Builder(tree, jobs=self._jobs) as builder:
+                (built,) = builder.build([replace(overlay, patches=own)])
+            if not built.problems:
+                return built
+        return None
 
     def _refusal(
         self,
@@ -146,6 +181,10 @@ class Builder:
             if name in self.tree.files:
                 path = name
         return errors.Problem(where=path, message=f"kustomize cannot build it: {text}")
+
+
+def _without_patches(found: references.Checked) -> dict[str, Any]:
+    return {key: value for key, value in found.content.items() if key not in _PATCHES}
 
 
 def _twice(docs: Sequence[documents.Document]) -> list[errors.Problem]:

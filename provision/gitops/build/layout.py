@@ -52,7 +52,15 @@ def walk(tree: Tree, folder: str, *, check: bool = True) -> Walk:
 def _walk(tree: Tree, folder: str, *, check: bool) -> Walk:
     found = Walk(check=check)
     if folder not in tree.folders:
-        found.problems.append(errors.Problem(where=folder or ".", message="there is no such path"))
+        message = "there is no such path"
+        if folder in tree.files:
+            message = "it is a file; Flux wants the folder that it is in"
+        elif tree.submodule(folder):
+            message = (
+                f"{tree.submodule(folder)} is a Git submodule, and the source does not set"
+                " recurseSubmodules"
+            )
+        found.problems.append(errors.Problem(where=folder or ".", message=message))
     elif tree.kustomization(folder):
         _folder(tree, folder, found)
     else:

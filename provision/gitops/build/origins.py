@@ -16,8 +16,12 @@ from provision.gitops.tree import Tree
 
 _ORIGIN: Final = "config.kubernetes.io/origin"
 _PATH: Final = re.compile(r"^(?:path|configuredIn):[ ]*(\S.*)$", re.MULTILINE)
-_KIND: Final = re.compile(r"^kind:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
-_NAME: Final = re.compile(r"(?:^[ \t]+|[{,][ \t]*)name:[ \t]*[\"']?([^\s\"'#,}]+)", re.MULTILINE)
+_PROPERTIES: Final = r"[ \t]*(?:[&!][^\s,\[\]{}]+[ \t]+)*"
+"""What may come before a scalar: an anchor, a tag."""
+_KIND: Final = re.compile(rf"^\ufeff?kind:{_PROPERTIES}[\"']?([^\s\"'#]+)", re.MULTILINE)
+_NAME: Final = re.compile(
+    rf"(?:^[ \t]+|[{{,][ \t]*)name:{_PROPERTIES}[\"']?([^\s\"'#,}}]+)", re.MULTILINE
+)
 
 
 @dataclass(kw_only=True)

@@ -31,13 +31,13 @@ class SubstitutionError(ValueError):
         self.position = position
 
 
-def evaluate(text: str, lookup: Lookup) -> str:
+def evaluate(text: str, lookup: Lookup, *, strict: bool = False) -> str:
     """Return `text` with every expression replaced.
 
-    `lookup` gives a variable's value; None counts as empty, as in Flux without
-    strict substitutions. Raises `SubstitutionError`.
+    `lookup` gives a variable's value; None counts as empty, and `strict` as an error unless
+    the expression has a default. Raises `SubstitutionError`.
     """
-    return _Reader(text, lookup).all()
+    return _Reader(text, lookup, strict).all()
 
 
 def clean(values: Mapping[str, str]) -> dict[str, str]:
@@ -51,6 +51,7 @@ class _Reader:
 
     text: str
     lookup: Lookup
+    strict: bool = False
     at: int = 0
 
     def all(self) -> str:
@@ -80,14 +81,14 @@ class _Reader:
         if self._take("#"):
             name = self._name(start)
             self._close(start)
-            return str(len(self._value(name).encode()))
+            return str(len(self._value(name, start).encode()))
         name = self._name(start)
         for operator in _DEFAULTS:
             if self._take(operator):
                 words = self._words(start)
                 self._close(start)
-                return self._value(name) or words
-        value = self._value(name)
+                return self.lookup(name) or words
+        value = self._value(name, start)
         if self._take("}"):
             return value
         if self._take(":"):
@@ -161,8 +162,11 @@ class _Reader:
             raise SubstitutionError("a variable name is expected after ${", start)
         return self.text[begin : self.at]
 
-    def _value(self, name: str) -> str:
-        return self.lookup(name) or ""
+    def _value(self, name: str, start: int) -> str:
+        value = self.lookup(name)
+        if value is None and self.strict:
+            raise SubstitutionError(f"the variable {name} is not set and has no default", start)
+        return value or ""
 
     def _take(self, expected: str) -> bool:
         if self.text.startswith(expected, self.at):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provision import errors
+from provision.fileio import contents
 from provision.gitops.build import layout, partition, references
 from provision.gitops.tree import KUSTOMIZATIONS, Tree
 
@@ -119,7 +120,7 @@ class Workspace:
                 target.mkdir()
                 return
             with target.open("xb") as file:
-                file.write(content.encode())
+                file.write(contents.data(content))
         except (OSError, UnicodeEncodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not valid Unicode"
             if isinstance(error, FileExistsError):

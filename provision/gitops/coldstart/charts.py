@@ -1,43 +1,20 @@
-"""What well-known charts and controllers bring into a cluster.
+"""What well-known charts define, and what a chart that is not known may bring.
 
-Knowledge that is not in a repository: which groups of custom resources a
-chart's own manifests define. A chart that is not listed may bring anything.
+Knowledge that is not in a repository: the custom resources that a chart's own
+manifests define, and which of its values turn them off. It is from each
+chart's documentation (its values and its ``crds`` folder). A listed chart brings
+what the table says; any other may bring what fits its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-BUILTIN_GROUPS: Final = frozenset(
-    [
-        "",
-        "admissionregistration.k8s.io",
-        "apiextensions.k8s.io",
-        "apiregistration.k8s.io",
-        "apps",
-        "authentication.k8s.io",
-        "authorization.k8s.io",
-        "autoscaling",
-        "batch",
-        "certificates.k8s.io",
-        "coordination.k8s.io",
-        "discovery.k8s.io",
-        "events.k8s.io",
-        "flowcontrol.apiserver.k8s.io",
-        "networking.k8s.io",
-        "node.k8s.io",
-        "policy",
-        "rbac.authorization.k8s.io",
-        "resource.k8s.io",
-        "scheduling.k8s.io",
-        "storage.k8s.io",
-    ]
-)
-FLUX_SUFFIX: Final = ".toolkit.fluxcd.io"
-K3S_GROUPS: Final = frozenset(["helm.cattle.io", "k3s.cattle.io"])
-K3S_TRAEFIK_GROUPS: Final = frozenset(["traefik.io", "hub.traefik.io", "gateway.networking.k8s.io"])
-"""What the Traefik that k3s carries defines, unless it is disabled."""
+from provision.gitops.coldstart import api
+from provision.gitops.documents import mapping
 
 CLUSTER_SCOPED: Final = frozenset(
     [
@@ -64,55 +41,166 @@ CLUSTER_SCOPED: Final = frozenset(
 SEALED_SECRETS: Final = "sealed-secrets"
 SEALED_SECRETS_GROUP: Final = "bitnami.com"
 
-GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    SEALED_SECRETS: (SEALED_SECRETS_GROUP,),
-    "cert-manager": ("cert-manager.io", "acme.cert-manager.io"),
-    "traefik": ("traefik.io", "hub.traefik.io", "gateway.networking.k8s.io"),
-    "traefik-crds": ("traefik.io", "hub.traefik.io", "gateway.networking.k8s.io"),
-    "tailscale-operator": ("tailscale.com",),
-    "node-feature-discovery": ("nfd.k8s-sigs.io",),
-    "intel-device-plugins-operator": ("deviceplugin.intel.com", "fpga.intel.com"),
-    "flux-operator": ("fluxcd.controlplane.io",),
-    "kube-prometheus-stack": ("monitoring.coreos.com",),
-    "prometheus-operator-crds": ("monitoring.coreos.com",),
-    "external-secrets": ("external-secrets.io", "generators.external-secrets.io"),
-    "metallb": ("metallb.io",),
-    "longhorn": ("longhorn.io",),
-    "fission-all": ("fission.io",),
-    "fission-core": ("fission.io",),
-    "jaeger-operator": ("jaegertracing.io",),
-    "opentelemetry-operator": ("opentelemetry.io",),
-    "cloudnative-pg": ("postgresql.cnpg.io",),
-    "velero": ("velero.io",),
-    "k8up": ("k8up.io",),
-    "kyverno": ("kyverno.io", "policies.kyverno.io", "reports.kyverno.io", "wgpolicyk8s.io"),
-    "reloader": (),
-    "system-upgrade-controller": ("upgrade.cattle.io",),
-    "cilium": ("cilium.io",),
-    "istio-base": ("networking.istio.io", "security.istio.io", "telemetry.istio.io"),
-    # These bring no definitions of their own.
-    "onechart": (),
-    "app-template": (),
-    "coder": (),
-    "coder-logstream-kube": (),
-    "loki": (),
-    "promtail": (),
-    "tempo": (),
-    "jaeger": (),
-    "grafana": (),
-    "metrics-server": (),
-    "external-dns": (),
-    "ingress-nginx": (),
-    "csi-rclone": (),
-    "intel-device-plugins-gpu": (),
-    "csi-driver-nfs": (),
-    "descheduler": (),
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """The API groups that a chart defines.
+
+    `switches` are the values that decide whether it does, as dotted paths: any that is true
+    turns it on, and `default` counts where none is given. Without switches the definitions are
+    in the chart's ``crds`` folder, which a HelmRelease can skip.
+    """
+
+    groups: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
+    default: bool = True
+
+
+def _folder(*groups: str) -> Chart:
+    return Chart(groups=groups)
+
+
+def _switched(*groups: str, by: str | tuple[str, ...], default: bool = True) -> Chart:
+    return Chart(groups=groups, switches=(by,) if isinstance(by, str) else by, default=default)
+
+
+_TRAEFIK: Final = tuple(sorted(api.TRAEFIK_GROUPS))
+_CNPG: Final = "postgresql.cnpg.io"
+
+_WITHOUT: Final = """
+adguard-home app-template authentik blocky cert-manager-webhook-ovh cloudflare-tunnel
+cloudflared coder coder-logstream-kube coredns csi-driver-nfs csi-driver-smb csi-rclone
+democratic-csi descheduler fluent-bit gatus gitea goldilocks grafana harbor headlamp home-
+assistant homepage influxdb ingress-nginx intel-device-plugins-gpu jaeger jellyfin k8s-gateway
+kube-state-metrics kubelet-csr-approver kubernetes-dashboard kubernetes-replicator kured loki
+mariadb metrics-server mongodb mysql nextcloud nfs-subdir-external-provisioner nginx
+oauth2-proxy onechart pihole podinfo policy-reporter postgresql prometheus prometheus-adapter
+prometheus-blackbox-exporter prometheus-node-exporter promtail redis reflector reloader renovate
+spegel tempo uptime-kuma vault vaultwarden weave-gitops
+"""
+"""Charts that bring no definitions of their own."""
+
+CHARTS: Final[Mapping[str, Chart]] = {
+    SEALED_SECRETS: _folder(SEALED_SECRETS_GROUP),
+    "actions-runner-controller": _folder("actions.summerwind.dev"),
+    "capsule": _folder("capsule.clastix.io"),
+    "cert-manager": _switched(
+        "cert-manager.io",
+        "acme.cert-manager.io",
+        by=("crds.enabled", "installCRDs"),
+        default=False,
+    ),
+    "cilium": _folder("cilium.io"),
+    "cloudnative-pg": _switched(_CNPG, by="crds.create"),
+    "cluster-operator": _folder("rabbitmq.com"),
+    "connect": _folder("onepassword.com"),
+    "crossplane": _folder("apiextensions.crossplane.io", "pkg.crossplane.io"),
+    "dragonfly-operator": _switched("dragonflydb.io", by="crds.install"),
+    "eg": _folder("gateway.envoyproxy.io", "gateway.networking.k8s.io"),
+    "external-dns": _folder("externaldns.k8s.io"),
+    "external-secrets": _switched(
+        "external-secrets.io", "generators.external-secrets.io", by="installCRDs"
+    ),
+    "flagger": _folder("flagger.app"),
+    "flux-operator": _switched("fluxcd.controlplane.io", by="installCRDs"),
+    "gateway-helm": _folder("gateway.envoyproxy.io", "gateway.networking.k8s.io"),
+    "gatekeeper": _folder(
+        "templates.gatekeeper.sh", "config.gatekeeper.sh", "mutations.gatekeeper.sh"
+    ),
+    "gha-runner-scale-set-controller": _folder("actions.github.com"),
+    "gpu-operator": _folder("nvidia.com"),
+    "grafana-operator": _folder("grafana.integreatly.org"),
+    "intel-device-plugins-operator": _folder("deviceplugin.intel.com", "fpga.intel.com"),
+    "istio-base": _folder("networking.istio.io", "security.istio.io", "telemetry.istio.io"),
+    "jaeger-operator": _folder("jaegertracing.io"),
+    "keda": _switched("keda.sh", "eventing.keda.sh", by="crds.install"),
+    "kube-prometheus-stack": _switched("monitoring.coreos.com", by="crds.enabled"),
+    "kyverno": _switched(
+        "kyverno.io",
+        "policies.kyverno.io",
+        "reports.kyverno.io",
+        "wgpolicyk8s.io",
+        by="crds.install",
+    ),
+    "linkerd-crds": _folder("linkerd.io", "policy.linkerd.io"),
+    "longhorn": _folder("longhorn.io"),
+    "mariadb-operator": _switched("k8s.mariadb.com", by="crds.enabled", default=False),
+    "mariadb-operator-crds": _folder("k8s.mariadb.com"),
+    "metallb": _switched("metallb.io", by="crds.enabled"),
+    "node-feature-discovery": _folder("nfd.k8s-sigs.io"),
+    "opentelemetry-operator": _switched("opentelemetry.io", by="crds.create"),
+    "postgres-operator": _folder("acid.zalan.do"),
+    "prometheus-operator-crds": _folder("monitoring.coreos.com"),
+    "rook-ceph": _switched("ceph.rook.io", "objectbucket.io", by="crds.enabled"),
+    "snapshot-controller": _folder("snapshot.storage.k8s.io", "groupsnapshot.storage.k8s.io"),
+    "strimzi-kafka-operator": _folder("kafka.strimzi.io", "core.strimzi.io"),
+    "tailscale-operator": _switched("tailscale.com", by="installCRDs"),
+    "tf-controller": _folder("infra.contrib.fluxcd.io"),
+    "tofu-controller": _folder("infra.contrib.fluxcd.io"),
+    "traefik": _folder(*_TRAEFIK),
+    "traefik-crds": _folder(*_TRAEFIK),
+    "trivy-operator": _folder("aquasecurity.github.io"),
+    "trust-manager": _switched("trust.cert-manager.io", by="crds.enabled"),
+    "vault-secrets-operator": _folder("secrets.hashicorp.com"),
+    "velero": _folder("velero.io"),
+    "victoria-metrics-k8s-stack": _switched(
+        "operator.victoriametrics.com", by="victoria-metrics-operator.crds.enabled"
+    ),
+    "victoria-metrics-operator": _switched("operator.victoriametrics.com", by="crds.enabled"),
+    "victoria-metrics-operator-crds": _folder("operator.victoriametrics.com"),
+    "volsync": _switched("volsync.backube", by="manageCRDs"),
+    **{name: Chart() for name in _WITHOUT.split()},
 }
+
+
+def definers(group: str) -> set[str]:
+    """Return the listed charts that define `group`."""
+    return {name for name, chart in CHARTS.items() if group in chart.groups}
 
 
 def known_chart_of(group: str) -> str:
     """Return a chart that is known to define `group`, or an empty text."""
-    return next((chart for chart, groups in GROUPS.items() if group in groups), "")
+    return min(definers(group), key=lambda name: (len(name), name), default="")
+
+
+def defines(chart: str, values: Mapping[str, Any], *, skips_folder: bool) -> tuple[str, ...]:
+    """Return the groups that the listed `chart` defines with `values`.
+
+    `skips_folder`: the HelmRelease leaves out the chart's ``crds`` folder.
+    """
+    found = CHARTS[chart]
+    if not found.switches:
+        return () if skips_folder else found.groups
+    given = [value for path in found.switches if (value := _at(values, path)) is not None]
+    on = any(value is True for value in given) if given else found.default
+    return found.groups if on else ()
+
+
+def resembles(names: Iterable[str], group: str, kind: str) -> bool:
+    """Return whether one of `names`, of a chart or its source, shares a word with a kind."""
+    words = _words(f"{group} {kind}")
+    return any(words & _words(name) for name in names)
+
+
+_COMMON: Final = """
+app apps chart charts cloud cluster com controller core crd crds dev github helm io k8s kube
+kubernetes net operator org release sigs stack x
+"""
+"""Words that many names share."""
+_LONG: Final = 3
+
+
+def _words(text: str) -> set[str]:
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text)
+    found = {word for word in re.split(r"[^a-z0-9]+", spaced.casefold()) if len(word) > _LONG}
+    return found.difference(_COMMON.split())
+
+
+def _at(values: Mapping[str, Any], path: str) -> Any:
+    value: Any = values
+    for part in path.split("."):
+        value = mapping(value).get(part)
+    return value
 
 
 def chart_of(obj: Mapping[str, Any], sources: Mapping[tuple[str, str, str], str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from provision.gitops.build import discovery
-from provision.gitops.coldstart import charts, simulation
+from provision.gitops.coldstart import charts, releases
 
 _CHARTS: Final = ("intel-device-plugins-gpu",)
 
@@ -24,7 +24,7 @@ def _brings_it(obj: Mapping[str, Any]) -> bool:
     kind = obj.get("kind")
     if kind == "GpuDevicePlugin":
         return True
-    if simulation.is_release(obj):
+    if releases.is_release(obj):
         return charts.chart_of(obj, {}) in _CHARTS
     if kind != "DaemonSet":
         return False

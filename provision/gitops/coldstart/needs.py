@@ -77,20 +77,75 @@ class Need:
         }
 
 
+Verdict = Literal["comes up", "needs a seed", "may come up", "cannot come up"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumption:
+    """One need that something unseen could meet, so that it was taken to be met.
+
+    `kind`, `name` and `namespace` are what is needed, as in `Need`; `by` is what could bring it,
+    and `check` what a person can look at to be sure.
+    """
+
+    kind: str
+    name: str
+    namespace: str = ""
+    blocks: str
+    reason: str
+    where: str
+    by: tuple[str, ...]
+    check: tuple[str, ...]
+
+    @property
+    def ref(self) -> str:
+        """Return ``Kind namespace/name``."""
+        return documents.ref(
+            {"kind": self.kind, "metadata": {"name": self.name, "namespace": self.namespace}}
+        )
+
+    def note(self) -> str:
+        """Return it as one line."""
+        return f"{self.ref} ({self.where}) is taken to come from {' or '.join(self.by)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "namespace": self.namespace,
+            "blocks": self.blocks,
+            "reason": self.reason,
+            "where": self.where,
+            "by": list(self.by),
+            "check": list(self.check),
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
     """What a cold start of one cluster path needs.
 
     `kustomizations` are in the order in which they become ready. `needs` are
     in the order in which they are met. `problems` are what is wrong with the
-    repository itself; with any, the needs may be incomplete. `notes` say what
-    was assumed because it cannot be seen from the repository.
+    repository itself; with any, the needs may be incomplete. `assumptions` are
+    needs that something unseen could meet. `notes` say what was not looked at.
     """
 
     kustomizations: tuple[flux.Kustomization, ...]
     needs: tuple[Need, ...] = ()
     problems: tuple[errors.Problem, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return what a cold start comes to. The worst that is true counts."""
+        if self.problems or self.missing:
+            return "cannot come up"
+        if self.assumptions:
+            return "may come up"
+        return "needs a seed" if self.needs else "comes up"
 
     @property
     def seeds(self) -> tuple[Need, ...]:
@@ -111,12 +166,14 @@ class Analysis:
     def to_json(self) -> dict[str, Any]:
         """Return the analysis for machines, without any secret value."""
         return {
+            "verdict": self.verdict,
             "kustomizations": [_kustomization(one) for one in self.kustomizations],
             "needs": [need.to_json() for need in self.needs],
             "problems": [
                 {"where": p.where, "key": p.key, "message": p.message, "hint": p.hint}
                 for p in self.problems
             ],
+            "assumptions": [one.to_json() for one in self.assumptions],
             "notes": list(self.notes),
         }
 

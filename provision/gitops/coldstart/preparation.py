@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from provision import errors
+from provision.gitops import documents
 from provision.gitops.build import discovery, flux
 from provision.gitops.coldstart import analysis as coldstart_analysis
-from provision.gitops.coldstart import gpu, needs, simulation
+from provision.gitops.coldstart import gpu, needs, releases, simulation
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.sealing import sealed
 from provision.gitops.tree import Tree
@@ -49,18 +50,20 @@ def prepare(
     *,
     keys: Sequence[sealing_keys.SealingKey] | None,
     obtainable: Collection[str] = coldstart_analysis.OBTAINABLE,
-    bundled_traefik: bool = True,
+    cluster: simulation.Cluster | None = None,
     root: flux.Root = flux.BOOTSTRAPPED,
+    flux_version: str = "",
+    addresses: Collection[str] = (),
 ) -> Preparation:
     """Look at what Flux applies for the cluster folder `path`. See `analysis.analyse_found`.
 
-    `root` names the root Kustomization. With `keys` None nothing is opened, and SealedSecrets
-    count as openable.
+    `root`, `flux_version` and `addresses` are as in `discovery.discover`. With `keys`
+    None nothing is opened, and SealedSecrets count as openable.
     """
-    found = discovery.discover(tree, path, keys=keys or (), root=root)
-    analysis = coldstart_analysis.analyse_found(
-        found, keys, obtainable=obtainable, bundled_traefik=bundled_traefik
+    found = discovery.discover(
+        tree, path, keys=keys or (), root=root, flux_version=flux_version, addresses=addresses
     )
+    analysis = coldstart_analysis.analyse_found(found, keys, obtainable=obtainable, cluster=cluster)
     missing = analysis.missing
     problems = [*analysis.problems, *(need.problem() for need in missing)]
     if keys is not None:
@@ -69,7 +72,7 @@ def prepare(
     return Preparation(
         seeds=analysis.seeds,
         problems=tuple(dict.fromkeys(problems)),
-        notes=analysis.notes,
+        notes=(*analysis.notes, *(one.note() for one in analysis.assumptions)),
         gpu_plugin=gpu.in_units(found.units),
         sealing_namespace=_sealing_namespace(found.units),
         clear=not _tells(analysis.seeds, found.opened),
@@ -128,11 +131,12 @@ def _no_key(where: str) -> errors.Problem:
 
 
 def _sealing_namespace(units: Sequence[discovery.Unit]) -> str:
+    all_ = {documents.place_of(doc.obj): doc for unit in units for doc in unit.objects}
     for unit in units:
         for doc in unit.objects:
-            if not simulation.brings_unsealing(doc.obj):
+            if not releases.brings_unsealing(doc.obj, all_):
                 continue
-            if simulation.is_release(doc.obj):
-                return simulation.release(doc, {}).target
-            return simulation.place_of(doc.obj)[1]
+            if releases.is_release(doc.obj):
+                return releases.read(doc).target
+            return documents.place_of(doc.obj)[1]
     return ""

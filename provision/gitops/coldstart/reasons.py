@@ -7,8 +7,9 @@ from typing import Any
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import discovery, flux
-from provision.gitops.coldstart import needs, simulation
+from provision.gitops.build import discovery, sops
+from provision.gitops.coldstart import api, needs, releases, unseen
+from provision.gitops.documents import Place
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.sealing import sealed
 
@@ -21,23 +22,30 @@ class Reasons:
         units: Sequence[discovery.Unit],
         keys: Sequence[sealing_keys.SealingKey] | None,
         obtainable: Collection[str],
+        components: Collection[str],
     ) -> None:
-        """See `analysis` for `keys` and `obtainable`."""
+        """See `analysis` for `keys` and `obtainable`. `components` are those of Flux."""
         self._units = units
         self._keys = keys
         self._obtainable = obtainable
+        self._components = components
         self._sources = _sources(units)
 
-    def makes(self, place: simulation.Place) -> bool:
-        """Return whether the repository holds what makes this Secret or ConfigMap."""
+    def is_made(self, place: Place) -> bool:
+        """Return whether the repository holds what makes `place`: an object, or a definition."""
+        kind, _, name = place
+        if kind == "Namespace":
+            return self._maker_of(name) is not None
+        if kind == unseen.DEFINITION:
+            defined, _, group = name.partition(".")
+            return any(
+                (made := api.defined(doc.obj)) is not None and made[0] == (group, defined)
+                for unit in self._units
+                for doc in unit.objects
+            )
         return place in self._sources
 
-    def for_value(self, ref: flux.Reference, one: flux.Kustomization) -> needs.Need:
-        """Return the need of a non-optional `substituteFrom`."""
-        what = f"Kustomization {one} takes values from it (postBuild.substituteFrom)"
-        return self.for_object((ref.kind, one.namespace, ref.name), what, str(one), one.where)
-
-    def for_object(self, place: simulation.Place, what: str, blocks: str, where: str) -> needs.Need:
+    def for_object(self, place: Place, what: str, blocks: str, where: str) -> needs.Need:
         """Return the need of a Secret or ConfigMap; `what` says who needs it."""
         kind, namespace, name = place
         doc = self._sources.get(place)
@@ -75,6 +83,30 @@ class Reasons:
             object=obj,
             sealed=doc.obj if sealed.is_sealed(doc.obj) else None,
             obstacle=obstacle,
+        )
+
+    def for_version(
+        self, doc: documents.Document, served: Collection[str], blocks: str
+    ) -> errors.Problem:
+        """Return what is wrong with the kind or version of `doc`, whose group is known."""
+        group, kind = documents.group_of(doc.obj), str(doc.obj.get("kind"))
+        version = str(doc.obj.get("apiVersion"))
+        component = api.component_of(group, kind)
+        if component and component not in self._components:
+            message = f"Flux' component {component} serves this kind, and is not installed"
+            hint = f"add {component} to flux.componentsExtra"
+        elif served:
+            best = ", ".join(sorted(f"{group}/{one}".lstrip("/") for one in served))
+            message = f"the API has no {kind} in {version}"
+            hint = f"write apiVersion: {best}"
+        else:
+            message = f"the API has no kind {kind} in {version}"
+            hint = "look for a misspelt kind or apiVersion"
+        return errors.Problem(
+            where=doc.where,
+            key=documents.ref(doc.obj),
+            message=f"{message} (Kustomization {blocks})",
+            hint=hint,
         )
 
     def for_kind(self, doc: documents.Document, name: str, chart: str, blocks: str) -> needs.Need:
@@ -116,6 +148,8 @@ class Reasons:
         )
 
     def _content(self, doc: documents.Document) -> tuple[dict[str, Any] | None, str]:
+        if sops.is_encrypted(doc.obj):
+            return None, "SOPS encrypted its content, and only Flux decrypts it"
         if not sealed.is_sealed(doc.obj):
             return doc.obj, ""
         if self._keys is None:
@@ -130,22 +164,22 @@ class Reasons:
             for doc in unit.objects:
                 if (
                     doc.obj.get("kind") == "Namespace"
-                    and simulation.place_of(doc.obj)[2] == namespace
+                    and documents.place_of(doc.obj)[2] == namespace
                 ):
                     return doc
-                if simulation.is_release(doc.obj):
-                    made = simulation.release(doc, {})
+                if releases.is_release(doc.obj):
+                    made = releases.read(doc)
                     if made.creates_namespace and made.target == namespace:
                         return doc
         return None
 
 
-def _sources(units: Sequence[discovery.Unit]) -> dict[simulation.Place, documents.Document]:
+def _sources(units: Sequence[discovery.Unit]) -> dict[Place, documents.Document]:
     """Return which document makes each Secret and ConfigMap; a plain one before a sealed one."""
-    found: dict[simulation.Place, documents.Document] = {}
+    found: dict[Place, documents.Document] = {}
     for unit in units:
         for doc in unit.objects:
-            kind, namespace, name = simulation.place_of(doc.obj)
+            kind, namespace, name = documents.place_of(doc.obj)
             if kind in ("ConfigMap", "Secret"):
                 found[kind, namespace, name] = doc
             elif sealed.is_sealed(doc.obj):

@@ -2,175 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from provision.gitops import documents
-from provision.gitops.coldstart import charts
+from provision.gitops.build import flux, sops
+from provision.gitops.coldstart import api, charts, releases, unseen
+from provision.gitops.documents import Place
 from provision.gitops.sealing import sealed
-
-Place = tuple[str, str, str]
-"""Kind, namespace and name."""
 
 NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
 """Those of every cluster; Flux' own comes with Flux."""
-_SOURCES: Final = ("OCIRepository", "HelmChart")
 
 
-def group_of(obj: Mapping[str, Any]) -> str:
-    """Return the API group of `obj`, empty for the core one."""
-    return str(obj.get("apiVersion") or "").rpartition("/")[0]
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """What is there before Flux applies anything.
+
+    `release` is major and minor version of Flux, `components` its controllers. `bundled_traefik`:
+    k3s brings its Traefik.
+    """
+
+    release: tuple[int, int] = (2, 9)
+    components: tuple[str, ...] = api.COMPONENTS
+    bundled_traefik: bool = True
 
 
-def place_of(obj: Mapping[str, Any]) -> Place:
-    """Return kind, namespace and name of `obj`."""
-    metadata = obj.get("metadata") or {}
-    return str(obj.get("kind")), str(metadata.get("namespace") or ""), str(metadata.get("name"))
-
-
-@dataclass(kw_only=True)
-class Release:
-    """A HelmRelease, or a HelmChart of k3s, and what it waits for."""
-
-    doc: documents.Document
-    chart: str
-    target: str
-    creates_namespace: bool
-    values_from: tuple[Place, ...]
-    depends_on: tuple[Place, ...]
-    suspended: bool
-
-    @property
-    def place(self) -> Place:
-        """Return kind, namespace and name."""
-        return place_of(self.doc.obj)
-
-
-@dataclass(kw_only=True)
 class World:
-    """What is there by now."""
+    """What is there by now. `unseen` are the things whose effect is not seen."""
 
-    namespaces: set[str] = field(default_factory=lambda: set(NAMESPACES))
-    groups: set[str] = field(default_factory=set[str])
-    kinds: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-    objects: set[Place] = field(default_factory=set[Place])
-    sealed: dict[Place, documents.Document] = field(default_factory=dict[Place, documents.Document])
-    releases: dict[Place, Release] = field(default_factory=dict[Place, Release])
-    installed: set[Place] = field(default_factory=set[Place])
-    chart_sources: dict[Place, str] = field(default_factory=dict[Place, str])
-    unsealing: bool = False
-    unseals_unseen: bool = False
-    """Whether nothing that is seen opens SealedSecrets, so that something unseen must."""
-    anything: str = ""
-    """What may have brought definitions that cannot be seen, or an empty text."""
+    def __init__(self, cluster: Cluster, own: flux.Source, all_: releases.Objects) -> None:
+        """Begin with `cluster`, the source `own`, and `all_` objects of the repository by place."""
+        self.namespaces = {*NAMESPACES, own[1]}
+        self.objects: set[Place] = {own, ("Secret", own[1], own[2])}
+        self.sealed: dict[Place, documents.Document] = {}
+        self.releases: dict[Place, releases.Release] = {}
+        self.installed: set[Place] = set()
+        self.unsealing = False
+        self.unseen: list[unseen.Unseen] = []
+        self._groups = set(api.TRAEFIK_GROUPS) if cluster.bundled_traefik else set[str]()
+        self._kinds = api.kubernetes() | api.flux(cluster.components, cluster.release)
+        self._sources: dict[Place, documents.Document] = {}
+        self._own = own
+        self._all = all_
 
-    def knows(self, obj: Mapping[str, Any]) -> bool:
-        """Return whether the API has the kind of `obj`."""
-        group = group_of(obj)
-        return (
-            group in charts.BUILTIN_GROUPS
-            or group.endswith(charts.FLUX_SUFFIX)
-            or group in self.groups
-            or (group, str(obj.get("kind"))) in self.kinds
-        )
+    # -- asking --------------------------------------------------------------
+
+    def serves(self, obj: Mapping[str, Any]) -> bool:
+        """Return whether the API has the kind of `obj`, in any version."""
+        group = documents.group_of(obj)
+        return group in self._groups or (group, str(obj.get("kind"))) in self._kinds
+
+    def versions(self, obj: Mapping[str, Any]) -> set[str]:
+        """Return the versions that the kind of `obj` has; empty when any will do."""
+        return self._kinds.get((documents.group_of(obj), str(obj.get("kind"))), set())
+
+    def source_lacks(self, source: Place) -> list[Place]:
+        """Return what `source`, an object of Flux, still waits for; itself when it is not there."""
+        if source == self._own:
+            return []
+        if source not in self.objects:
+            return [source]
+        doc = self._sources.get(source)
+        secrets = releases.source_secrets(doc) if doc else []
+        return [place for place in secrets if place not in self.objects]
+
+    def lacking(self, found: releases.Release) -> list[Place]:
+        """Return what `found` still waits for."""
+        missing = [p for p in (*found.secrets, *found.values_from) if p not in self.objects]
+        missing += [place for place in found.depends_on if place not in self.installed]
+        if found.target not in self.namespaces and not found.creates_namespace:
+            missing.append(("Namespace", "", found.target))
+        if found.source is not None:
+            missing += self.source_lacks(found.source)
+        return missing
+
+    # -- happening -------------------------------------------------------------
 
     def add(self, doc: documents.Document) -> None:
         """Take in one applied object."""
         obj = doc.obj
-        kind, _, name = place = place_of(obj)
+        kind, _, name = place = documents.place_of(obj)
+        is_new = place not in self.objects
         self.objects.add(place)
-        spec: Mapping[str, Any] = obj.get("spec") or {}
+        definition = api.defined(obj)
         if kind == "Namespace" and obj.get("apiVersion") == "v1":
             self.namespaces.add(name)
-        elif kind == "CustomResourceDefinition":
-            names = spec.get("names") or {}
-            self.kinds.add((str(spec.get("group")), str(names.get("kind"))))
+        elif definition is not None:
+            self.define(*definition)
+        elif sops.is_opaque(obj):
+            self.unseen.append(unseen.of_encrypted(doc))
         elif sealed.is_sealed(obj):
             self.sealed[place] = doc
-        elif kind in _SOURCES and group_of(obj) == "source.toolkit.fluxcd.io":
-            self.chart_sources[place] = str(spec.get("url") or spec.get("chart") or "")
-        elif is_release(obj):
-            self.releases[place] = release(doc, self.chart_sources)
-        elif brings_unsealing(obj):
+        elif releases.is_release(obj):
+            self.releases[place] = releases.read(doc, self._all)
+        elif documents.group_of(obj) == releases.SOURCE_GROUP:
+            self._sources[place] = doc
+        elif releases.brings_unsealing(obj):
             self.unsealing = True
+        elif is_new:
+            self.unseen.append(unseen.of_object(doc))
+        for artifact in _artifacts(obj):
+            self.objects.add(artifact)
+
+    def define(self, kind: tuple[str, str], versions: set[str]) -> None:
+        """Let the API serve `kind`, group and kind, in `versions` (empty: in any)."""
+        if versions and not (kind in self._kinds and not self._kinds[kind]):
+            self._kinds[kind] = self._kinds.get(kind, set()) | versions
+        else:
+            self._kinds[kind] = set()
 
     def settle(self) -> bool:
         """Let the controllers do their work; return whether anything changed."""
         changed = False
         for found in self.releases.values():
-            if found.place not in self.installed and not self.lacking(found):
-                self._install(found)
-                changed = True
-        if self.unsealing or (self.unseals_unseen and self.anything):
+            if found.place in self.installed or found.suspended or self.lacking(found):
+                continue
+            self._install(found)
+            changed = True
+        if self.unsealing:
             for _kind, namespace, name in list(self.sealed):
                 if ("Secret", namespace, name) not in self.objects:
                     self.objects.add(("Secret", namespace, name))
                     changed = True
         return changed
 
-    def lacking(self, found: Release) -> list[Place]:
-        """Return what `found` still waits for."""
-        missing = [place for place in found.values_from if place not in self.objects]
-        missing += [place for place in found.depends_on if place not in self.installed]
-        if found.target not in self.namespaces and not found.creates_namespace:
-            missing.append(("Namespace", "", found.target))
-        return [*missing, found.place] if found.suspended else missing
-
-    def _install(self, found: Release) -> None:
+    def _install(self, found: releases.Release) -> None:
         self.installed.add(found.place)
+        if found.elsewhere:
+            return
         self.namespaces.add(found.target)
-        if found.chart in charts.GROUPS:
-            self.groups |= set(charts.GROUPS[found.chart])
-        else:
-            self.anything = self.anything or f"the chart {found.chart or '?'}"
+        self._groups |= set(found.groups())
         if found.chart == charts.SEALED_SECRETS:
             self.unsealing = True
+        self.unseen.append(unseen.of_release(found))
 
 
-def is_release(obj: Mapping[str, Any]) -> bool:
-    """Return whether `obj` installs a Helm chart."""
-    kind, group = obj.get("kind"), group_of(obj)
-    return (kind, group) in (
-        ("HelmRelease", "helm.toolkit.fluxcd.io"),
-        ("HelmChart", "helm.cattle.io"),
-    )
-
-
-def brings_unsealing(obj: Mapping[str, Any]) -> bool:
-    """Return whether `obj` runs the Sealed Secrets controller, itself or through a chart."""
-    if is_release(obj):
-        return charts.chart_of(obj, {}) == charts.SEALED_SECRETS
-    images = _images(obj.get("spec") or {}) if obj.get("kind") == "Deployment" else ()
-    return any("sealed-secrets" in image for image in images)
-
-
-def release(doc: documents.Document, sources: Mapping[Place, str]) -> Release:
-    """Return what the HelmRelease (or k3s HelmChart) `doc` needs and brings."""
-    obj = doc.obj
-    kind, namespace, _ = place_of(obj)
-    spec: Mapping[str, Any] = obj.get("spec") or {}
-    install = spec.get("install") or {}
-    creates = spec.get("createNamespace") if kind == "HelmChart" else install.get("createNamespace")
-    return Release(
-        doc=doc,
-        chart=charts.chart_of(obj, sources),
-        target=str(spec.get("targetNamespace") or namespace),
-        creates_namespace=bool(creates),
-        values_from=tuple(
-            (str(ref.get("kind")), namespace, str(ref.get("name")))
-            for ref in spec.get("valuesFrom") or ()
-            if not ref.get("optional")
-        ),
-        depends_on=tuple(
-            (kind, str(ref.get("namespace") or namespace), str(ref.get("name")))
-            for ref in spec.get("dependsOn") or ()
-        ),
-        suspended=bool(spec.get("suspend")),
-    )
-
-
-def _images(spec: Mapping[str, Any]) -> Iterable[str]:
-    pod = ((spec.get("template") or {}).get("spec")) or {}
-    for container in pod.get("containers") or ():
-        yield str(container.get("image") or "")
+def _artifacts(obj: Mapping[str, Any]) -> list[Place]:
+    """Return the ExternalArtifacts that source-watcher makes of `obj`."""
+    if obj.get("kind") != "ArtifactGenerator":
+        return []
+    namespace = documents.place_of(obj)[1]
+    made = documents.mappings(documents.mapping(obj.get("spec")).get("artifacts"))
+    return [("ExternalArtifact", namespace, str(one.get("name"))) for one in made]

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provision import errors
+from provision.fileio import contents
 
 
 class Bare:
@@ -63,7 +64,7 @@ class Bare:
             if content is None:
                 stream += f"D {name}\n".encode()
             else:
-                data = content.encode() if isinstance(content, str) else content
+                data = contents.data(content) if isinstance(content, str) else content
                 stream += f"M 100644 inline {name}\n".encode() + _data(data)
         self.git("fast-import", "--quiet", "--date-format=now", stdin=stream + b"\n")
         return self.head(branch)

@@ -199,7 +199,7 @@ def test_links_and_what_is_no_file_are_left_out(hub, repo, monkeypatch) -> None:
     assert set(FILES) - set(read) == {"folder0/file0.yaml", "folder1/file1.yaml"}
     assert repo.snapshot("c0").left_out() == {
         "folder0/file0.yaml": "a symbolic link",
-        "folder1/file1.yaml": "an entry of mode 160000",
+        "folder1/file1.yaml": "a Git submodule",
     }
 
 
@@ -225,7 +225,7 @@ def test_an_archive_that_unpacks_to_more_than_the_tree_is_not_unpacked(
 
 
 def test_more_files_than_can_be_read_name_the_largest(hub, repo, monkeypatch) -> None:
-    monkeypatch.setattr(repository, "_MOST", 100)
+    monkeypatch.setattr("provision.fileio.contents.MOST", 100)
     monkeypatch.setitem(FILES, "largest.yaml", "x" * 50)
     with pytest.raises(errors.CodeHostError) as caught:
         repo.read_tree("c0")

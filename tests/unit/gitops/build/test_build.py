@@ -71,7 +71,8 @@ def test_a_checkout(tmp_path: Path) -> None:
     (tmp_path / "a/binary").write_bytes(b"\xff\xfe")
     (tmp_path / "a/link.yaml").symlink_to("x.yaml")
     tree = Tree.from_directory(tmp_path)
-    assert dict(tree.files) == {"a/x.yaml": "x: ü\n"}
+    assert dict(tree.files) == {"a/x.yaml": "x: ü\n", "a/binary": "\udcff\udcfe"}
+    assert tree.left_out == {"a/link.yaml": "a symbolic link"}
     with pytest.raises(errors.GitOpsError):
         Tree.from_directory(tmp_path / "absent")
 

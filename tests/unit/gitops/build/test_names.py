@@ -128,7 +128,7 @@ def test_links_are_named_and_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_more_than_can_be_read(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("provision.gitops.tree._MOST", 1000)
+    monkeypatch.setattr("provision.fileio.contents.MOST", 1000)
     (tmp_path / "a.yaml").write_text("a" * 600)
     (tmp_path / "b.yaml").write_text("b" * 600)
     with pytest.raises(errors.GitOpsError) as caught:
@@ -137,10 +137,10 @@ def test_a_folder_with_more_than_can_be_read(tmp_path: Path, monkeypatch) -> Non
 
 
 def test_a_file_that_is_too_big_is_named(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("provision.gitops.tree._BIG", 1 << 20)
+    monkeypatch.setattr("provision.fileio.contents.LARGEST", 1 << 20)
     (tmp_path / "big.yaml").write_text("a" * (1 << 21))
     (tmp_path / "kustomization.yaml").write_text("resources: [big.yaml]\n")
     with kustomize.Builder(Tree.from_directory(tmp_path)) as builder:
         (built,) = builder.build([workspace.Overlay(path="")])
     assert built.problems[0].where == "kustomization.yaml:1"
-    assert "larger than 1 MiB" in built.problems[0].message
+    assert "larger than 50 MiB" in built.problems[0].message

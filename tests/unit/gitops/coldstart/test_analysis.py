@@ -152,7 +152,7 @@ def messages(found) -> list[str]:
 
 def test_a_path_that_is_missing(repo) -> None:
     found = analyse(simple(repo))
-    assert messages(found) == ["clusters/kyrion/a.yaml:1: spec.path 'a': there is no such path"]
+    assert messages(found) == ["clusters/kyrion/a.yaml:1: a: spec.path 'a': there is no such path"]
 
 
 def test_the_cluster_path_that_is_missing(repo) -> None:
@@ -219,7 +219,9 @@ def test_an_unknown_definition_beside_its_chart_is_missing(repo) -> None:
     files = simple(
         repo,
         **{
-            "a/cert-manager.yaml": repo.helm_release("cm", "flux-system", "cert-manager"),
+            "a/cert-manager.yaml": repo.helm_release(
+                "cm", "flux-system", "cert-manager", values={"crds": {"enabled": True}}
+            ),
             "a/issuer.yaml": issuer,
         },
     )
@@ -242,7 +244,10 @@ def test_an_unknown_chart_may_bring_anything(repo) -> None:
     )
     found = analyse(files)
     assert found.needs == ()
-    assert any("Widget.w.example" in note and "who-knows" in note for note in found.notes)
+    (assumed,) = found.assumptions
+    assert assumed.name == "Widget.w.example"
+    assert assumed.by == ("the chart who-knows of HelmRelease flux-system/x",)
+    assert found.verdict == "may come up"
 
 
 def test_values_of_a_chart_from_a_sealed_secret(repo, sealing_key) -> None:
@@ -265,9 +270,19 @@ def test_another_source_is_not_looked_at(repo) -> None:
     other = repo.kustomization("suc", "./deploy").replace(
         "    name: flux-system\n", "    name: system-upgrade-controller\n"
     )
-    found = analyse({"clusters/kyrion/suc.yaml": other})
+    source = (
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\n"
+        "metadata: {name: system-upgrade-controller, namespace: flux-system}\n"
+        "spec: {interval: 1h, url: https://git.example.org/rancher/controller}\n"
+    )
+    files = {"clusters/kyrion/suc.yaml": other, "clusters/kyrion/source.yaml": source}
+    found = analyse(files)
     assert not found.problems
-    assert any("comes from another source" in note for note in found.notes)
+    assert [one.name for one in found.assumptions] == ["suc"]
+    assert "is another source" in found.assumptions[0].by[0]
+    del files["clusters/kyrion/source.yaml"]
+    (problem,) = analyse(files).problems
+    assert "system-upgrade-controller, which is not in the repository" in problem.message
 
 
 def test_a_remote_base_is_named(repo) -> None:
@@ -279,7 +294,8 @@ def test_a_remote_base_is_named(repo) -> None:
     }
     found = analyse(files)
     assert not found.problems
-    assert any("system-upgrade-controller" in note for note in found.notes)
+    (assumed,) = found.assumptions
+    assert "system-upgrade-controller?ref=v0.20.1" in assumed.by[0]
 
 
 def test_the_roots_own_object_counts(repo, sealing_key) -> None:

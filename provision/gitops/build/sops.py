@@ -1,0 +1,37 @@
+"""What SOPS encrypted: seen as such, never opened and never used as content.
+
+SOPS adds the key ``sops`` to a document and replaces each value that it
+encrypts by a text that begins with ``ENC[`` (getsops.io, "Encryption protocol").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from provision.gitops.documents import mapping, mappings
+
+_VALUE: Final = re.compile(r"^ENC\[[A-Z0-9_]+,")
+_IDENTITY: Final = ("apiVersion", "kind")
+
+
+def is_encrypted(obj: Mapping[str, Any]) -> bool:
+    """Return whether SOPS encrypted values of `obj`."""
+    return "mac" in mapping(obj.get("sops")) or is_opaque(obj)
+
+
+def is_opaque(obj: Mapping[str, Any]) -> bool:
+    """Return whether not even the kind, the name or the namespace of `obj` can be read."""
+    metadata = mapping(obj.get("metadata"))
+    told = [obj.get(key) for key in _IDENTITY] + [metadata.get("name"), metadata.get("namespace")]
+    return any(isinstance(value, str) and _VALUE.match(value) for value in told)
+
+
+def recipients(obj: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return for whom `obj` is encrypted: age recipients and PGP fingerprints."""
+    found = mapping(obj.get("sops"))
+    return {
+        "age": tuple(str(one.get("recipient")) for one in mappings(found.get("age"))),
+        "pgp": tuple(str(one.get("fp")) for one in mappings(found.get("pgp"))),
+    }

@@ -1,0 +1,66 @@
+"""What the API server refuses in an object, as far as its schema is known here."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from provision import errors
+from provision.gitops import documents
+from provision.gitops.build import flux, sops
+from provision.gitops.documents import Document, mapping
+
+_TEXTS: Final = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
+_NAMES: Final = {bool: "a boolean", int: "a number", float: "a number", type(None): "nothing"}
+
+
+def problems(doc: Document, one: flux.Kustomization) -> list[errors.Problem]:
+    """Return why the API server refuses `doc`, which the Kustomization `one` applies."""
+    obj = doc.obj
+    found: list[errors.Problem] = []
+    if sops.is_encrypted(obj) and not one.decrypts:
+        message = "it is encrypted with SOPS, and the Kustomization has no spec.decryption"
+        found.append(_problem(doc, one, "", message, "set spec.decryption of the Kustomization"))
+    if obj.get("apiVersion") == "v1" and obj.get("kind") in _TEXTS:
+        for part in _TEXTS[str(obj["kind"])]:
+            found += _not_texts(doc, one, part, obj.get(part))
+    if flux.is_kustomization(obj):
+        build = mapping(mapping(obj.get("spec")).get("postBuild"))
+        found += _not_texts(doc, one, "spec.postBuild.substitute", build.get("substitute"))
+    return found
+
+
+def _not_texts(
+    doc: Document, one: flux.Kustomization, key: str, content: Any
+) -> list[errors.Problem]:
+    return [
+        _problem(
+            doc,
+            one,
+            f"{key}.{name}",
+            f"{_NAMES.get(type(value), 'no text')} where a text is expected",
+            f'write it in quotes: {name}: "{_shown(value)}"',
+        )
+        for name, value in mapping(content).items()
+        if not isinstance(value, str) and not (value is None and key != _SUBSTITUTE)
+    ]
+
+
+_SUBSTITUTE: Final = "spec.postBuild.substitute"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value) if isinstance(value, (int, float)) else "…"
+
+
+def _problem(
+    doc: Document, one: flux.Kustomization, key: str, message: str, hint: str
+) -> errors.Problem:
+    ref = documents.ref(doc.obj)
+    return errors.Problem(
+        where=doc.where,
+        key=f"{ref} {key}".rstrip(),
+        message=f"{message} (Kustomization {one})",
+        hint=hint,
+    )

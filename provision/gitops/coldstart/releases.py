@@ -1,0 +1,211 @@
+"""A Helm release in a repository: what it waits for, and what its chart may bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from provision.gitops import documents
+from provision.gitops.coldstart import charts
+from provision.gitops.documents import Place, mapping, mappings
+
+SOURCE_GROUP: Final = "source.toolkit.fluxcd.io"
+Objects = Mapping[Place, documents.Document]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A HelmRelease, or a HelmChart of k3s.
+
+    `source` is the object that its chart comes from, None where it needs none.
+    `values` are those that can be read, and `values_known` says whether these are all.
+    `kube_config`: it installs into another cluster.
+    """
+
+    doc: documents.Document
+    chart: str
+    target: str
+    creates_namespace: bool
+    source: Place | None = None
+    secrets: tuple[Place, ...] = ()
+    values_from: tuple[Place, ...] = ()
+    depends_on: tuple[Place, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    values_known: bool = True
+    skips_folder: bool = False
+    suspended: bool = False
+    elsewhere: bool = False
+    names: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Return kind, namespace and name."""
+        return documents.place_of(self.doc.obj)
+
+    def groups(self) -> tuple[str, ...]:
+        """Return the API groups that its chart defines, as far as the table knows the chart."""
+        if self.chart not in charts.CHARTS or self.elsewhere:
+            return ()
+        return charts.defines(self.chart, self.values, skips_folder=self.skips_folder)
+
+    def can_define(self, group: str, kind: str) -> bool:
+        """Return whether the chart, which is not seen, may define `kind`."""
+        if self.elsewhere or self.skips_folder:
+            return False
+        if self.chart not in charts.CHARTS:
+            return True
+        return not self.values_known and group in charts.CHARTS[self.chart].groups
+
+    def resembles(self, group: str, kind: str) -> bool:
+        """Return whether its names have a word in common with `kind`."""
+        return charts.resembles(self.names, group, kind)
+
+    def can_make(self, place: Place) -> bool:
+        """Return whether the chart may make the Secret or ConfigMap `place`.
+
+        Charts name what they make after the release, or as a value says.
+        """
+        kind, namespace, name = place
+        if kind not in ("Secret", "ConfigMap") or namespace != self.target or self.elsewhere:
+            return False
+        own = documents.mapping(self.doc.obj.get("spec")).get("releaseName") or self.place[2]
+        return str(own) in name or name in _texts(self.values)
+
+
+def is_release(obj: Mapping[str, Any]) -> bool:
+    """Return whether `obj` installs a Helm chart."""
+    return (obj.get("kind"), documents.group_of(obj)) in (
+        ("HelmRelease", "helm.toolkit.fluxcd.io"),
+        ("HelmChart", "helm.cattle.io"),
+    )
+
+
+def brings_unsealing(obj: Mapping[str, Any], objects: Objects | None = None) -> bool:
+    """Return whether `obj` runs the Sealed Secrets controller, itself or through a chart."""
+    if is_release(obj):
+        return charts.chart_of(obj, _urls(objects or {})) == charts.SEALED_SECRETS
+    if obj.get("kind") != "Deployment":
+        return False
+    pod = mapping(mapping(mapping(obj.get("spec")).get("template")).get("spec"))
+    images = (str(one.get("image")) for one in mappings(pod.get("containers")))
+    return any("sealed-secrets" in image for image in images)
+
+
+def read(doc: documents.Document, objects: Objects | None = None) -> Release:
+    """Return what the release `doc` needs and brings; `objects` are all that are known by place."""
+    objects = objects or {}
+    kind, namespace, name = documents.place_of(doc.obj)
+    spec = mapping(doc.obj.get("spec"))
+    install = mapping(spec.get("install"))
+    creates = spec.get("createNamespace") if kind == "HelmChart" else install.get("createNamespace")
+    references = mappings(spec.get("valuesFrom"))
+    values, known = _values(doc, references, objects)
+    chart = charts.chart_of(doc.obj, _urls(objects))
+    source = _source(spec, namespace)
+    return Release(
+        doc=doc,
+        chart=chart,
+        target=str(spec.get("targetNamespace") or namespace),
+        creates_namespace=bool(creates),
+        source=source,
+        secrets=tuple(_secrets(spec, namespace)),
+        values_from=tuple(
+            (str(ref.get("kind")), namespace, str(ref.get("name")))
+            for ref in references
+            if not ref.get("optional")
+        ),
+        depends_on=tuple(
+            (kind, str(ref.get("namespace") or namespace), str(ref.get("name")))
+            for ref in mappings(spec.get("dependsOn"))
+        ),
+        values=values,
+        values_known=known,
+        skips_folder=install.get("crds") == "Skip" or bool(install.get("skipCRDs")),
+        suspended=bool(spec.get("suspend")),
+        elsewhere=bool(spec.get("kubeConfig")),
+        names=(chart, name, _urls(objects).get(source, "") if source else ""),
+    )
+
+
+def source_secrets(doc: documents.Document) -> list[Place]:
+    """Return the Secrets that the Flux source `doc` reads."""
+    namespace = documents.place_of(doc.obj)[1]
+    spec = mapping(doc.obj.get("spec"))
+    return list(_secrets(spec, namespace))
+
+
+_REFERENCES: Final = ("secretRef", "certSecretRef", "proxySecretRef")
+
+
+def _secrets(spec: Mapping[str, Any], namespace: str) -> list[Place]:
+    parts = [mapping(spec.get(key)) for key in _REFERENCES]
+    parts += [mapping(mapping(spec.get(key)).get("secretRef")) for key in ("kubeConfig", "verify")]
+    return [("Secret", namespace, str(one["name"])) for one in parts if one.get("name")]
+
+
+def _source(spec: Mapping[str, Any], namespace: str) -> Place | None:
+    chart = mapping(mapping(spec.get("chart")).get("spec"))
+    ref = mapping(spec.get("chartRef")) or mapping(chart.get("sourceRef"))
+    if not ref:
+        return None
+    return str(ref.get("kind")), str(ref.get("namespace") or namespace), str(ref.get("name"))
+
+
+def _urls(objects: Objects) -> dict[Place, str]:
+    """Return where each source fetches from."""
+    found: dict[Place, str] = {}
+    for place, doc in objects.items():
+        if documents.group_of(doc.obj) == SOURCE_GROUP:
+            spec = mapping(doc.obj.get("spec"))
+            found[place] = str(spec.get("url") or spec.get("chart") or "")
+    return found
+
+
+def _values(
+    doc: documents.Document, references: list[Mapping[str, Any]], objects: Objects
+) -> tuple[Mapping[str, Any], bool]:
+    """Return the values that can be read, and whether these are all."""
+    namespace = documents.place_of(doc.obj)[1]
+    merged: dict[str, Any] = {}
+    known = True
+    for ref in references:
+        found = objects.get((str(ref.get("kind")), namespace, str(ref.get("name"))))
+        text = None
+        if found is not None and found.obj.get("kind") == "ConfigMap":
+            key = str(ref.get("valuesKey") or "values.yaml")
+            text = mapping(found.obj.get("data")).get(key)
+        if not isinstance(text, str) or ref.get("targetPath"):
+            known = False
+            continue
+        try:
+            loaded = documents.load_all(text)
+        except yaml.YAMLError:
+            known = False
+            continue
+        _merge(merged, mapping(loaded[0]) if loaded else {})
+    _merge(merged, mapping(mapping(doc.obj.get("spec")).get("values")))
+    return merged, known
+
+
+def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        old = into.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping):
+            _merge(old, value)
+        else:
+            into[key] = _copy(value)
+
+
+def _copy(value: Any) -> Any:
+    return {k: _copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
+
+
+def _texts(value: Any) -> set[str]:
+    """Return every text in `value`."""
+    if isinstance(value, str):
+        return {value}
+    items = mapping(value).values() if isinstance(value, Mapping) else documents.sequence(value)
+    return {text for item in items for text in _texts(item)}
