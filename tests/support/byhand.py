@@ -105,6 +105,9 @@ def k3s(lab: labs.Lab) -> None:
         lab.on_node(f"ln -sf k3s /usr/local/bin/{name}")
     put(lab, "/usr/local/bin/k3s-killall.sh", "#!/bin/sh\nsystemctl stop k3s\n", 0o755)
     lab.on_node("systemctl daemon-reload; systemctl enable -q --now k3s")
+    # The unit is started before the node is there, and kubectl waits only for what is.
+    registered = "until k3s kubectl get nodes -o name | grep -q .; do sleep 0.2; done"
+    lab.on_node(f"timeout 90 sh -c '{registered}'")
     lab.on_node("k3s kubectl wait --for=condition=Ready nodes --all --timeout=90s")
 
 
