@@ -330,6 +330,14 @@ class Kube(_Model):
     )
 
 
+class Sops(_Model):
+    """What Flux decrypts with, where files of the repository are encrypted with SOPS."""
+
+    keys: Secret | None = Field(
+        default=None, description="Age or armored PGP keys for the Secret of spec.decryption."
+    )
+
+
 class Stack(_Model):
     """What tells this stack from another one of the same name."""
 
@@ -415,6 +423,7 @@ class Config(_Model):
     github: GitHub
     flux: Flux = Flux()
     sealing: Sealing = Sealing()
+    sops: Sops = Sops()
     artifacts: Artifacts = Artifacts()
     backup: Backup = Backup()
     stack: Stack = Stack()

@@ -19,7 +19,7 @@ from provision.fileio import atomic
 if TYPE_CHECKING:
     from provision.gitops.coldstart import preparation
 
-_FORMAT = 2
+_FORMAT = 1
 _KEPT = 100
 
 

@@ -13,8 +13,9 @@ from provision.provider.context import Context
 from stacks import cache
 
 if TYPE_CHECKING:
+    from provision.gitops import documents
     from provision.gitops.build import flux
-    from provision.gitops.coldstart import needs, preparation
+    from provision.gitops.coldstart import decryption, needs, preparation
     from provision.gitops.sealing import keys as sealing_keys
     from provision.gitops.tree import Tree
 
@@ -55,10 +56,12 @@ class AtHand:
     `names` stand for them in what is remembered of a repository, without
     anything being opened. `keys` returns them; None when there may be some
     that are not known yet, so that SealedSecrets count as openable unseen.
+    `present` are objects that will be there, such as those of a backup.
     """
 
     names: tuple[str, ...] = ()
     keys: Callable[[], Sequence[sealing_keys.SealingKey] | None] = _unknown
+    present: tuple[documents.Place, ...] = ()
 
 
 def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> Decisions:
@@ -75,6 +78,7 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
     repository = ctx.github()
     head = repository.head(cfg.github.branch)
     given = definitions.from_folder(cfg.flux.crds)
+    sops_keys = _sops_keys(cfg)
     memory = cache.Memory.of(
         repository.slug,
         head,
@@ -85,6 +89,8 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
         "traefik" in cfg.k3s.disable,
         sorted(given),
         sorted(at_hand.names),
+        [list(place) for place in at_hand.present],
+        [*sops_keys.recipients, sops_keys.pgp] if sops_keys else None,
     )
     found = memory.recall()
     if found is None:
@@ -92,13 +98,13 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
             as_it_will_be(cfg, repository.read_tree(head)),
             left_out=repository.snapshot(head).left_out(),
         )
-        found = _look(cfg, read, at_hand.keys(), sorted(given))
+        found = _look(cfg, read, at_hand, sorted(given), sops_keys)
         memory.keep(found)
     decided = Decisions(
         flux_brings_gpu_plugin=_flux_brings_gpu_plugin(cfg, found),
         sealing_namespace=cfg.sealing.namespace or found.sealing_namespace or cfg.flux.namespace,
         sealing_certificate=_certificate(cfg, repository.snapshot(head).entries),
-        seeds=tuple(_with_definition(need, given) for need in found.seeds),
+        seeds=tuple(_with_content(need, given, sops_keys) for need in found.seeds),
         problems=found.problems,
         notes=found.notes,
     )
@@ -110,8 +116,9 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
 def _look(
     cfg: config.Config,
     read: Tree,
-    keys: Sequence[sealing_keys.SealingKey] | None,
+    at_hand: AtHand,
     given: Sequence[str],
+    sops_keys: decryption.Keys | None,
 ) -> preparation.Preparation:
     from provision.gitops.build import rules
     from provision.gitops.coldstart import definitions, preparation, simulation
@@ -119,16 +126,19 @@ def _look(
     return preparation.prepare(
         read,
         cfg.flux_path,
-        keys=keys,
+        keys=at_hand.keys(),
         obtainable={*definitions.RELEASED, *given},
         cluster=simulation.Cluster(
             release=rules.release_of(cfg.flux.version),
             components=cfg.flux.all_components,
             bundled_traefik="traefik" not in cfg.k3s.disable,
+            present=at_hand.present,
+            decrypts=sops_keys is not None,
         ),
         root=root_of(cfg),
         flux_version=cfg.flux.version,
         addresses=(cfg.github.git_url,),
+        sops_keys=sops_keys,
     )
 
 
@@ -178,7 +188,20 @@ def _certificate(cfg: config.Config, entries: Mapping[str, object]) -> str:
     return elsewhere[0] if len(elsewhere) == 1 else ""
 
 
-def _with_definition(need: needs.Need, given: Mapping[str, dict[str, object]]) -> needs.Need:
+def _sops_keys(cfg: config.Config) -> decryption.Keys | None:
+    if cfg.sops.keys is None:
+        return None
+    from provision.gitops.coldstart import decryption
+
+    return decryption.read(cfg.sops.keys)
+
+
+def _with_content(
+    need: needs.Need, given: Mapping[str, dict[str, object]], sops_keys: decryption.Keys | None
+) -> needs.Need:
+    """Return `need` with the content that is not kept in the cache."""
+    if need.decrypts and sops_keys is not None:
+        return replace(need, object=sops_keys.secret(need.name, need.namespace))
     if need.kind != "CustomResourceDefinition" or need.name not in given:
         return need
     return replace(need, object=given[need.name])

@@ -18,7 +18,7 @@ _IDENTITY: Final = ("apiVersion", "kind")
 
 def is_encrypted(obj: Mapping[str, Any]) -> bool:
     """Return whether SOPS encrypted values of `obj`."""
-    return "mac" in mapping(obj.get("sops")) or is_opaque(obj)
+    return bool(mapping(obj.get("sops"))) or is_opaque(obj)
 
 
 def is_opaque(obj: Mapping[str, Any]) -> bool:
@@ -26,6 +26,12 @@ def is_opaque(obj: Mapping[str, Any]) -> bool:
     metadata = mapping(obj.get("metadata"))
     told = [obj.get(key) for key in _IDENTITY] + [metadata.get("name"), metadata.get("namespace")]
     return any(isinstance(value, str) and _VALUE.match(value) for value in told)
+
+
+def has_services(obj: Mapping[str, Any]) -> bool:
+    """Return whether a key service can open `obj`, too."""
+    found = mapping(obj.get("sops"))
+    return any(found.get(name) for name in ("kms", "gcp_kms", "azure_kv", "hc_vault"))
 
 
 def recipients(obj: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

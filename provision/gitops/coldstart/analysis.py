@@ -44,7 +44,7 @@ def analyse_found(
     `cluster` is what the new cluster brings itself.
     """
     cluster = cluster or simulation.Cluster(release=found.rules.release)
-    told = reasons.Reasons(found.units, keys, obtainable, cluster.components)
+    told = reasons.Reasons(found.units, keys, obtainable, cluster)
     played = play.Play(found, told, cluster)
     played.run()
     problems = [*found.problems, *_cycles(found), *played.problems]

@@ -64,8 +64,12 @@ class Lacks:
         if unit.parent is not None:
             for place in self._world.source_lacks(one.source):
                 lacks.append(self._source(place, one.source, user, blocks, one.where))
+        keys = ("Secret", one.namespace, one.decryption)
+        if one.decryption and keys not in self._world.objects:
+            what = f"{user} decrypts with it (spec.decryption)"
+            need = self._reasons.for_keys(keys, what, blocks, one.where)
+            lacks.append(Lack(place=keys, blocks=blocks, where=one.where, need=need))
         wanted = [
-            ("decrypts with it (spec.decryption)", "Secret", one.decryption),
             ("reaches another cluster with it (spec.kubeConfig)", "Secret", one.kube_config),
         ]
         wanted += [

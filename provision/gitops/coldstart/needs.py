@@ -24,7 +24,7 @@ class Need:
     cannot be made; `obstacle` then says why. Where it comes from a
     SealedSecret, `sealed` is that. A CustomResourceDefinition has
     the name of its group and kind (``SealedSecret.bitnami.com``) and
-    `provided_by` the project that defines it.
+    `provided_by` the project that defines it. `decrypts`: it holds the keys for SOPS.
     """
 
     kind: NeedKind
@@ -39,6 +39,7 @@ class Need:
     object: Mapping[str, Any] | None = field(default=None, repr=False)
     sealed: Mapping[str, Any] | None = field(default=None, repr=False)
     obstacle: str = ""
+    decrypts: bool = False
 
     @property
     def seedable(self) -> bool:

@@ -15,7 +15,7 @@ from provision import errors
 from provision.gitops import documents
 from provision.gitops.build import discovery, flux
 from provision.gitops.coldstart import analysis as coldstart_analysis
-from provision.gitops.coldstart import gpu, needs, releases, simulation
+from provision.gitops.coldstart import decryption, gpu, needs, releases, simulation
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.sealing import sealed
 from provision.gitops.tree import Tree
@@ -54,11 +54,13 @@ def prepare(
     root: flux.Root = flux.BOOTSTRAPPED,
     flux_version: str = "",
     addresses: Collection[str] = (),
+    sops_keys: decryption.Keys | None = None,
 ) -> Preparation:
     """Look at what Flux applies for the cluster folder `path`. See `analysis.analyse_found`.
 
     `root`, `flux_version` and `addresses` are as in `discovery.discover`. With `keys`
-    None nothing is opened, and SealedSecrets count as openable.
+    None nothing is opened, and SealedSecrets count as openable. `sops_keys` are compared with the
+    recipients of what SOPS encrypted.
     """
     found = discovery.discover(
         tree, path, keys=keys or (), root=root, flux_version=flux_version, addresses=addresses
@@ -69,6 +71,8 @@ def prepare(
     if keys is not None:
         told = {need.source for need in missing}
         problems += _closed(found.units, keys, told)
+    if sops_keys is not None:
+        problems += decryption.closed(found.units, sops_keys)
     return Preparation(
         seeds=analysis.seeds,
         problems=tuple(dict.fromkeys(problems)),

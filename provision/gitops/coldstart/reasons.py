@@ -8,7 +8,7 @@ from typing import Any
 from provision import errors
 from provision.gitops import documents
 from provision.gitops.build import discovery, sops
-from provision.gitops.coldstart import api, needs, releases, unseen
+from provision.gitops.coldstart import api, needs, releases, simulation, unseen
 from provision.gitops.documents import Place
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.sealing import sealed
@@ -22,13 +22,14 @@ class Reasons:
         units: Sequence[discovery.Unit],
         keys: Sequence[sealing_keys.SealingKey] | None,
         obtainable: Collection[str],
-        components: Collection[str],
+        cluster: simulation.Cluster,
     ) -> None:
-        """See `analysis` for `keys` and `obtainable`. `components` are those of Flux."""
+        """See `analysis` for `keys` and `obtainable`."""
         self._units = units
         self._keys = keys
         self._obtainable = obtainable
-        self._components = components
+        self._components = cluster.components
+        self._decrypts = cluster.decrypts
         self._sources = _sources(units)
 
     def is_made(self, place: Place) -> bool:
@@ -44,6 +45,22 @@ class Reasons:
                 for doc in unit.objects
             )
         return place in self._sources
+
+    def for_keys(self, place: Place, what: str, blocks: str, where: str) -> needs.Need:
+        """Return the need of a Secret with the keys for SOPS; `what` says who needs it."""
+        if place in self._sources:
+            return self.for_object(place, what, blocks, where)
+        return needs.Need(
+            kind="Secret",
+            name=place[2],
+            namespace=place[1],
+            blocks=blocks,
+            reason=f"{what}, and nothing in the repository makes it",
+            where=where,
+            suggestion="give the age or PGP keys: elysium config set --secret sops.keys",
+            obstacle="" if self._decrypts else "its keys are not at hand",
+            decrypts=True,
+        )
 
     def for_object(self, place: Place, what: str, blocks: str, where: str) -> needs.Need:
         """Return the need of a Secret or ConfigMap; `what` says who needs it."""

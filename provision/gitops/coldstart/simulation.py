@@ -21,12 +21,15 @@ class Cluster:
     """What is there before Flux applies anything.
 
     `release` is major and minor version of Flux, `components` its controllers. `bundled_traefik`:
-    k3s brings its Traefik.
+    k3s brings its Traefik. `present` are more objects that are there, such as those of a backup.
+    `decrypts`: keys for SOPS are at hand.
     """
 
     release: tuple[int, int] = (2, 9)
     components: tuple[str, ...] = api.COMPONENTS
     bundled_traefik: bool = True
+    present: tuple[Place, ...] = ()
+    decrypts: bool = False
 
 
 class World:
@@ -35,7 +38,7 @@ class World:
     def __init__(self, cluster: Cluster, own: flux.Source, all_: releases.Objects) -> None:
         """Begin with `cluster`, the source `own`, and `all_` objects of the repository by place."""
         self.namespaces = {*NAMESPACES, own[1]}
-        self.objects: set[Place] = {own, ("Secret", own[1], own[2])}
+        self.objects: set[Place] = {own, ("Secret", own[1], own[2]), *cluster.present}
         self.sealed: dict[Place, documents.Document] = {}
         self.releases: dict[Place, releases.Release] = {}
         self.installed: set[Place] = set()

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import discovery, flux
+from provision.gitops.build import discovery
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.sealing import sealed
 from provision.recovery.bundle import archive, encryption, parts
@@ -72,28 +72,6 @@ def sops_files(units: Iterable[discovery.Unit], found: archive.Bundle) -> Iterab
                 why=f"it is for {', '.join(wanted)}, whose key is not in the backup"
                 if closed
                 else "",
-            )
-
-
-def absent_sops_keys(
-    units: Sequence[discovery.Unit], coming: Collection[str], default_namespace: str
-) -> Iterable[errors.Problem]:
-    """Return the Kustomizations that decrypt with a Secret which is not `coming`.
-
-    `default_namespace` is that of a Kustomization that names none.
-    """
-    for doc in _documents(units):
-        if not flux.is_kustomization(doc.obj):
-            continue
-        reference = ((doc.obj.get("spec") or {}).get("decryption") or {}).get("secretRef") or {}
-        namespace = (doc.obj.get("metadata") or {}).get("namespace") or default_namespace
-        wanted = f"{namespace}/{reference.get('name')}"
-        if reference.get("name") and wanted not in coming:
-            yield errors.Problem(
-                message=f"it decrypts with the Secret {wanted}, "
-                "which neither the backup nor the repository has",
-                where=f"{doc.where}: Kustomization {name_of(doc.obj)}",
-                hint="it stays down until you put that Secret into the cluster",
             )
 
 

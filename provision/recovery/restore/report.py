@@ -9,7 +9,7 @@ from typing import Final
 
 from provision import config_file, errors
 from provision.engine.state import stacks
-from provision.gitops import tree
+from provision.gitops import documents, tree
 from provision.gitops.build import discovery
 from provision.gitops.sealing import keyring, sealed
 from provision.gitops.sealing import keys as sealing_keys
@@ -85,7 +85,10 @@ def look(
     context = stack.live.bind(lambda _level, _text: None)
     keys = _at_hand(space)
     names = tuple(key.fingerprint for key in keys)
-    at_hand = repository_facts.AtHand(names=names, keys=lambda: keys)
+    present = tuple(
+        documents.place_of(obj) for obj in bundle_validation.items(found, parts.SOPS_AGE)
+    )
+    at_hand = repository_facts.AtHand(names=names, keys=lambda: keys, present=present)
     decided = repository_facts.decide(stack.config, context, at_hand)
     repo = stack.live.github(progress)
     head = repo.head(stack.config.github.branch)
@@ -101,10 +104,7 @@ def look(
     was = inventory.load(found.read(parts.INVENTORY))
     coming = _coming(units, space)
     if mode == "rebuild":
-        soft += (
-            *decryptability.as_problems(sops),
-            *decryptability.absent_sops_keys(units, coming, stack.config.flux.namespace),
-        )
+        soft += decryptability.as_problems(sops)
     return Report(
         mode=mode,
         manifest=found.manifest,

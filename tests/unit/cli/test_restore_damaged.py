@@ -325,9 +325,7 @@ def test_the_sops_files_that_its_keys_do_not_open_are_named(night: Night) -> Non
     assert "flux-system/closed" in problem["where"] and problem["overridable"]
     assert str(another.to_public()) in problem["message"]
     without = dry_run(night, restores.made(KEY, KEY), files)
-    assert any(
-        "decrypts with the Secret flux-system/sops-age" in p["message"] for p in without["problems"]
-    )
+    assert any("decrypts with it (spec.decryption)" in p["message"] for p in without["problems"])
 
 
 def base64_of(text: str) -> str:

@@ -233,6 +233,7 @@ _INERT = {
     *("flux.interval", "flux.keyAlgorithm", "flux.readWrite", "flux.timeout"),
     *("sealing.enabled", "sealing.keys", "sealing.namespace", "sealing.certificate"),
     "sealing.version",
+    "sops.keys",
     "backup.copies.path",
     *("backup.copies.ssh.port", "backup.copies.ssh.user", "backup.copies.ssh.hostKey"),
     *("backup.copies.ssh.agent", "backup.copies.ssh.password", "backup.copies.ssh.passphrase"),
