@@ -87,14 +87,21 @@ def load(content: bytes) -> Inventory:
 
 
 def take(
-    client: KubeClient, *, source: tuple[str, str], salt: str = "", media_mount: str = ""
+    client: KubeClient,
+    *,
+    source: tuple[str, str],
+    salt: str = "",
+    media_mount: str = "",
+    handled: str = "",
 ) -> Inventory:
     """Return what the cluster is now. Raises `errors.KubeError`.
 
     `source` is namespace and name of the GitRepository that Flux follows.
 
     With the `salt` of an earlier inventory, hashes of Secrets can be compared
-    with those in it.
+    with those in it. With `handled`, a request to reconcile, an object is ready
+    only where its controller acted on that request: a condition from before does
+    not count. No controller acts on a suspended object, which keeps its condition.
     """
     salt = salt or secrets.token_hex(16)
     namespace, name = source
@@ -106,7 +113,7 @@ def take(
             Kustomization(
                 namespace=_at(each, "metadata", "namespace"),
                 name=_at(each, "metadata", "name"),
-                ready=_ready(each),
+                ready=_ready(each, handled),
                 revision=_at(each, "status", "lastAppliedRevision"),
                 objects=_applied(each),
             )
@@ -116,7 +123,7 @@ def take(
             HelmRelease(
                 namespace=_at(each, "metadata", "namespace"),
                 name=_at(each, "metadata", "name"),
-                ready=_ready(each),
+                ready=_ready(each, handled),
             )
             for each in client.list(HELM, "HelmRelease")
         ),
@@ -157,7 +164,11 @@ def _is_passing(secret: Mapping[str, Any]) -> bool:
     return secret.get("type") in _PASSING or name.endswith(_K3S_OWN)
 
 
-def _ready(obj: Mapping[str, Any]) -> bool:
+def _ready(obj: Mapping[str, Any], handled: str) -> bool:
+    suspended = (obj.get("spec") or {}).get("suspend")
+    acted = (obj.get("status") or {}).get("lastHandledReconcileAt") == handled
+    if handled and not acted and not suspended:
+        return False
     conditions = (obj.get("status") or {}).get("conditions") or []
     return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 

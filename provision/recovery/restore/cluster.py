@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ from provision.operations.stack import Stack
 from provision.progress import Progress
 from provision.provider.deploy_key import keypair
 from provision.provider.flux import objects as flux_objects
-from provision.recovery.bundle import archive, parts
+from provision.recovery.bundle import archive, inventory, parts
 from provision.recovery.bundle import validation as bundle_validation
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 _MANAGER: Final = "elysium"
 _ACCESS: Final = "elysium:flux:GitAccess"
+_RECONCILED: Final = (
+    (inventory.SOURCE, "GitRepository"),
+    (inventory.KUSTOMIZE, "Kustomization"),
+    (inventory.HELM, "HelmRelease"),
+)
 _MADE: Final = ("creationTimestamp", "resourceVersion", "uid", "managedFields", "generation")
 
 
@@ -72,6 +78,24 @@ def tidy_nodes(kube: KubeClient, name: str, progress: Progress) -> None:
         progress(f"deleting the Node {each}, which is gone")
         kube.delete("v1", "Node", each)
         kube.delete("v1", "Secret", f"{each}.node-password.k3s", "kube-system")
+
+
+def reconcile_everything(kube: KubeClient) -> str:
+    """Ask Flux to reconcile every source, Kustomization and HelmRelease; return the request.
+
+    A suspended object is left alone, and so is one that is deleted meanwhile.
+    """
+    stamp = f"elysium-restore-{time.time_ns()}"
+    for version, kind in _RECONCILED:
+        for each in kube.list(version, kind):
+            if (each.get("spec") or {}).get("suspend"):
+                continue
+            try:
+                flux_objects.request(kube, flux_objects.Ref.of(each), stamp)
+            except errors.KubeError as error:
+                if error.status != 404:
+                    raise
+    return stamp
 
 
 def _title(obj: Mapping[str, Any]) -> str:

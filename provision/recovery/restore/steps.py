@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Generator, Mapping
@@ -146,13 +147,31 @@ def comparison(work: Work) -> None:
 
     Raises `errors.NotConvergedError` naming what is not.
     """
+    _compare(work, handled="")
+
+
+def comparison_of_datastore(work: Work) -> None:
+    """Wait until the cluster is what it was, by conditions that the new cluster wrote.
+
+    The datastore brings the conditions of the old one. Raises as `comparison` does.
+    """
+    kube = work.stack.live.kube(status.kubeconfig(work.stack))
+    work.progress("asking Flux to reconcile everything")
+    _compare(work, handled=restore_cluster.reconcile_everything(kube))
+
+
+def _compare(work: Work, *, handled: str) -> None:
     was = inventory.load(work.bundle.read(parts.INVENTORY))
     kube = work.stack.live.kube(status.kubeconfig(work.stack))
     flux = work.stack.config.flux
 
     def look() -> compare.Comparison:
         now = inventory.take(
-            kube, source=flux.source_ref, salt=was.salt, media_mount=was.media_mount
+            kube,
+            source=flux.source_ref,
+            salt=was.salt,
+            media_mount=was.media_mount,
+            handled=handled,
         )
         changed = ("/".join(flux.secret_ref),)
         return compare.differences(was, now, lost=work.lost, changed=changed)
@@ -190,7 +209,7 @@ STEPS: Final[dict[journal.Mode, tuple[Step, ...]]] = {
         _K3S_STEP,
         Step(name="nodes", does="remove Nodes that are gone", do=nodes),
         _UP,
-        _COMPARE,
+        dataclasses.replace(_COMPARE, do=comparison_of_datastore),
     ),
 }
 
@@ -233,9 +252,9 @@ def carry_out(work: Work, run: journal.Run) -> Result:
                 work.done(keeper.run.done[-1])
         compared = work.compared
         if compared is None:
-            comparison(work)
+            STEPS[run.mode][-1].do(work)
             compared = work.compared
-        assert compared is not None  # noqa: S101 - `comparison` sets it or raises
+        assert compared is not None  # noqa: S101 - the last step sets it or raises
         keeper.end()
         return Result(
             run=keeper.run,

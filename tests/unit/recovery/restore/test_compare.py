@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from provision.recovery.bundle import inventory
-from provision.recovery.restore import compare
+from provision.recovery.restore import cluster as restore_cluster
+from provision.recovery.restore import compare, steps
+from tests.support import fluxworld
 
 ROOT = inventory.Kustomization(
     namespace="flux-system",
@@ -79,3 +83,69 @@ def test_it_is_looked_at_until_it_is_the_same() -> None:
     assert found.same and said == ["waiting for Secret arkham/token"]
     late = compare.until_equal(lambda: compare.differences(WAS, other(secrets=())), timeout=0)
     assert late.missing == ("Secret arkham/token",)
+
+
+# -- the conditions of the old cluster, which a datastore brings ------------------------
+
+
+def flux_object(version: str, kind: str, name: str, **spec: object) -> dict[str, Any]:
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "flux-system"},
+        "spec": dict(spec),
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "lastHandledReconcileAt": "of the old cluster",
+        },
+    }
+
+
+def restored() -> fluxworld.World:
+    """A cluster as its datastore has it: everything was Ready when the backup was made."""
+    world = fluxworld.World()
+    for version, kind, name, spec in (
+        (inventory.SOURCE, "GitRepository", "flux-system", {}),
+        (inventory.KUSTOMIZE, "Kustomization", "works", {}),
+        (inventory.KUSTOMIZE, "Kustomization", "fails", {}),
+        (inventory.KUSTOMIZE, "Kustomization", "suspended", {"suspend": True}),
+        (inventory.HELM, "HelmRelease", "web", {}),
+    ):
+        world.cluster.put(flux_object(version, kind, name, **spec))
+    return world
+
+
+SOURCE = ("flux-system", "flux-system")
+
+
+def test_only_conditions_that_the_new_cluster_wrote_count() -> None:
+    world = restored()
+    kube: Any = world.cluster
+    was = inventory.take(kube, source=SOURCE)
+    assert compare.differences(was, inventory.take(kube, source=SOURCE, salt=was.salt)).same
+    stamp = restore_cluster.reconcile_everything(kube)
+    found = compare.differences(was, inventory.take(kube, source=SOURCE, salt=was.salt, handled=stamp))
+    assert found.different == (
+        "Kustomization flux-system/works is not Ready",
+        "Kustomization flux-system/fails is not Ready",
+        "HelmRelease flux-system/web is not Ready",
+    )
+    for key, obj in kube.objects.items():
+        asked = (obj["metadata"].get("annotations") or {}).get("reconcile.fluxcd.io/requestedAt")
+        assert asked == (None if key[1] == "suspended" else stamp)
+        if asked:
+            obj["status"]["lastHandledReconcileAt"] = asked
+    fails = kube.objects["Kustomization", "fails", "flux-system"]
+    fails["status"]["conditions"][0]["status"] = "False"
+    found = compare.differences(was, inventory.take(kube, source=SOURCE, salt=was.salt, handled=stamp))
+    assert found.different == ("Kustomization flux-system/fails is not Ready",)
+
+
+def test_each_request_is_another() -> None:
+    kube: Any = restored().cluster
+    assert restore_cluster.reconcile_everything(kube) != restore_cluster.reconcile_everything(kube)
+
+
+def test_a_restore_with_its_datastore_ends_with_such_conditions() -> None:
+    assert steps.STEPS["datastore"][-1].do is steps.comparison_of_datastore
+    assert steps.STEPS["rebuild"][-1].do is steps.comparison
