@@ -34,6 +34,8 @@ CLOCK = 60.0
 _UNIT = "k3s.service"
 _BINARIES = "/usr/local/bin"
 _BINARY = f"{_BINARIES}/k3s"
+_FALLBACK = "/opt/bin"
+"""The folder for programs where the other one is read-only, as in k3s' install script."""
 _SELINUX_POLICY = "/usr/share/selinux/packages/k3s.pp"
 _DRI = "/dev/dri"
 _LABEL = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$")
@@ -44,18 +46,20 @@ def preflight_request(cfg: config.Config) -> facts.FactRequest:
     media = cfg.media
     ports = frozenset(port for port, _use in _ports(cfg)) | preflight_warnings.ports(cfg)
     return facts.FactRequest(
-        files=frozenset({_BINARY, _SELINUX_POLICY, "/dev/fuse", "/dev/autofs"}),
+        files=frozenset(
+            {_BINARY, f"{_FALLBACK}/k3s", _FALLBACK, _SELINUX_POLICY, "/dev/fuse", "/dev/autofs"}
+        ),
         contents=preflight_warnings.CONTENTS,
         listings=frozenset({_DRI}) if cfg.gpu is not None else frozenset(),
         units=frozenset({_UNIT}) | preflight_warnings.UNITS,
         mounts=frozenset({media.mount_point}) if media is not None else frozenset(),
         commands=frozenset({*COMMANDS, *PACKAGE_MANAGERS, "fusermount3"}),
         ports=ports,
-        disks=frozenset({_data_dir(cfg), _BINARIES}) | preflight_warnings.disks(cfg),
+        disks=frozenset({_data_dir(cfg), _BINARIES, _FALLBACK}) | preflight_warnings.disks(cfg),
         snippets=frozenset(
             {
                 preflight_facts.holders_snippet(ports),
-                preflight_facts.mounts_snippet((_data_dir(cfg), _BINARIES)),
+                preflight_facts.mounts_snippet((_data_dir(cfg), _BINARIES, _FALLBACK)),
                 *((preflight_facts.gpus_snippet(),) if cfg.gpu is not None else ()),
             }
         ),
@@ -137,9 +141,9 @@ def _resources(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
             f"it has {_size(found.system.memory)} of memory, and k3s needs {_size(MEMORY)}",
             "2 GiB and more are comfortable",
         )
-    fresh = found.file(_BINARY) is None
+    fresh = _installed(found) is None
     data = DATA_NEW if fresh else DATA_RUNNING
-    for path, needed in ((_data_dir(cfg), data), (_BINARIES, BINARIES)):
+    for path, needed in ((_data_dir(cfg), data), (_programs(found), BINARIES)):
         disk = found.disk(path)
         if disk is not None and disk.free < needed:
             yield (
@@ -150,22 +154,50 @@ def _resources(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
 
 
 def _folders(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
-    for path in (_data_dir(cfg), _BINARIES):
-        options = preflight_facts.mount_options(found, path)
-        if "noexec" in options:
-            yield (
-                "noexec",
-                f"{path} is on a file system with noexec, and k3s runs programs from there",
-                "mount it without noexec"
-                + ("" if path == _BINARIES else ", or move k3s' data with k3s.options.data-dir"),
-            )
-        if "ro" in options:
-            yield (
-                "read-only",
-                f"{path} is on a file system that is mounted read-only",
-                "mount it for writing"
-                + ("" if path == _BINARIES else ", or move k3s' data with k3s.options.data-dir"),
-            )
+    data, programs = _data_dir(cfg), _programs(found)
+    moves = "or move k3s' data with k3s.options.data-dir"
+    if "noexec" in preflight_facts.mount_options(found, data):
+        yield (
+            "noexec",
+            f"{data} is on a file system with noexec, and k3s runs programs from there",
+            f"mount it without noexec, {moves}",
+        )
+    if "noexec" in preflight_facts.mount_options(found, programs):
+        yield (
+            "noexec",
+            f"{programs} is on a file system with noexec, and k3s is a program there",
+            "mount it without noexec",
+        )
+    if "ro" in preflight_facts.mount_options(found, data):
+        yield (
+            "read-only",
+            f"{data} is on a file system that is mounted read-only",
+            f"mount it for writing, {moves}",
+        )
+    if _installed(found) is None and "ro" in preflight_facts.mount_options(found, programs):
+        yield (
+            "read-only",
+            f"{_BINARIES} is read-only, and {_FALLBACK} cannot be used instead",
+            f"make {_FALLBACK} a folder on a file system that is mounted for writing",
+        )
+
+
+def _installed(found: facts.NodeFacts) -> str | None:
+    """Return the folder that has k3s, None where none has."""
+    there = (path for path in (_BINARIES, _FALLBACK) if found.file(f"{path}/k3s") is not None)
+    return next(there, None)
+
+
+def _programs(found: facts.NodeFacts) -> str:
+    """Return the folder that has k3s, or that k3s is put into."""
+    installed = _installed(found)
+    if installed is not None:
+        return installed
+    fallback = found.file(_FALLBACK)
+    usable = fallback is not None and fallback.kind in ("directory", "link")
+    usable = usable and "ro" not in preflight_facts.mount_options(found, _FALLBACK)
+    read_only = "ro" in preflight_facts.mount_options(found, _BINARIES)
+    return _FALLBACK if read_only and usable else _BINARIES
 
 
 def _cgroups(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:

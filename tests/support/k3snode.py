@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from provision.host import facts
+from provision.provider.k3s import binaries
 from provision.provider.k3s import files as k3s_files
 from provision.provider.k3s import plan as k3s_plan
 from provision.provider.k3s import server as k3s_server
@@ -92,13 +93,13 @@ def k3s_node(
     there: dict[str, facts.FileFact | None] = {
         one.path: a_file(one.path, one.content, mode=one.mode) for one in wanted
     }
-    there[k3s_files.BINARY] = a_file(k3s_files.BINARY, mode=0o755, sha256=binary)
+    at = k3s_files.places(inputs)
+    there[at.binary] = a_file(at.binary, mode=0o755, sha256=binary)
     running = {path: one.sha256 or "" for path, one in there.items() if one is not None}
-    for path in (k3s_files.KILLALL, k3s_files.UNINSTALL):
+    for path in (at.killall, at.uninstall):
         del running[path]
     record = "".join(f"{sha}  {path}\n" for path, sha in (running | dict(started or {})).items())
     there[k3s_files.STARTED] = a_file(k3s_files.STARTED, record.encode())
-    at = k3s_files.places(inputs)
     there[at.databases[0]] = a_file(at.databases[0])
     if inputs["secretsEncryption"]:
         there[at.encryption] = a_file(at.encryption)
@@ -119,13 +120,14 @@ def k3s_node(
         listings={k3s_files.DROP_INS: drop_ins} if drop_ins else {},
         units={k3s_files.UNIT_NAME: facts.UnitFact(**state | dict(unit or {}))},
         mounts={},
-        commands={name: f"/usr/local/bin/{name}" for name in commands},
+        commands={name: at.link(name) for name in commands},
         ports=frozenset(),
         disks={},
         snippets={
             "k3s-version": f"k3s version {version} (abc)\ngo version go1.26\n",
             "k3s-found": by_hand,
             "k3s-cluster-init": cluster_init,
+            binaries.snippet()[0]: f"{at.programs}\n",
         },
     )
     return k3s_plan.K3sFacts(node=found, pinned=PINNED)

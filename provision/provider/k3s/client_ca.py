@@ -120,7 +120,7 @@ def _hand_over(
     service.mark_stale(node, at.client_authority)
     folder = f"{at.data}/server/elysium-rotate-ca"
     options = inputs.get("options") or {}
-    command = [files.BINARY, "certificate", "rotate-ca", "--path", folder, "--force"]
+    command = [at.binary, "certificate", "rotate-ca", "--path", folder, "--force"]
     if options.get("data-dir"):
         command += ["--data-dir", at.data]
     if options.get("https-listen-port"):

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from provision import errors
 from provision.host import facts, scripts
-from provision.provider.k3s import existing, files
+from provision.provider.k3s import binaries, existing, files
 
 Kind = Literal["sqlite", "etcd"]
 NAMES: Final[dict[Kind, str]] = {"sqlite": "SQLite", "etcd": "etcd"}
@@ -171,8 +171,9 @@ def unrecorded(node: facts.NodeFacts, inputs: Mapping[str, Any]) -> str:
     found = kind(node, inputs)
     if found is None or existing.read(node) is not None:
         return ""
+    script = files.places(binaries.placed(node, inputs)).uninstall
     fresh = _fresh(node, inputs) or (
-        f"; to start fresh instead, uninstall k3s on the node first ({files.UNINSTALL}, which "
+        f"; to start fresh instead, uninstall k3s on the node first ({script}, which "
         "deletes its data)"
     )
     return (

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.host import facts, scripts
-from provision.provider.k3s import files
+from provision.provider.k3s import binaries, files
 
 SNIPPET = "k3s-found"
 
@@ -92,7 +92,8 @@ def read(found: facts.NodeFacts) -> Found | None:
     environment, proxy = _from_environment(
         [line[4:] for line in lines if line.startswith("env ")], beyond
     )
-    options |= environment | _from_unit(unit.text, beyond)
+    binary = f"{binaries.folder(found)}/k3s"
+    options |= environment | _from_unit(unit.text, binary, beyond)
     since = said.get("since", "").strip()
     return Found(
         options=options,
@@ -122,7 +123,7 @@ def differences(
 
 def newer_files(found: Found, node: facts.NodeFacts) -> tuple[str, ...]:
     """Return the files that were changed after the process started: it runs without that."""
-    paths = [files.BINARY, files.CONFIG, files.UNIT, files.ENV]
+    paths = [f"{binaries.folder(node)}/k3s", files.CONFIG, files.UNIT, files.ENV]
     paths += [f"{files.DROP_INS}/{name}" for name in node.listing(files.DROP_INS) or ()]
     there = [node.files[path] for path in paths if path in node.files]
     return tuple(one.path for one in there if found.since and one.mtime > found.since)
@@ -200,15 +201,15 @@ def _from_environment(
     return options, {key: value for key, value in proxy.items() if value}
 
 
-def _from_unit(text: str, beyond: list[str]) -> dict[str, Any]:
+def _from_unit(text: str, binary: str, beyond: list[str]) -> dict[str, Any]:
     joined = re.sub(r"\\\s*\n\s*", " ", text)
     commands = re.findall(r"^ExecStart=(.*)$", joined, re.MULTILINE)
     try:
         words = shlex.split(commands[-1]) if commands else []
     except ValueError:
         words = []
-    if words[:2] != [files.BINARY, "server"]:
-        beyond.append(f"{files.UNIT_NAME} does not start {files.BINARY} server")
+    if words[:2] != [binary, "server"]:
+        beyond.append(f"{files.UNIT_NAME} does not start {binary} server")
         return {}
     return arguments(words[2:], beyond)
 

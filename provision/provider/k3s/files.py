@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.provider import node_files, node_templates
-from provision.provider.k3s import folders, network
+from provision.provider.k3s import binaries, folders, network
 
-BINARY = "/usr/local/bin/k3s"
+BINARY = f"{binaries.DEFAULT}/k3s"
+"""Where k3s is unless `Places.programs` is another folder."""
 CONFIG = "/etc/rancher/k3s/config.yaml"
 CONFIG_BACKUP = f"{CONFIG}.before-elysium"
 DROP_INS = f"{CONFIG}.d"
@@ -26,8 +27,8 @@ UNIT_NAME = "k3s.service"
 UNIT = f"/etc/systemd/system/{UNIT_NAME}"
 ENV = f"{UNIT}.env"
 STARTED = "/run/elysium/k3s.started"
-KILLALL = "/usr/local/bin/k3s-killall.sh"
-UNINSTALL = "/usr/local/bin/k3s-uninstall.sh"
+KILLALL = f"{binaries.DEFAULT}/k3s-killall.sh"
+UNINSTALL = f"{binaries.DEFAULT}/k3s-uninstall.sh"
 LINKS = ("kubectl", "crictl", "ctr")
 HEADER = "# Written by elysium;"
 
@@ -59,6 +60,26 @@ class Places:
     storage: str
     kubeconfig: str
     kubelet: str = folders.KUBELET
+    programs: str = binaries.DEFAULT
+
+    @property
+    def binary(self) -> str:
+        """The program k3s."""
+        return f"{self.programs}/k3s"
+
+    @property
+    def killall(self) -> str:
+        """The script that stops k3s with all containers."""
+        return f"{self.programs}/k3s-killall.sh"
+
+    @property
+    def uninstall(self) -> str:
+        """The script that takes k3s off the node."""
+        return f"{self.programs}/k3s-uninstall.sh"
+
+    def link(self, name: str) -> str:
+        """Return the path of the link `name` to k3s."""
+        return f"{self.programs}/{name}"
 
     def within(self, name: str) -> str:
         """Return a path in the data folder, which may be ``/``."""
@@ -100,6 +121,7 @@ def places(inputs: Mapping[str, Any]) -> Places:
         storage=folders.normal(storage or f"{data}/storage"),
         kubeconfig=str(options.get("write-kubeconfig") or "/etc/rancher/k3s/k3s.yaml"),
         kubelet=folders.kubelet_root(options.get("kubelet-arg")),
+        programs=str(inputs.get(binaries.INPUT) or binaries.DEFAULT),
     )
 
 
@@ -116,9 +138,11 @@ def wanted_files(inputs: Mapping[str, Any], *, encrypt: bool) -> tuple[node_file
         node_files.WantedFile(
             path=ENV, content=render_environment(inputs), mode=0o600, secret=True
         ),
-        node_files.WantedFile(path=UNIT, content=render_unit(), mode=0o644),
-        node_files.WantedFile(path=KILLALL, content=render_killall(places_), mode=0o755),
-        node_files.WantedFile(path=UNINSTALL, content=render_uninstall(places_), mode=0o755),
+        node_files.WantedFile(path=UNIT, content=render_unit(places_), mode=0o644),
+        node_files.WantedFile(path=places_.killall, content=render_killall(places_), mode=0o755),
+        node_files.WantedFile(
+            path=places_.uninstall, content=render_uninstall(places_), mode=0o755
+        ),
     ]
     if inputs.get("registries"):
         content = json.dumps(inputs["registries"], indent=2, sort_keys=True, ensure_ascii=False)
@@ -165,14 +189,22 @@ def render_environment(inputs: Mapping[str, Any]) -> bytes:
 
 
 @functools.cache
-def render_unit() -> bytes:
+def render_unit(at: Places) -> bytes:
     """Return the systemd unit."""
     return node_templates.render(
         "k3s.service",
         env=ENV,
-        binary=BINARY,
+        binary=at.binary,
         started=STARTED,
-        watched=(BINARY, CONFIG, f"{DROP_INS}/*.yaml", f"{DROP_INS}/*.yml", REGISTRIES, UNIT, ENV),
+        watched=(
+            at.binary,
+            CONFIG,
+            f"{DROP_INS}/*.yaml",
+            f"{DROP_INS}/*.yml",
+            REGISTRIES,
+            UNIT,
+            ENV,
+        ),
     ).encode()
 
 
@@ -208,6 +240,7 @@ def render_uninstall(at: Places) -> bytes:
         remove_tree=node_templates.render("remove-tree.sh"),
         killall=render_killall(at).decode().partition("\n")[2].rstrip("\n"),
         settings=network.render_settings().rstrip("\n"),
+        programs=at.programs,
         config=CONFIG,
         config_backup=CONFIG_BACKUP,
         files=(
@@ -216,11 +249,11 @@ def render_uninstall(at: Places) -> bytes:
             at.kubeconfig,
             UNIT,
             ENV,
-            KILLALL,
-            BINARY,
+            at.killall,
+            at.binary,
             STARTED,
             network.RECORD,
-            UNINSTALL,
+            at.uninstall,
         ),
     ).encode()
 

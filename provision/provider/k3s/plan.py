@@ -135,11 +135,11 @@ def plan(found: K3sFacts, inputs: Mapping[str, Any]) -> tuple[Change, ...]:
         )
     changes += [
         Change(
-            property=f"files./usr/local/bin/{name}",
+            property=f"files.{files.places(inputs).link(name)}",
             action="create",
-            summary=f"link /usr/local/bin/{name} to k3s",
+            summary=f"link {files.places(inputs).link(name)} to k3s",
         )
-        for name in missing_links(found.node)
+        for name in missing_links(found.node, inputs)
     ]
     changes += _unit(found, inputs, wanted)
     return tuple(changes)
@@ -194,12 +194,12 @@ def foreign_config(found: facts.NodeFacts) -> bool:
     )
 
 
-def missing_links(found: facts.NodeFacts) -> tuple[str, ...]:
+def missing_links(found: facts.NodeFacts, inputs: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the links to make: a command of that name elsewhere in PATH is respected."""
     return tuple(
         name
         for name in files.LINKS
-        if found.command(name) is None and found.file(f"/usr/local/bin/{name}") is None
+        if found.command(name) is None and found.file(files.places(inputs).link(name)) is None
     )
 
 
@@ -217,7 +217,7 @@ def stale(
         digest, _, path = line.partition("  ")
         started[path] = digest
     expected = {one.path: one.sha256 for one in wanted if one.path in _WATCHED}
-    expected[files.BINARY] = _binary_sha256(found, inputs)
+    expected[files.places(inputs).binary] = _binary_sha256(found, inputs)
     own = found.node.file(files.REGISTRIES)
     stays = own is not None and not ours(found.node, files.REGISTRIES)
     if files.REGISTRIES not in expected and own is not None and stays:
@@ -261,21 +261,22 @@ _MIGRATION = Change(
 
 def _binary_sha256(found: K3sFacts, inputs: Mapping[str, Any]) -> str:
     if keeps_binary(found, inputs):
-        return found.node.sha256(files.BINARY) or ""
+        return found.node.sha256(files.places(inputs).binary) or ""
     return found.pinned
 
 
 def _binary(found: K3sFacts, inputs: Mapping[str, Any]) -> list[Change]:
     version, installed = str(inputs["version"]), found.installed
-    there = found.node.file(files.BINARY)
-    key = f"files.{files.BINARY}"
+    binary = files.places(inputs).binary
+    there = found.node.file(binary)
+    key = f"files.{binary}"
     if there is None:
         return [Change(property=key, action="create", summary=f"install k3s {version}")]
     if keeps_binary(found, inputs):
         return []
     if there.sha256 != found.pinned:
         if not installed:
-            summary = f"install k3s {version} over a {files.BINARY} that names no version"
+            summary = f"install k3s {version} over a {binary} that names no version"
         elif installed == version:
             summary = f"put back the k3s {version} binary: the one there has another sha256"
         else:

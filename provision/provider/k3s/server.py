@@ -19,11 +19,12 @@ from provision.change import Change
 from provision.host import bundle, facts
 from provision.provider import node_files, node_templates, resource
 from provision.provider.context import Context
-from provision.provider.k3s import client_ca, datastore, existing, files, folders, service
+from provision.provider.k3s import binaries, client_ca, datastore, existing, files, folders, service
 from provision.provider.k3s import plan as k3s_plan
 from provision.provider.k3s import token as k3s_token
 
 K3sFacts = k3s_plan.K3sFacts
+_SCRIPTS = ("k3s-killall.sh", "k3s-uninstall.sh")
 Values = resource.Values
 
 
@@ -34,8 +35,7 @@ def fact_request(inputs: Values) -> facts.FactRequest:
         files.CONFIG,
         files.REGISTRIES,
         files.UNIT,
-        files.KILLALL,
-        files.UNINSTALL,
+        *(f"{folder}/{name}" for folder in binaries.FOLDERS for name in _SCRIPTS),
         files.STARTED,
         at.kubeconfig,
         at.token,
@@ -45,12 +45,15 @@ def fact_request(inputs: Values) -> facts.FactRequest:
     return facts.FactRequest(
         files=frozenset(
             {
-                files.BINARY,
                 files.ENV,
                 files.CONFIG_BACKUP,
                 at.encryption,
                 *at.databases,
-                *(f"/usr/local/bin/{name}" for name in files.LINKS),
+                *(
+                    f"{folder}/{name}"
+                    for folder in binaries.FOLDERS
+                    for name in ("k3s", *files.LINKS)
+                ),
             }
             | contents
         ),
@@ -61,6 +64,7 @@ def fact_request(inputs: Values) -> facts.FactRequest:
         snippets=frozenset(
             {
                 service.version_snippet(),
+                binaries.snippet(),
                 existing.snippet(),
                 datastore.snippet(),
                 folders.snippet(at.data),
@@ -125,11 +129,13 @@ class K3sServer(resource.Resource[K3sFacts]):
         artifact = catalog.k3s(str(inputs["version"]))
         pinned = ctx.artifacts().content_sha256(artifact, found.system.arch)
         observed = K3sFacts(node=found, pinned=pinned)
-        exists = found.file(files.BINARY) is not None or found.file(files.UNIT) is not None
+        binary = files.places(binaries.placed(found, inputs)).binary
+        exists = found.file(binary) is not None or found.file(files.UNIT) is not None
         return resource.Observed(exists=exists, facts=observed)
 
     def plan(self, facts: K3sFacts, inputs: Values, state: Values) -> tuple[Change, ...]:
         """Decide what to change."""
+        inputs = binaries.placed(facts.node, inputs)
         changes = k3s_plan.plan(facts, inputs)
         if not state.get("token"):
             changes = k3s_plan.plan_leftover(facts, inputs) + changes
@@ -139,6 +145,7 @@ class K3sServer(resource.Resource[K3sFacts]):
 
     def remarks(self, facts: K3sFacts, inputs: Values) -> tuple[str, ...]:
         """Say what is different from the configuration and stays so."""
+        inputs = binaries.placed(facts.node, inputs)
         said = k3s_plan.remarks(facts, inputs)
         if replaced_token(facts, inputs) and not inputs.get("tokenRotation"):
             said += (
@@ -164,6 +171,8 @@ class K3sServer(resource.Resource[K3sFacts]):
     ) -> dict[str, Any]:
         """Upload, write, and (re)start if that is among the changes."""
         node = ctx.node(str(inputs["node"]))
+        inputs = binaries.placed(facts.node, inputs)
+        at = files.places(inputs)
         refused = k3s_plan.shared_folders(facts.node, inputs, fresh=True)
         if refused:
             raise errors.RemoteError(
@@ -173,12 +182,12 @@ class K3sServer(resource.Resource[K3sFacts]):
                 hint=k3s_plan.OWN_FOLDER,
             )
         stays = k3s_plan.why_taken_over(facts, inputs) == ()
-        if any(change.property == f"files.{files.BINARY}" for change in changes):
+        if any(change.property == f"files.{at.binary}" for change in changes):
             version, arch = str(inputs["version"]), facts.node.system.arch
             path = ctx.artifacts().fetch(catalog.k3s(version), arch, progress=ctx.progress)
             ctx.progress(f"uploading k3s {version} to {node.name}")
             node.lock()
-            node.stream(path, files.BINARY, mode=0o755, sha256=facts.pinned)
+            node.stream(path, at.binary, mode=0o755, sha256=facts.pinned)
         wanted = () if stays else k3s_plan.wanted_files(facts, inputs)
         if k3s_plan.foreign_config(facts.node) and not stays:
             node.run(
@@ -192,8 +201,8 @@ class K3sServer(resource.Resource[K3sFacts]):
             bundle.Bundle(
                 files=node_files.needed(facts.node, wanted),
                 links=tuple(
-                    bundle.Link(path=f"/usr/local/bin/{name}", target="k3s")
-                    for name in (() if stays else k3s_plan.missing_links(facts.node))
+                    bundle.Link(path=at.link(name), target="k3s")
+                    for name in (() if stays else k3s_plan.missing_links(facts.node, inputs))
                 ),
                 removals=()
                 if stays or inputs.get("registries")
@@ -228,6 +237,7 @@ class K3sServer(resource.Resource[K3sFacts]):
 
     def outputs(self, facts: K3sFacts, inputs: Values, state: Values) -> dict[str, Any]:
         """Return kubeconfig, token, and what runs."""
+        inputs = binaries.placed(facts.node, inputs)
         at = files.places(inputs)
         config, token = facts.node.file(at.kubeconfig), facts.node.file(at.token)
         kubeconfig = str(state.get("kubeconfig", ""))
@@ -235,7 +245,9 @@ class K3sServer(resource.Resource[K3sFacts]):
             kubeconfig = service.kubeconfig(
                 config.text, cluster=str(inputs["cluster"]), address=str(inputs["address"])
             )
-        return {
+        # Only where it is another: a state of an earlier version stays as it is.
+        programs = {} if at.programs == binaries.DEFAULT else {binaries.INPUT: at.programs}
+        return programs | {
             "kubeconfig": kubeconfig,
             "token": token.text.strip() if token is not None else str(state.get("token", "")),
             "nodeName": node_name(inputs),
@@ -299,5 +311,7 @@ def content_hash(found: K3sFacts, inputs: Values) -> str:
     for one in k3s_plan.wanted_files(found, inputs):
         digest.update(f"{one.path} {one.mode:o} {one.sha256}\n".encode())
     kept = k3s_plan.keeps_binary(found, inputs)
-    digest.update((found.node.sha256(files.BINARY) or "" if kept else found.pinned).encode())
+    digest.update(
+        (found.node.sha256(files.places(inputs).binary) or "" if kept else found.pinned).encode()
+    )
     return digest.hexdigest()

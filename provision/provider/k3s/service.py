@@ -11,7 +11,7 @@ from provision import errors, secret
 from provision.host import scripts, session
 from provision.kube import kubeconfig as kubeconfigs
 from provision.provider import node_templates
-from provision.provider.k3s import files, journal, network
+from provision.provider.k3s import binaries, files, journal, network
 
 _CRASHED = 3
 
@@ -44,7 +44,7 @@ def start(
         data=at.data.rstrip("/"),
         external=bool(options.get("datastore-endpoint") or options.get("server")),
         node="" if options.get("disable-agent") else name,
-        binary=files.BINARY,
+        binary=at.binary,
     )
     progress(f"{'restarting' if restart else 'starting'} k3s on {node.name}")
     done = node.run(
@@ -173,5 +173,8 @@ def kubeconfig(text: str, *, cluster: str, address: str) -> str:
 
 def version_snippet() -> tuple[str, str]:
     """Return the fact snippet that asks the binary for its version."""
-    binary = scripts.quote([files.BINARY])
-    return "k3s-version", f"[ -x {binary} ] && timeout 10 {binary} --version"
+    paths = scripts.quote(f"{folder}/k3s" for folder in binaries.FOLDERS)
+    return (
+        "k3s-version",
+        f'for p in {paths}; do [ ! -x "$p" ] || {{ timeout 10 "$p" --version; break; }}; done',
+    )

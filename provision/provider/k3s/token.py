@@ -88,7 +88,7 @@ def rotate(node: session.NodeSession, inputs: Mapping[str, Any]) -> None:
     at = files.places(inputs)
     service.mark_stale(node, at.token)
     options = inputs.get("options") or {}
-    command = [files.BINARY, "token", "rotate"]
+    command = [at.binary, "token", "rotate"]
     if options.get("data-dir"):
         command += ["--data-dir", at.data]
     if options.get("https-listen-port"):

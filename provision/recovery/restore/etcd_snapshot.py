@@ -20,6 +20,7 @@ from provision.artifacts import catalog
 from provision.host import bundle as host_bundle
 from provision.host import facts, scripts
 from provision.progress import Progress
+from provision.provider.k3s import binaries as k3s_binaries
 from provision.provider.k3s import files as k3s_files
 from stacks.components import node as components
 
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 _UNIT: Final = "elysium-k3s-reset.service"
 _LONG: Final = 900
-_NOTHING: Final = facts.FactRequest(files=frozenset({k3s_files.BINARY}))
+_PROGRAMS: Final = facts.FactRequest(
+    files=frozenset(f"{folder}/k3s" for folder in k3s_binaries.FOLDERS),
+    snippets=frozenset({k3s_binaries.snippet()}),
+)
 
 
 def install(stack: Stack, *, encrypt: bool, progress: Progress) -> None:
@@ -42,15 +46,16 @@ def install(stack: Stack, *, encrypt: bool, progress: Progress) -> None:
     node = stack.live.node(cfg.server.name)
     inputs = components.k3s_inputs(cfg) | {"datastore": "etcd"}
     wanted = catalog.k3s(cfg.k3s.version)
-    found = node.facts(_NOTHING)
+    found = node.facts(_PROGRAMS)
+    binary = k3s_files.places(k3s_binaries.placed(found, inputs)).binary
     arch = found.system.arch
     store = stack.live.artifacts()
     pinned = store.content_sha256(wanted, arch)
-    if found.sha256(k3s_files.BINARY) != pinned:
+    if found.sha256(binary) != pinned:
         path = store.fetch(wanted, arch, progress=progress)
         progress(f"uploading k3s {cfg.k3s.version}")
         node.lock()
-        node.stream(path, k3s_files.BINARY, mode=0o755, sha256=pinned)
+        node.stream(path, binary, mode=0o755, sha256=pinned)
     content = k3s_files.render_config(inputs, encrypt=encrypt)
     node.apply(
         host_bundle.Bundle(
@@ -82,15 +87,18 @@ def restore_snapshot(node: NodeSession, data: str, snapshot: bytes, progress: Pr
     progress("uploading the snapshot")
     node.stream(io.BytesIO(snapshot), path, mode=0o600)
     progress("having k3s restore the snapshot")
-    node.run(reset_script(data, path), timeout=_LONG + 60, what="restoring the snapshot of etcd")
+    binary = f"{k3s_binaries.folder(node.facts(_PROGRAMS))}/k3s"
+    node.run(
+        reset_script(data, path, binary), timeout=_LONG + 60, what="restoring the snapshot of etcd"
+    )
 
 
-def reset_script(data: str, snapshot: str) -> str:
+def reset_script(data: str, snapshot: str, binary: str = k3s_files.BINARY) -> str:
     """Return the script that has k3s restore the file `snapshot`, and removes it afterwards."""
     database = f"{data}/server/db"
     command = scripts.quote(
         [
-            *(k3s_files.BINARY, "server", "--cluster-reset"),
+            *(binary, "server", "--cluster-reset"),
             f"--cluster-reset-restore-path={snapshot}",
             f"--token-file={data}/server/token",
         ]

@@ -85,6 +85,27 @@ def mounted(options: str, path: str = "/var/lib/rancher/k3s") -> dict[str, Any]:
     return {"snippets": {preflight_facts.MOUNTS: f"{options} {path}\n"}}
 
 
+def fallback(options: str, kind: facts.Kind = "directory") -> dict[str, Any]:
+    """A read-only /usr/local/bin, with something at /opt/bin."""
+    said = f"ro {BINARIES}\n{options} /opt/bin\n"
+    files = {path: device(path) for path in ("/dev/fuse", "/dev/autofs")}
+    files["/opt/bin"] = dataclasses.replace(device("/opt/bin"), kind=kind)
+    return {"snippets": {preflight_facts.MOUNTS: said}, "files": files}
+
+
+def test_opt_bin_takes_the_place_of_a_read_only_folder():
+    cfg = configuration()
+    assert preflight.check(node(cfg, **fallback("rw")), cfg) == []
+
+
+@pytest.mark.parametrize("folder", [BINARIES, "/opt/bin"])
+def test_a_k3s_that_is_there_may_be_on_a_read_only_file_system(folder: str):
+    cfg = configuration()
+    changes = fallback("ro")
+    changes["files"][f"{folder}/k3s"] = device(f"{folder}/k3s")
+    assert preflight.check(node(cfg, **changes), cfg) == []
+
+
 BAD: list[tuple[str, dict[str, Any]]] = [
     ("does not run systemd", system(systemd=False, init="busybox")),
     ("architecture riscv64", system(machine="riscv64")),
@@ -104,7 +125,11 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     *((f"port {port}, ", {"ports": frozenset({port})}) for port in range(10248, 10260)),
     ("/var/lib/rancher/k3s is on a file system with noexec", mounted("rw,nosuid,noexec")),
     ("/var/lib/rancher/k3s is on a file system that is mounted read-only", mounted("ro,relatime")),
-    ("/usr/local/bin is on a file system that is mounted read-only", mounted("ro", BINARIES)),
+    ("/usr/local/bin is on a file system with noexec", mounted("rw,noexec", BINARIES)),
+    ("/usr/local/bin is read-only, and /opt/bin cannot be used", mounted("ro", BINARIES)),
+    ("/usr/local/bin is read-only, and /opt/bin cannot", fallback("ro,relatime")),
+    ("/usr/local/bin is read-only, and /opt/bin cannot", fallback("rw", kind="file")),
+    ("/opt/bin is on a file system with noexec", fallback("rw,noexec")),
     (
         "commands tar are missing",
         {

@@ -191,7 +191,7 @@ def test_the_config_is_yaml_whatever_is_in_it():
 
 
 def test_the_unit_watches_all_that_decides_a_restart():
-    unit = k3s_files.render_unit().decode()
+    unit = k3s_files.render_unit(k3s_files.places({})).decode()
     assert "Type=notify" in unit and "KillMode=process" in unit and "Delegate=yes" in unit
     inputs = k3snode.k3s_inputs(registries={"x": {}})
     for one in k3s_files.wanted_files(inputs, encrypt=True):

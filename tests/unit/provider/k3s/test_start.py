@@ -29,10 +29,12 @@ def machine(tmp_path: pathlib.Path) -> k3sstart.Machine:
     return made
 
 
-def start(machine: k3sstart.Machine, *, restart: bool = True, **options: Any) -> list[str]:
+def start(
+    machine: k3sstart.Machine, *, restart: bool = True, timeout: int = 60, **options: Any
+) -> list[str]:
     """Start k3s; return what was said meanwhile."""
     inputs = k3snode.k3s_inputs(
-        options={"data-dir": str(machine.folder / "data"), **options}, startTimeout=2
+        options={"data-dir": str(machine.folder / "data"), **options}, startTimeout=timeout
     )
     said: list[str] = []
     service.start(machine, inputs, restart=restart, name="kyrion", progress=said.append)  # type: ignore[arg-type]
@@ -54,7 +56,7 @@ def test_a_condition_from_before_the_restart_is_not_taken_for_the_new_one(machin
 
 def test_a_kubelet_that_never_renews_its_lease_is_not_ready(machine) -> None:
     machine.play([BEFORE, STARTING, Frame()])
-    error = failure(machine)
+    error = failure(machine, timeout=2)
     assert "was not Ready within 2 s: the kubelet of node kyrion has not renewed" in error.summary
     assert "startTimeout" in error.hint
 
@@ -77,7 +79,7 @@ def test_a_new_disk_of_a_server_with_an_external_datastore_is_no_new_cluster(mac
     (machine.folder / "data/server/tls").rmdir()
     machine.play([DOWN, STARTING, Frame()])
     options = {"datastore-endpoint": "postgres://db"}
-    assert "has not renewed" in failure(machine, restart=False, **options).summary
+    assert "has not renewed" in failure(machine, restart=False, timeout=2, **options).summary
 
 
 @pytest.mark.parametrize("status", ["0", "1"])
@@ -97,7 +99,7 @@ def test_a_k3s_that_dies_again_and_again_ends_the_wait_with_its_error(machine) -
     machine.play([BEFORE, STARTING, Frame(), died, again], HEADING + FATAL + "the end\n")
     began = time.monotonic()
     error = failure(machine)
-    assert time.monotonic() - began < 1.8
+    assert time.monotonic() - began < 30
     assert error.summary == 'k3s on kyrion crashes when it is started: the datastore is "gone"'
     assert "the end" in error.detail and "put right" in error.hint
 
@@ -121,13 +123,13 @@ def test_a_k3s_that_restarts_while_it_is_asked_is_not_ready_yet(machine) -> None
     """The last look at the unit comes after the answers."""
     died = Frame(restarts=1, invocation="c", lease="new")
     machine.play([BEFORE, STARTING, NEW, died])
-    assert "has not renewed" in failure(machine).summary
+    assert "has not renewed" in failure(machine, timeout=3).summary
 
 
 def test_readyz_counts(machine) -> None:
     sick = Frame(lease="new", readyz="Error from server: [-]etcd failed: reason withheld\n")
     machine.play([BEFORE, STARTING, sick])
-    assert "[-]etcd failed" in failure(machine).summary
+    assert "[-]etcd failed" in failure(machine, timeout=3).summary
 
 
 def test_a_node_that_is_not_ready_is_told_in_the_kubelets_words(machine) -> None:

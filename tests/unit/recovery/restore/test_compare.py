@@ -124,7 +124,9 @@ def test_only_conditions_that_the_new_cluster_wrote_count() -> None:
     was = inventory.take(kube, source=SOURCE)
     assert compare.differences(was, inventory.take(kube, source=SOURCE, salt=was.salt)).same
     stamp = restore_cluster.reconcile_everything(kube)
-    found = compare.differences(was, inventory.take(kube, source=SOURCE, salt=was.salt, handled=stamp))
+    found = compare.differences(
+        was, inventory.take(kube, source=SOURCE, salt=was.salt, handled=stamp)
+    )
     assert found.different == (
         "Kustomization flux-system/works is not Ready",
         "Kustomization flux-system/fails is not Ready",
@@ -137,7 +139,9 @@ def test_only_conditions_that_the_new_cluster_wrote_count() -> None:
             obj["status"]["lastHandledReconcileAt"] = asked
     fails = kube.objects["Kustomization", "fails", "flux-system"]
     fails["status"]["conditions"][0]["status"] = "False"
-    found = compare.differences(was, inventory.take(kube, source=SOURCE, salt=was.salt, handled=stamp))
+    found = compare.differences(
+        was, inventory.take(kube, source=SOURCE, salt=was.salt, handled=stamp)
+    )
     assert found.different == ("Kustomization flux-system/fails is not Ready",)
 
 
