@@ -220,8 +220,13 @@ def controllers(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def world(forge_server: control.Forge, cluster: Any, controllers: Controllers) -> Iterator[World]:
-    forge = forge_server.with_repository("flux")
+def world(
+    request: pytest.FixtureRequest,
+    forge_server: control.Forge,
+    cluster: Any,
+    controllers: Controllers,
+) -> Iterator[World]:
+    forge = forge_server.with_repository(getattr(request.module, "REPOSITORY", "flux"))
     cfg = config.GitHub(
         owner=forge.info.owner,
         repository=forge.info.repository,

@@ -15,6 +15,8 @@ from tests.support import flux_objects
 
 TOKEN = "ghp_canary0123456789"
 PATH = "clusters/kyrion"
+REPOSITORY = "elsewhere"
+"""Of its own: the other files count the deploy keys of theirs."""
 
 
 @pytest.fixture(scope="module")
