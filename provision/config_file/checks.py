@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ _FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
 
 _KEY_SHAPE = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( .*)?")
 """A key whose data may still be wrong: the connection refuses it, with the server's key."""
+NO_HOST_KEY = "no-host-key"
+"""The kind of the warning that known_hosts may make needless."""
 _HOST_KEYS = ("nodes[].hostKey", "nodes[].jump.hostKey", "backup.copies[].ssh.hostKey")
 _GIT_HOST_KEYS = "github.gitHostKeys[]"
 
@@ -140,11 +143,12 @@ def warnings(tree: Tree, loaded: config.Config) -> Iterator[errors.Problem]:
         )
     for index, node in enumerate(loaded.nodes):
         if not node.host_key:
-            yield tree.problem(
+            found = tree.problem(
                 ("nodes", index),
                 "no hostKey: the node's identity is not pinned",
                 f"elysium init, or: elysium config set nodes[{index}].hostKey 'ssh-ed25519 AAAA…'",
             )
+            yield dataclasses.replace(found, kind=NO_HOST_KEY)
 
 
 def leaves(value: Any, path: paths.Path = ()) -> Iterator[tuple[paths.Path, Any]]:

@@ -101,7 +101,7 @@ def _host_keys(repo: repository.Repository, where: str) -> list[errors.Problem]:
             message=f"{repo.cfg.base_url} does not tell the git server's SSH host keys",
             where=where,
             key="github.gitHostKeys",
-            hint="pin them with --git-host-key, as an administrator of the server has them",
+            hint="pin them in github.gitHostKeys, as an administrator of the server has them",
         )
     ]
 

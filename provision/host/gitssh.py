@@ -191,7 +191,7 @@ def _connect(remote: Remote, known_hosts: str, deadline: float) -> paramiko.Tran
             host=remote.host,
             expected="",
             got="",
-            hint="pin its keys with --git-host-key, as its administrator has them",
+            hint="pin its keys in github.gitHostKeys, as its administrator has them",
         )
     sock = socket.create_connection((remote.host, remote.port), timeout=_left(deadline))
     try:
@@ -226,7 +226,7 @@ def _mismatch(remote: Remote, pins: dict[bytes, str], got: str) -> errors.HostKe
         got=got,
         detail=f"expected {expected}\ngot {got}",
         hint="somebody may be in between; if the server's keys changed, pin the new ones"
-        " with --git-host-key after checking them",
+        " in github.gitHostKeys after checking them",
     )
 
 

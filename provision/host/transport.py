@@ -254,16 +254,18 @@ class Transport:
 
 
 def scan_host_key(
-    host: str, port: int = 22, *, jump: config.SshLogin | None = None
+    host: str, port: int = 22, *, jump: config.SshLogin | None = None, ssh_config: str = ""
 ) -> hostkey.HostKey:
     """Return the host key that `host` shows now: `line` to pin, `fingerprint` to show.
 
-    Nobody is logged in. Whether it is the right one is for a person to say.
-    Raises `errors.ConnectError`.
+    Nobody is logged in. Whether it is the right one is for a person to say. `ssh_config`
+    is as in `config.SshLogin`. Raises `errors.ConnectError`.
     """
     from provision import config
 
-    given = config.SshLogin(host=host) if port == 22 else config.SshLogin(host=host, port=port)
+    given = config.SshLogin(host=host, ssh_config=ssh_config)
+    if port != 22:  # else it may be the one of SSH's client configuration
+        given = given.model_copy(update={"port": port})
     through = Transport(given, jump=jump)
     try:
         connection = handshake.negotiate(through.login, through.open_socket(), timeout=_TIMEOUT)

@@ -138,7 +138,8 @@ def scan(old: config.Node, new: NewNode) -> HostKey:
     from provision.host import transport
 
     node = new.of(old)
-    return transport.scan_host_key(node.host, node.port, jump=node.jump)
+    more = {"ssh_config": node.ssh_config} if node.ssh_config else {}
+    return transport.scan_host_key(node.host, node.port, jump=node.jump, **more)
 
 
 def prove(stack: Stack, new: NewNode) -> None:

@@ -89,8 +89,22 @@ def open_stack(
             root=project.root, project=project.name, stack=name, backend=project.backend
         ),
         config=loaded.config,
-        warnings=loaded.warnings,
+        warnings=_without_known(loaded),
         kind=engine,
         passphrase=config_file.find_passphrase(project.root, name, environ),
         live=connections.Live(loaded.config, pins=project.root / "pins.json", root=project.root),
     )
+
+
+def _without_known(loaded: config_file.Loaded) -> tuple[errors.Problem, ...]:
+    """Return the warnings, but that a host key is missing where known_hosts pins it."""
+    from provision.config_file import checks
+    from provision.host import reach
+
+    def needless(warning: errors.Problem) -> bool:
+        node = loaded.config.server
+        return warning.kind == checks.NO_HOST_KEY and bool(
+            reach.route(node, node.jump).trust().pins
+        )
+
+    return tuple(warning for warning in loaded.warnings if not needless(warning))

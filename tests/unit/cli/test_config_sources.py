@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,19 @@ def test_a_broken_file_and_a_contradiction_are_named(call, folder, home):
     assert outcome.code == 2
     assert "host is 'root@kyrion:22', with the port 22, and the key port is 2222" in outcome.err
     assert "Pulumi.kyrion.yaml:3" in outcome.err
+
+
+def test_no_warning_where_known_hosts_pins_the_key(folder, home, monkeypatch):
+    from provision.operations import stack as stacks
+
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "correct horse")
+    write(folder, "      host: kyrion\n")
+
+    def warned() -> bool:
+        with stacks.open_stack(folder) as opened:
+            return any("no hostKey" in warning.message for warning in opened.warnings)
+
+    assert warned()
+    key = base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + b"k" * 32).decode()
+    (home / ".ssh" / "known_hosts").write_text(f"kyrion ssh-ed25519 {key}\n")
+    assert not warned()
