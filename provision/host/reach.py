@@ -183,7 +183,8 @@ class _Router:
         alias = options.get("hostkeyalias")
         return Route(
             name=options.name,
-            host=options.hostname,
+            # ssh writes names in lower case; a name that is only that stays as it is given.
+            host=options.name if options.name.lower() == options.hostname else options.hostname,
             port=options.port,
             user=options.user,
             known_as=(alias.lower(),)

@@ -33,6 +33,13 @@ def test_without_a_file_there_are_the_defaults(home: pathlib.Path):
     assert found.sources == {"host": reach.OWN, "user": reach.DEFAULT, "port": reach.DEFAULT}
 
 
+def test_a_name_stays_as_it_is_written(write):
+    write("Host Upper.LAN\n Port 5\n")
+    found = route(host="Upper.LAN")
+    assert (found.host, found.port) == ("Upper.LAN", 5)  # the API's address is made of it
+    assert found.known_as == ("[upper.lan]:5", "upper.lan")
+
+
 def test_what_is_not_set_comes_from_ssh_and_says_so(write, home: pathlib.Path):
     path = write(
         "Host node\n HostName 10.0.0.7\n User ops\n Port 2222\n IdentityFile ~/.ssh/key\n"
