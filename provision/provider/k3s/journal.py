@@ -15,8 +15,12 @@ LIMIT: Final = 300
 
 _LOGRUS = re.compile(r'time="?[^ ]*"? level=(\w+) msg=("(?:[^"\\]|\\.)*"|\S+)(.*)')
 _KLOG = re.compile(r"([IWEF])\d{4} [\d:.]+ +\d+ [\w./-]+:\d+\] (.*)")
-_PLAIN = re.compile(r"(?:Error|error|panic|fatal error|FATA\[\d+\]|FATAL)[: ] *(.*)")
+_PLAIN = re.compile(r"(?:Error|error|panic|fatal error|FATAL)[: ] *(.*)")
 _USAGE = re.compile(r".*(?:unknown (?:shorthand )?flag|flag provided but not defined).*")
+_EXITED = re.compile(r"[\w -]+ exited: .*")
+"""How k3s says that one of its parts ended, which ends k3s; errors of the other parts follow."""
+_SHORT = re.compile(r"(DEBU|INFO|WARN|ERRO|FATA|PANI)\[[^\]]*\] *(.*)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SYSTEMD = re.compile(r"(?:k3s\.service|Start(?:ing|ed)|Stopp(?:ing|ed)|Failed to start) ?")
 _ORDER: Final = ("fatal", "error", "")
 
@@ -29,7 +33,7 @@ def reason(log: str) -> str:
     """
     found: dict[str, str] = {}
     for line in log.splitlines():
-        severity, text = _read(line.strip())
+        severity, text = _read(_COLOUR.sub("", line).strip())
         if text:
             found[severity] = text
     return next((found[severity][:LIMIT] for severity in _ORDER if severity in found), "")
@@ -42,7 +46,12 @@ def _read(line: str) -> tuple[str, str]:
         if text.startswith('"'):
             text = re.sub(r"\\(.)", r"\1", text[1:-1])
         severity = {"panic": "fatal", "fatal": "fatal", "error": "error"}.get(level, "info")
+        if severity == "error" and (_EXITED.match(text) or _USAGE.match(text)):
+            severity = "fatal"
         return severity, f"{text}{rest}".strip()
+    if match := _SHORT.match(line):
+        short = {"FATA": "fatal", "PANI": "fatal", "ERRO": "error"}
+        return short.get(match.group(1), "info"), match.group(2)
     if match := _KLOG.match(line):
         return {"F": "fatal", "E": "error"}.get(match.group(1), "info"), match.group(2)
     if match := _USAGE.fullmatch(line):

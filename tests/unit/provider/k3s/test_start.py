@@ -113,6 +113,16 @@ def test_an_option_that_k3s_does_not_know_ends_the_wait_at_once(machine) -> None
     assert "--old" not in error.detail
 
 
+def test_the_error_is_found_above_what_the_parts_say_while_they_end(machine) -> None:
+    died = Frame(unit="activating auto-restart")
+    again = Frame(unit="activating auto-restart", restarts=1)
+    noise = "".join(f"I1130 12:00:00.0  7 a.go:1] shutting down {n}\n" for n in range(90))
+    machine.play([BEFORE, STARTING, died, again], HEADING + FATAL + noise)
+    error = failure(machine)
+    assert error.summary.endswith('the datastore is "gone"')
+    assert error.detail.count("shutting down") == 40
+
+
 def test_a_k3s_that_somebody_stops_is_not_waited_for(machine) -> None:
     machine.play([BEFORE, STARTING, Frame(), Frame(unit="inactive dead")])
     error = failure(machine)
@@ -182,6 +192,12 @@ def test_without_an_agent_the_api_has_to_stay(machine) -> None:
         ('E1130 12:00:00.000000   7 run.go:74] "command failed" err=x\n', '"command failed" err=x'),
         ("Error: unknown flag: --foo\nUsage:\n", "Error: unknown flag: --foo"),
         (USAGE, USAGE.strip()),
+        (
+            'time=x level=error msg="kubelet exited: unknown flag: --x"\n'
+            "E1130 12:00:00.0  7 a.go:1] the rest ends too\n",
+            "kubelet exited: unknown flag: --x",
+        ),
+        ("\x1b[31mFATA\x1b[0m[0001] no room\n\x1b[36mINFO\x1b[0m[x] the end\n", "no room"),
         ("panic: boom\ngoroutine 1\n", "boom"),
         (f"{HEADING}the last words\nk3s.service: Main process exited\n", "the last words"),
         ("time=x level=info msg=quiet\n", ""),
