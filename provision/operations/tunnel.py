@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -36,14 +37,23 @@ def advice(stack: Stack, kubeconfig: str) -> Advice | None:
     parts = urlsplit(server)
     host, port = parts.hostname or "", parts.port or 443
     name = tunnels.node_at(stack.config, host)
-    if mode == "never" or name is None or tunnels.answers(host, port):
-        return None
-    if not stack.live.tunnels.socket_for(server):
+    if mode == "never" or name is None:
         return None
     node = next(node for node in stack.config.nodes if node.name == name)
+    route = first = reach.route(node, node.jump)
+    while first.jump is not None:
+        first = first.jump
+    # Side by side: a node that is gone costs the patience once, and no SSH timeout.
+    with futures.ThreadPoolExecutor(max_workers=2) as pool:
+        direct = pool.submit(tunnels.answers, host, port)
+        by_ssh = pool.submit(tunnels.answers, first.host, first.port)
+    if direct.result() or not by_ssh.result():
+        return None
+    if not stack.live.tunnels.socket_for(server, unanswered=True):
+        return None
     return Advice(
         address=f"{host}:{port}",
-        ssh=command(reach.route(node, node.jump), port),
+        ssh=command(route, port),
         server=f"https://127.0.0.1:{port}",
     )
 

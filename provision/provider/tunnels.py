@@ -33,10 +33,11 @@ class Tunnels:
         self._open: dict[str, Forward] = {}
         self._reasons: dict[str, str] = {}
 
-    def socket_for(self, server: str) -> str:
+    def socket_for(self, server: str, *, unanswered: bool = False) -> str:
         """Return the socket that leads to the API `server`; empty: it is reached directly.
 
-        Only the API of a node of the configuration has a tunnel.
+        Only the API of a node of the configuration has a tunnel. `unanswered`: the caller
+        knows already that it does not answer from here.
         """
         mode = self._settings().kube.tunnel
         if mode == "never":
@@ -48,7 +49,8 @@ class Tunnels:
             node = node_at(self._settings(), host)
             if node is None:
                 return ""
-            if mode == "auto" and (proxies.of(server) or answers(host, port)):
+            decided = unanswered or mode == "always"
+            if not decided and (proxies.of(server) or answers(host, port)):
                 return ""
             from provision.host import forward
 

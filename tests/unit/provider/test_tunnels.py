@@ -170,6 +170,53 @@ def test_the_error_names_the_proxy_of_the_environment(closed: int, monkeypatch: 
     assert proxies.of("https://10.99.0.1:6443") == ""
 
 
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters: [{name: k, cluster: {server: "https://127.0.0.1:%d"}}]
+users: [{name: k, user: {token: t}}]
+contexts: [{name: k, context: {cluster: k, user: k}}]
+current-context: k
+"""
+
+
+class Stack:
+    """A stack of which only the configuration and the tunnels are asked for."""
+
+    def __init__(self, mode: str, connection: Connection, **node: Any) -> None:
+        self.config = settings(mode, **node)
+        self.live = self
+        self.tunnels = tunnels.Tunnels(lambda: self.config, lambda _name: connection)  # type: ignore[arg-type, return-value]
+
+
+def test_kubeconfig_advises_only_where_a_tunnel_helps(api: int, closed: int):
+    connection = Connection({closed: api})
+
+    def advised(mode: str, port: int, ssh: int) -> tunnel.Advice | None:
+        stack = Stack(mode, connection, port=ssh)
+        try:
+            return tunnel.advice(stack, KUBECONFIG % port)  # type: ignore[arg-type]
+        finally:
+            stack.tunnels.close()
+
+    assert advised("auto", api, api) is None
+    assert advised("never", closed, api) is None
+    assert advised("auto", closed, closed) is None and connection.opened == []  # a dead node
+    found = advised("auto", closed, api)
+    assert found is not None and found.address == f"127.0.0.1:{closed}"
+    assert found.server == f"https://127.0.0.1:{closed}"
+    assert found.ssh == f"ssh -N -L {closed}:127.0.0.1:{closed} -p {api} root@127.0.0.1"
+
+
+def test_what_is_not_set_stays_so_for_a_provider_in_another_process():
+    from provision.provider import settings as provider_settings
+
+    again = provider_settings.load(provider_settings.dump(settings("always", port=22)))
+    assert again.kube.tunnel == "always"
+    assert again.server.model_fields_set >= {"host", "port"}
+    assert "user" not in again.server.model_fields_set
+
+
 @pytest.mark.parametrize(
     ("node", "ssh", "expected"),
     [
