@@ -97,7 +97,8 @@ def problems(
             "and does not move SQLite again",
             "an earlier move was interrupted, or an etcd snapshot was restored. Without "
             "--migrate-datastore, the cluster goes on with etcd. To repeat the move: stop k3s on "
-            f"the node, move {etcd.rpartition('/')[0]} to another place, and run this again",
+            f"the node, move {etcd.rpartition('/')[0]} to another place, start k3s, and run this "
+            "again",
         )
     elif found == "etcd" and wanted == "sqlite":
         problem = (
