@@ -217,6 +217,7 @@ def render_killall(at: Places) -> bytes:
         kubelet_dir=at.kubelet,
         mounts=node_templates.render("mounts.sh"),
         network=network.render_removal().rstrip("\n"),
+        remove_tree=node_templates.render("remove-tree.sh"),
     ).encode()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
-import shutil
 import subprocess
 from collections.abc import Callable
 
@@ -18,15 +17,7 @@ import pytest
 from provision import config, errors
 from provision.host import elevate, scripts, session
 from provision.recovery.backup import destinations
-
-SHELLS = (
-    *("sh", "dash", "bash", "zsh", "ksh93", "mksh", "yash", "posh", "sash", "busybox"),
-    *("csh", "tcsh", "fish", "xonsh", "elvish", "rc.byron"),
-)
-"""The interactive login shells of Debian that the archive of its stable suite has."""
-RESTRICTED = ("rbash", "rksh93", "nologin", "git-shell", "false")
-NO_SHELL = frozenset({"tmux", "screen", "rbash", "rksh93", "mksh-static"})
-"""Entries of /etc/shells that are a terminal multiplexer, restricted, or another name."""
+from tests.support.loginshells import NO_SHELL, RESTRICTED, SHELLS, argv
 
 ODD = (
     "\\\\ \\n \\1 'a' \"b\" `c` $(d) ${e} !! !x ~ * ? [x] {y,z} # %2 ^ | & ; < > ( ) = @ \t é \x81"
@@ -43,13 +34,6 @@ cat | sha256sum
 exit 7"""
 DATA = bytes(range(1, 256)) * 300 + b"end"
 EXPECTED = f"{ODD}\n<040>\n{hashlib.sha256(DATA).hexdigest()}  -\n".encode()
-
-
-def argv(shell: str, command: str) -> list[str]:
-    path = shutil.which(shell, path="/usr/bin:/bin:/usr/sbin:/sbin")
-    if path is None:
-        pytest.skip(f"{shell} is not installed: make shells")
-    return [path, *(["sh"] if shell == "busybox" else []), "-c", command]
 
 
 def run(shell: str, script: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -2,150 +2,39 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from provision.provider import node_templates
-from provision.provider.k3s import files as k3s_files
 from provision.provider.media import files as media_files
 from provision.provider.media import scripts as media_scripts
-from tests.support import removals
+from tests.support import removals, removalworlds
+from tests.support.removalworlds import ODD, OURS, uninstall
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(180)]
 
-SHA = "ab12" * 16
-POD = "0a1b2c3d-0000-4000-8000-0123456789ab"
-OURS = (
-    *("agent/containerd/meta.db", "agent/client-kubelet.crt", "agent/etc/cni/net.d/10.conf"),
-    *("agent/images/a.tar", f"data/{SHA}/bin/containerd", "data/.lock", "server/db/state.db"),
-    *("server/token", "server/tls/client-ca.key", "server/manifests/coredns.yaml"),
-    *("server/static/charts/traefik.tgz", "server/cred/passwd"),
-)
-"""Files of a k3s server, in its data folder."""
-ODD = (
-    "family photos",
-    "*",
-    "-rf",
-    "a\nb",
-    "back\\slash",
-    "\\040",
-    "é",
-    ".hidden",
-    "[x]",
-    "a'b",
-    "$x",
-)
-
-
-def uninstall(options: dict[str, str]) -> str:
-    return k3s_files.render_uninstall(k3s_files.places({"options": options})).decode()
-
-
-class World:
-    """A node with k3s, links, mounts and files of the user's, as `seed` says."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - a test's
-        self.tree = removals.Tree()
-        self.ours: list[str] = []
-        self.volumes: list[str] = []
-        self.theirs: list[str] = []
-        pick = self.random.choice
-        self.data = pick(["", "/srv", "/mnt/big", "/mnt/my disk/k3s"])
-        self.options = {"data-dir": self.data} if self.data else {}
-        self.at = self.data or "/var/lib/rancher/k3s"
-        self.links()
-        for name in OURS:
-            self.ours.append(f"{self.at}/{name}")
-        for number in range(2):
-            self.volumes.append(f"{self.at}/storage/pvc-{number}_default_data/f")
-        self.ours += [f"/var/lib/kubelet/pods/{POD}/etc-hosts", "/var/lib/kubelet/pki/kubelet.key"]
-        self.ours += ["/etc/rancher/k3s/config.yaml", "/usr/local/bin/k3s", "/run/k3s/x/y"]
-        self.ours += [f"/var/log/pods/default_p_{POD}/c/0.log", "/etc/rancher/node/password"]
-        for _ in range(12):
-            self.foreign()
-        for path in (*self.ours, *self.volumes, *self.theirs):
-            self.tree.file(path, path)
-        for number in range(5):
-            self.mount(number)
-        # A token of a pod, on a tmpfs as the kubelet mounts it.
-        token = f"/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~projected/token"
-        self.tree.tmpfs(token)
-        self.tree.file(f"{token}/token", "token")
-        self.ours.append(f"{token}/token")
-
-    def odd(self) -> str:
-        return self.random.choice(ODD) + self.random.choice(["", "1", " 2"])
-
-    def links(self) -> None:
-        chance = self.random.random
-        if chance() < 0.5:
-            self.tree.link("/var/lib/rancher", "/disk/rancher")
-            self.tree.folder("/disk/rancher")
-        if chance() < 0.5:
-            self.tree.link("/var/lib/kubelet", "/disk/my kubelet")
-            self.tree.folder("/disk/my kubelet")
-        elif chance() < 0.5:
-            self.tree.link("/var/lib/kubelet/pods", "/disk/pods")
-            self.tree.folder("/disk/pods")
-        for name in ("agent", "server", "storage"):
-            if chance() < 0.25:
-                self.tree.link(f"{self.at}/{name}", f"/disk/{name} of k3s")
-                self.tree.folder(f"/disk/{name} of k3s")
-
-    def foreign(self) -> None:
-        shared = [f"{self.at}/data", f"{self.at}/server", f"{self.at}/agent"] if self.data else []
-        places = [self.at, f"{self.at}/storage", "/disk", "/var/lib", "/var/lib/kubelet", "/srv"]
-        places += ["/var/log/pods", "/var/lib/cni/networks/podman", "/etc/rancher/k3s", "/run"]
-        self.theirs.append(f"{self.random.choice(places + shared)}/{self.odd()}/{self.odd()}")
-
-    def mount(self, number: int) -> None:
-        places = [self.at, f"{self.at}/server/db", f"{self.at}/agent/images", "/var/lib/kubelet"]
-        places += [f"{self.at}/storage/pvc-0_default_data", f"{self.at}/data/{SHA}/bin"]
-        path = f"{self.random.choice(places)}/{self.odd()}-{number}"
-        if self.random.random() < 0.5:
-            source = f"/precious/{number}"
-            self.tree.file(f"{source}/{self.odd()}/f", "precious")
-            self.tree.bind(path, source)
-        else:
-            self.tree.tmpfs(path)
-            self.tree.file(f"{path}/in memory", "precious")
-
-
-def real(done: removals.Done, path: str) -> str:
-    """Return `path` with the links that were there before."""
-    at = ""
-    for part in path.split("/")[1:]:
-        at += f"/{part}"
-        link = done.before.get(at, "")
-        at = link[3:] if link.startswith("-> ") and at != path else at
-    return at
-
 
 @pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_uninstalling_removes_what_is_listed_and_nothing_else(seed: int, keep: bool) -> None:
-    world = World(seed)
+    """`test_removals_by_shell` does the same with random seeds, over SSH."""
+    world = removalworlds.K3sWorld(seed)
     arguments = ("--keep-data",) if keep else ()
     done = removals.run(world.tree, uninstall(world.options), *arguments)
     assert done.status == 0, done.stderr
-    gone = {real(done, path) for path in world.ours}
-    gone |= set() if keep else {real(done, path) for path in world.volumes}
-    expected = {path: text for path, text in done.before.items() if path not in gone}
-    assert done.after == expected
+    before = removals.Seen(files=done.before, folders=frozenset(), mounts=frozenset())
+    assert done.after == world.expected(before, keep=keep)
+    assert world.stay(before) <= done.folders
 
 
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("stub", ["cat", "readlink"])
 def test_what_cannot_tell_what_to_keep_removes_nothing(stub: str, keep: bool) -> None:
-    world = World(1)
+    world = removalworlds.K3sWorld(1)
     world.tree.stub(stub, "exit 1")
     arguments = ("--keep-data",) if keep else ()
     done = removals.run(world.tree, uninstall(world.options), *arguments)
     assert done.status != 0 and "cannot tell what to keep" in done.stderr
-    data = {path: text for path, text in done.before.items() if "token/token" not in path}
-    assert {path: text for path, text in done.after.items() if "token/token" not in path} == data
+    assert done.after == done.before
 
 
 @pytest.mark.parametrize("data", ["/", "/home", "/etc", "/var/lib", "/srv"])
