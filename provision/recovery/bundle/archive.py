@@ -132,10 +132,7 @@ def unpack(archive: bytes) -> Bundle:
     `errors.BundlePartError` for a part that is missing, surplus or other than
     the manifest says, `errors.BundleDamagedError` when it is no such archive.
     """
-    members = _members(archive)
-    if parts.MANIFEST not in members:
-        raise manifest.absent()
-    found = manifest.load(members.pop(parts.MANIFEST))
+    found, members = _members(archive)
     for info in found.parts:
         content = members.get(info.name)
         if content is None:
@@ -143,36 +140,46 @@ def unpack(archive: bytes) -> Bundle:
                 f"the backup lacks its part {info.name}", part=info.name, hint=_ANOTHER
             )
         if len(content) != info.size or hashlib.sha256(content).hexdigest() != info.sha256:
-            raise errors.BundlePartError(
-                f"the backup's part {info.name} is not what its manifest says",
-                part=info.name,
-                hint=_ANOTHER,
-            )
-    surplus = members.keys() - {info.name for info in found.parts}
-    if surplus:
-        name = min(surplus)
-        raise errors.BundlePartError(
-            f"the backup has a part {name} that its manifest does not know", part=name
-        )
+            raise _another_part(info.name)
     return Bundle(manifest=found, contents=members)
 
 
-def _members(archive: bytes) -> dict[str, bytes]:
-    """Return the files of the archive by name; the manifest must be the first."""
+def _members(archive: bytes) -> tuple[Manifest, dict[str, bytes]]:
+    """Return the manifest, which must be the first file of the archive, and the others by name.
+
+    Nothing is read that is larger than it may be, or than the manifest says.
+    """
     found: dict[str, bytes] = {}
+    described: list[Manifest] = []
+    sizes: dict[str, int] = {}
+
+    def check(header: tarfile.TarInfo) -> None:
+        name = header.name
+        if not header.isreg() or name in found or (described and name == parts.MANIFEST):
+            raise errors.BundleDamagedError(
+                f"the backup's archive is not as elysium writes it, at {name}"
+            )
+        if not described and name != parts.MANIFEST:
+            raise manifest.absent()
+        if not described and header.size > manifest.MAX_MANIFEST:
+            raise manifest.too_large_itself()
+        if described and name not in sizes:
+            raise errors.BundlePartError(
+                f"the backup has a part {name} that its manifest does not know", part=name
+            )
+        if described and header.size != sizes[name]:
+            raise _another_part(name)
+
     # The manifest, and tar's own blocks: a header and padding for each member.
     around = 64 * 1024**2
     stream = tarstream.Gunzip(archive, manifest.MAX_BYTES + around)
     try:
-        for member in tarstream.members(stream.read):
-            name = member.header.name
-            if not member.header.isreg() or name in found:
-                raise errors.BundleDamagedError(
-                    f"the backup's archive is not as elysium writes it, at {name}"
-                )
-            if not found and name != parts.MANIFEST:
-                raise manifest.absent()
-            found[name] = member.content
+        for member in tarstream.members(stream.read, check):
+            if described:
+                found[member.header.name] = member.content
+            else:
+                described.append(manifest.load(member.content))
+                sizes |= {info.name: info.size for info in described[0].parts}
     except tarstream.LimitError as error:
         raise errors.BundlePartError(
             f"the backup's archive is larger than a backup may be: {error}", part="", hint=_ANOTHER
@@ -181,7 +188,15 @@ def _members(archive: bytes) -> dict[str, bytes]:
         raise errors.BundleDamagedError(
             "the backup's archive is damaged or cut short", detail=str(error), hint=_ANOTHER
         ) from error
-    return found
+    if not described:
+        raise manifest.absent()
+    return described[0], found
+
+
+def _another_part(name: str) -> errors.BundlePartError:
+    return errors.BundlePartError(
+        f"the backup's part {name} is not what its manifest says", part=name, hint=_ANOTHER
+    )
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:

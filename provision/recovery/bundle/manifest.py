@@ -131,10 +131,7 @@ def load(content: bytes) -> Manifest:
     `errors.BundleDamagedError` when it is none, `errors.BundlePartError`.
     """
     if len(content) > MAX_MANIFEST:
-        raise errors.BundlePartError(
-            f"the backup's manifest is larger than {MAX_MANIFEST // 1024**2} MiB",
-            part=parts.MANIFEST,
-        )
+        raise too_large_itself()
     try:
         raw: Any = json.loads(content)
         version = raw["schema"] if raw["format"] == FORMAT else None
@@ -187,6 +184,13 @@ def absent() -> errors.BundleDamagedError:
     return errors.BundleDamagedError(
         "this is no backup of elysium: its first part is not a manifest",
         hint="a backup is named like kyrion-20260301T020304Z.tar.gz.age",
+    )
+
+
+def too_large_itself() -> errors.BundlePartError:
+    """Return the error for a manifest of more than `MAX_MANIFEST`."""
+    return errors.BundlePartError(
+        f"the backup's manifest is larger than {MAX_MANIFEST // 1024**2} MiB", part=parts.MANIFEST
     )
 
 

@@ -69,11 +69,13 @@ class Gunzip:
         return found
 
 
-def members(read: Callable[[int], bytes]) -> Generator[Member]:
+def members(
+    read: Callable[[int], bytes], check: Callable[[tarfile.TarInfo], None] = lambda _: None
+) -> Generator[Member]:
     """Yield the members of the tar that `read` gives, up to its end.
 
-    Raises `LimitError`, `tarfile.TarError`, `EOFError` and `ValueError`, and
-    whatever `read` raises.
+    `check` is given each header before its content is read. Raises `LimitError`,
+    `tarfile.TarError`, `EOFError` and `ValueError`, and whatever `read` and `check` raise.
     """
     name = link = ""
     count = 0
@@ -103,6 +105,7 @@ def members(read: Callable[[int], bytes]) -> Generator[Member]:
         name = link = ""
         if header.size < 0 or (header.size and not header.isreg()):
             raise ValueError(f"the size of {header.name} is not one")
+        check(header)
         yield Member(header=header, content=_content(read, header.size))
     while rest := read(_CHUNK):
         if any(rest):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import shutil
+import socket
 import subprocess
 import tarfile
 import threading
@@ -217,6 +219,32 @@ def test_the_cluster_in_the_state_is_not_asked_unconfirmed(
     assert outside.heard == [], "neither a token of a backup nor anything else over HTTP"
 
 
+def test_the_cluster_in_the_state_is_not_even_connected_to_unconfirmed(
+    call: Any, folder: Path
+) -> None:
+    connected: list[object] = []
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, address = listener.accept()
+                connected.append(address)
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=accept)
+        thread.start()
+        opening = forged(folder, "    tokenFile: /nowhere\n", kubeconfig=kubeconfig(url))
+        words = ("restore", "--yes", *NODE, *opening, "--trust-address", "/nowhere")
+        call(*words)
+        before = len(connected)
+        call(*words, "--trust-address", url)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+    assert before == 0 and connected
+
+
 def test_the_jump_host_is_not_asked_for_a_host_key_before(call: Any, folder: Path) -> None:
     opening = forged(folder, node="      jump: {host: 192.0.2.7}\n")
     done = call("restore", "--yes", *NODE, *opening)
@@ -235,6 +263,9 @@ def test_files_outside_k3s_are_listed_and_confirmed(call: Any, folder: Path) -> 
     done = call("restore", "--yes", *NODE, *opening, *known)
     assert done.code == 2, done.err
     assert "/root/.ssh/authorized_keys" in done.err and "/etc/rancher" not in done.err
+    for beside in ("/root/.ss", "/root/.ssh/authorized", "/root/.ssh/authorized_keys.d"):
+        done = call("restore", "--yes", *NODE, *opening, *known, "--trust-address", beside)
+        assert done.code == 2 and "/root/.ssh/authorized_keys" in done.err
     more_known = call("restore", "--yes", *NODE, *opening, *known, "--trust-address", "/root/.ssh")
     without = call("restore", "--yes", *NODE, *opening, *known, "--without-paths")
     for each in (more_known, without):

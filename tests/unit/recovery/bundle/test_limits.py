@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import tarfile
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,22 @@ def zeros(count: int) -> list[bytes]:
     return [bytes(MIB)] * (count // MIB)
 
 
+def described(*infos: manifest.PartInfo) -> Iterator[bytes]:
+    """Yield the first member of an archive: the manifest, with `infos` beside what is needed."""
+    listed = bundle_archive.pack(bundles.described(), bundles.contents())[0]
+    text = listed.model_copy(update={"parts": (*listed.parts, *infos)}).dump()
+    yield header(parts.MANIFEST, len(text))
+    yield text + bytes(-len(text) % 512)
+
+
+def of_many(count: int) -> Iterator[bytes]:
+    empty = hashlib.sha256().hexdigest()
+    names = [f"m{number}" for number in range(count)]
+    yield from described(*(manifest.PartInfo(name=name, size=0, sha256=empty) for name in names))
+    for name in names:
+        yield header(name, 0)
+
+
 BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "a pax header": (
         lambda: squeezed(header("x", LARGE, tarfile.XHDTYPE), *zeros(LARGE)),
@@ -61,10 +78,20 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
         "larger than 64 KiB",
     ),
     "many members": (
-        lambda: squeezed(
-            header(parts.MANIFEST, 0), *(header(f"m{number}", 0) for number in range(10_001))
-        ),
+        lambda: squeezed(*of_many(10_001)),
         "more than 10000 members",
+    ),
+    "a manifest": (
+        lambda: squeezed(header(parts.MANIFEST, LARGE), *zeros(LARGE)),
+        "manifest is larger than 8 MiB",
+    ),
+    "a part that is larger than the manifest says": (
+        lambda: squeezed(*described(), header(parts.PROJECT, LARGE), *zeros(LARGE)),
+        r"part stack/Pulumi\.yaml is not what its manifest says",
+    ),
+    "a part that the manifest does not know": (
+        lambda: squeezed(*described(), header("x", LARGE), *zeros(LARGE)),
+        "has a part x that its manifest does not know",
     ),
     "bytes behind the end": (
         lambda: squeezed(unpacked_tar(), b"x" * MIB),
@@ -90,13 +117,11 @@ def test_what_is_too_much_is_refused_in_little_memory(kind: str) -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("behind", [False, True])
-def test_unpacking_ends_at_the_limit(behind: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a member, and behind the archive's end, where only zeros may be."""
+def test_unpacking_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also behind the archive's end, where only zeros may be."""
     monkeypatch.setattr(manifest, "MAX_BYTES", 8 * MIB)
-    begin = unpacked_tar() if behind else header(parts.MANIFEST, LARGE)
     with pytest.raises(errors.BundleError, match="more than 72 MiB"):
-        bundle_archive.unpack(squeezed(begin, *zeros(LARGE)))
+        bundle_archive.unpack(squeezed(unpacked_tar(), *zeros(LARGE)))
 
 
 def test_a_large_manifest_or_configuration_is_refused() -> None:

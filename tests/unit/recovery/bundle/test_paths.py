@@ -63,9 +63,11 @@ BAD: dict[str, tuple[tarfile.TarInfo, ...]] = {
     "a device": (member("etc/mine/d", type=tarfile.CHRTYPE),),
     "a disk": (member("etc/mine/d", type=tarfile.BLKTYPE),),
     "a pipe": (member("etc/mine/d", type=tarfile.FIFOTYPE),),
-    "setuid": (member("etc/mine/file", mode=0o4755),),
-    "setgid": (member("etc/mine/file", mode=0o2755),),
+    "setuid": (member("etc/mine/s", mode=0o4755),),
+    "setgid": (member("etc/mine/s", mode=0o2755),),
+    "a setuid folder": (member("etc/mine/s", type=tarfile.DIRTYPE, mode=0o4755),),
     "twice": (link("etc/mine/file", "near"), member("etc/mine/file")),
+    "a folder twice": (link("etc/mine/l", "near"), member("etc/mine/l", type=tarfile.DIRTYPE)),
 }
 
 
@@ -82,6 +84,9 @@ def test_anything_else_is_refused_and_left_out_of_a_new_backup(kind: str) -> Non
         paths.read(content, ALLOWED)
     left, words = paths.cleaned(content, ALLOWED)
     assert len(words) == 1
+    # No other reason than the one that is meant.
+    assert ("twice" in words[0]) == ("twice" in kind)
+    assert ("setuid" in words[0]) == ("set" in kind)
     paths.read(left, ALLOWED)
 
 
