@@ -1,42 +1,37 @@
-"""One command on one SSH channel: input sent, both outputs drained, a deadline kept."""
+"""One command on one SSH channel, and what is said of one that does not end as it should."""
 
 from __future__ import annotations
 
-import contextlib
 import io
-import logging
-import select
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 from provision import errors, transfer
+from provision.host import limits, link, pump, scripts
 
 if TYPE_CHECKING:
     import paramiko
 
-_LOG = logging.getLogger("elysium.host")
-_CHUNK = 256 * 1024
 _QUOTED = 4000
-_INLINE = 16 * 1024  # certainly fits the window, so it is sent without a thread
-
-OUTPUT_LIMIT = 16 * 1024 * 1024
-"""Bytes of standard output, unless the caller expects more."""
-ERROR_LIMIT = 8 * 1024 * 1024
-"""Bytes of standard error."""
-
-OnOutput = Callable[[bytes], None]
+OUTPUT_LIMIT = pump.OUTPUT_LIMIT
+OnOutput = pump.OnOutput
+Gate = pump.Gate
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:
-    """A command that ended. `seconds` is its wall time here."""
+    """A command that ended. `seconds` is its wall time here.
+
+    `greeting` is standard output before the command's own.
+    """
 
     status: int
     stdout: bytes = field(repr=False)
     stderr: bytes = field(repr=False)
+    greeting: bytes = field(default=b"", repr=False)
     seconds: float
 
     @property
@@ -50,193 +45,197 @@ class Completed:
         return self.stderr.decode("utf-8", "replace")
 
 
-class Gate(Protocol):
-    """What must happen on standard error before the command's own input is sent."""
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A command to run, and what is sent to it and expected of it.
 
-    def feed(self, stderr: bytes) -> bytes | None:
-        """Take all of standard error so far; return what to answer, if anything."""
-        ...
+    `script` is sent before `stdin`, both after `gate` opens. Standard output
+    begins after the line `start`; `on_output` gets it as it arrives. `limit` is
+    how many bytes of it are taken. `timeout` (seconds) bounds the command; the
+    input gets further time by its size, and so does the output of a `download`,
+    which must not pause once it has begun. `meanwhile` is called when the
+    input is on its way.
+    """
 
-    @property
-    def open(self) -> bool:
-        """Whether the command itself runs, so that its input may follow."""
-        ...
+    command: str = field(repr=False)
+    what: str
+    timeout: float
+    script: bytes = field(default=b"", repr=False)
+    stdin: bytes | BinaryIO = field(default=b"", repr=False)
+    start: bytes = b""
+    gate: Gate | None = None
+    on_output: OnOutput | None = None
+    limit: int = OUTPUT_LIMIT
+    download: bool = False
+    meanwhile: Callable[[], None] | None = None
 
 
-class _Sender(threading.Thread):
-    """Sends a long input, so that reading goes on meanwhile."""
+def size(stdin: bytes | BinaryIO) -> int:
+    """Return how many bytes an input has; 0 for a stream that does not tell."""
+    if isinstance(stdin, bytes):
+        return len(stdin)
+    if not stdin.seekable():
+        return 0
+    here = stdin.tell()
+    end = stdin.seek(0, io.SEEK_END)
+    stdin.seek(here)
+    return end - here
 
-    def __init__(self, channel: paramiko.Channel, first: bytes, source: BinaryIO) -> None:
-        super().__init__(name="elysium-ssh-stdin", daemon=True)
-        self._channel = channel
-        self._first = first
-        self._source = source
-        self.failure: BaseException | None = None
 
-    def run(self) -> None:
-        try:
-            self._channel.sendall(self._first)
-            while chunk := self._source.read(_CHUNK):
-                self._channel.sendall(chunk)
-            self._channel.shutdown_write()
-        except OSError as error:
-            # The command ended without reading everything: its status tells why.
-            self.failure = error
-        except BaseException as error:  # noqa: BLE001 - handed to the waiting thread
-            self.failure = error
-            with contextlib.suppress(Exception):
-                self._channel.close()
+def start(channel: paramiko.Channel, command: str, seconds: float) -> None:
+    """Ask for `command` on a fresh session channel. Raises TimeoutError without an answer.
+
+    paramiko waits for the answer as long as the connection stands.
+    """
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        channel.close()
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        channel.exec_command(command)
+    except Exception as error:
+        if late.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+
+
+class LostError(Exception):
+    """The connection ended during a command, or its server does not answer (`dead`)."""
+
+    def __init__(self, said: str, *, dead: bool = False) -> None:
+        super().__init__(said)
+        self.said = said
+        self.dead = dead
 
 
 def execute(
-    channel: paramiko.Channel,
-    command: str,
-    *,
-    host: str,
-    stdin: bytes | BinaryIO,
-    timeout: float,
-    what: str,
-    script: bytes = b"",
-    gate: Gate | None = None,
-    on_output: OnOutput | None = None,
-    limit: int = OUTPUT_LIMIT,
+    channel: paramiko.Channel, job: Job, *, host: str, times: limits.Limits = limits.DEFAULT
 ) -> Completed:
-    """Run `command` on a fresh session channel and wait until it ends.
+    """Run a job on a fresh session channel and wait until it ends.
 
-    `script` is sent before `stdin`. `on_output` gets standard output as it
-    arrives, besides its being returned. `limit` is how many bytes of it are
-    taken. Raises `errors.RemoteTimeoutError` after `timeout` seconds,
-    `errors.ConnectError` when the connection breaks, and `errors.RemoteError`
-    for more output than the limit.
+    Raises `errors.RemoteTimeoutError` when the server answers and the command
+    does not start, end or move its bytes in time, `LostError` when the server
+    answers no more or the connection breaks, and `errors.RemoteError` for more
+    output than the limit.
     """
+    connection = channel.get_transport()
     began = time.monotonic()
-    deadline = began + timeout
-    channel.settimeout(timeout)
-    channel.exec_command(command)
+    script, stdin = job.script, job.stdin
+    deadline = began + job.timeout + times.moving(len(script) + size(stdin))
     if isinstance(stdin, bytes):
         script, stdin = script + stdin, b""
-    pump = _Pump(channel, script=script, stdin=stdin, gate=gate, on_output=on_output, limit=limit)
+    moving = pump.Pump(
+        channel,
+        script=script,
+        stdin=stdin,
+        start=job.start,
+        gate=job.gate,
+        on_output=job.on_output,
+        limit=job.limit,
+        download=job.download,
+        times=times,
+    )
     try:
-        pump.run(deadline)
-    except TimeoutError as error:
+        _run(channel, job, moving, deadline, times)
+    except (TimeoutError, pump.StalledError) as error:
+        said = _text(scripts.strip(moving.stderr))
+        if not link.of(connection).answers(connection, times.ask):
+            raise LostError(said, dead=True) from error
         raise errors.RemoteTimeoutError(
-            f"{what} did not end within {timeout:.0f} s on {host}",
+            f"{_late(job, error, host, began)}; its SSH server answers",
             host=host,
-            detail=pump.stderr.decode("utf-8", "replace"),
+            detail=said,
             hint="look at the node's load and disk, then run the same command again",
         ) from error
     except transfer.TooLargeError as error:
         raise errors.RemoteError(
-            f"{what} on {host} printed {error}, which is the limit",
+            f"{job.what} on {host} printed {error}, which is the limit",
             host=host,
-            detail=bytes(pump.stderr[-_QUOTED:]).decode("utf-8", "replace"),
+            detail=_text(scripts.strip(moving.stderr)[-_QUOTED:]),
             hint="the command was ended; look at what the node has there, and whether it is sound",
         ) from error
     finally:
         channel.close()
     status = channel.exit_status if channel.exit_status_ready() else -1
-    if status == -1 and pump.lost:
-        raise errors.ConnectError(
-            f"the SSH connection to {host} broke during {what}",
-            host=host,
-            detail=pump.stderr.decode("utf-8", "replace"),
-            hint="check that the node is up, then run the same command again",
-        )
+    if status == -1 and moving.lost:
+        raise LostError(_text(scripts.strip(moving.stderr)))
     return Completed(
         status=status,
-        stdout=bytes(pump.stdout),
-        stderr=bytes(pump.stderr),
+        stdout=bytes(moving.stdout),
+        stderr=bytes(moving.stderr),
+        greeting=bytes(moving.greeting),
         seconds=time.monotonic() - began,
     )
 
 
-class _Pump:
-    """Moves the bytes of one command until its channel is finished."""
+def _run(
+    channel: paramiko.Channel, job: Job, moving: pump.Pump, deadline: float, times: limits.Limits
+) -> None:
+    try:
+        start(channel, job.command, times.answer)
+    except TimeoutError:
+        raise _NotStartedError from None
+    if job.meanwhile is not None:
+        job.meanwhile()
+    moving.run(deadline)
 
-    def __init__(
-        self,
-        channel: paramiko.Channel,
-        *,
-        script: bytes,
-        stdin: bytes | BinaryIO,
-        gate: Gate | None,
-        on_output: OnOutput | None,
-        limit: int,
-    ) -> None:
-        self._channel = channel
-        self._script = script
-        self._limit = limit
-        self._stdin = stdin
-        self._gate = gate
-        self._on_output = on_output
-        self._sender: _Sender | None = None
-        self.stdout = bytearray()
-        self.stderr = bytearray()
-        self.lost = False
 
-    def run(self, deadline: float) -> None:
-        """Pump until end of file and status; raises TimeoutError at `deadline`."""
-        if self._gate is None:
-            self._start_input()
-        poll = select.poll()
-        poll.register(self._channel.fileno(), select.POLLIN)
-        while not self._finished():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            # A quarter of a second bounds how late a broken connection is seen:
-            # the channel's own descriptor already wakes for data, end and close.
-            poll.poll(min(left, 0.25) * 1000)
-            self._drain()
-        self._drain()
-        sender = self._sender
-        if sender is not None and sender.failure is not None:
-            if not isinstance(sender.failure, OSError):
-                raise sender.failure
-            _LOG.debug("input was not read to its end: %s", sender.failure)
+class _NotStartedError(TimeoutError):
+    pass
 
-    def _finished(self) -> bool:
-        channel = self._channel
-        transport = channel.get_transport()
-        if not transport.is_active():
-            self.lost = True
-            return True
-        drained = not channel.recv_ready() and not channel.recv_stderr_ready()
-        closed = bool(channel.closed)
-        ended = channel.eof_received and channel.exit_status_ready()
-        return drained and (closed or bool(ended))
 
-    def _drain(self) -> None:
-        channel = self._channel
-        while channel.recv_ready():
-            data = channel.recv(_CHUNK)
-            self.stdout += data
-            if len(self.stdout) > self._limit:
-                raise transfer.TooLargeError(self._limit)
-            if self._on_output is not None:
-                self._on_output(data)
-        heard = False
-        while channel.recv_stderr_ready():
-            self.stderr += channel.recv_stderr(_CHUNK)
-            if len(self.stderr) > ERROR_LIMIT:
-                raise transfer.TooLargeError(ERROR_LIMIT)
-            heard = True
-        if heard and self._gate is not None and not self._gate.open:
-            answer = self._gate.feed(bytes(self.stderr))
-            if answer is not None:
-                channel.sendall(answer)
-            if self._gate.open:
-                self._start_input()
+def _late(job: Job, error: Exception, host: str, began: float) -> str:
+    """Return what is late, in words."""
+    seconds = f"{time.monotonic() - began:.0f} s"
+    if isinstance(error, pump.StalledError):
+        return f"{job.what} stands still: {host} {'takes' if error.sending else 'sends'} no byte"
+    verb = "start" if isinstance(error, _NotStartedError) else "end"
+    return f"{job.what} did not {verb} within {seconds} on {host}"
 
-    def _start_input(self) -> None:
-        if not self._stdin and len(self._script) <= _INLINE:
-            try:
-                if self._script:
-                    self._channel.sendall(self._script)
-                self._channel.shutdown_write()
-            except OSError as error:
-                _LOG.debug("input was not read to its end: %s", error)
-            return
-        source = io.BytesIO(self._stdin) if isinstance(self._stdin, bytes) else self._stdin
-        self._sender = _Sender(self._channel, self._script, source)
-        self._sender.start()
+
+def broken(
+    connection: paramiko.Transport,
+    what: str,
+    host: str,
+    *,
+    error: BaseException,
+    jump: str = "",
+) -> errors.ConnectError:
+    """Return the error for a connection that ended during `what`: dead, or broken.
+
+    `jump` is the jump host whose link is dead, if one is.
+    """
+    line = link.of(connection)
+    said = error.said if isinstance(error, LostError) else ""
+    dead = line.dead or ("no answer" if isinstance(error, LostError) and error.dead else "")
+    if dead or jump:
+        to = f"{host} (through the jump host {jump})" if jump else host
+        return errors.ConnectError(
+            f"the SSH connection to {to} is dead: {dead or 'no answer'} during {what}",
+            host=jump or host,
+            detail="\n".join(filter(None, (line.reason, said))),
+            hint=f"check the network to {jump or host} and that it is up,"
+            " then run the same command again",
+        )
+    cause = connection.saved_exception or error
+    if type(cause).__name__ == "InvalidTag" or "MAC" in str(cause):
+        said = f"its data arrived damaged\n{said}".strip()
+    elif not isinstance(cause, LostError):
+        said = f"{cause}\n{said}".strip()
+    return errors.ConnectError(
+        f"the SSH connection to {host} broke during {what}",
+        host=host,
+        detail=said,
+        hint="check that the node is up, then run the same command again",
+    )
+
+
+def _text(data: bytes | bytearray) -> str:
+    return bytes(data).decode("utf-8", "replace")

@@ -100,16 +100,19 @@ class Elevation:
         return SudoGate(self._host, self._password)
 
     def strip(self, stderr: bytes) -> bytes:
-        """Return standard error without prompts and markers."""
-        stderr = scripts.strip(stderr)
-        if not self.needed:
-            return stderr
+        """Return standard error of the script; that of the login and sudo if it did not begin."""
+        own = scripts.strip(stderr)
+        if not self.needed or scripts.ran(stderr):
+            return own
         # What comes before the marker is sudo's: prompts of all kinds, a lecture.
-        before, started, after = stderr.partition(STARTED.encode() + b"\n")
+        before, started, after = own.partition(STARTED.encode() + b"\n")
         return after if started else before.replace(PROMPT.encode(), b"")
 
     def check_shell(self, status: int, stdout: bytes, stderr: bytes) -> None:
-        """Raise `errors.RemoteError` when the login shell did not run the script."""
+        """Raise `errors.RemoteError` when the login shell did not run the script.
+
+        `stdout` is what was printed before the script: the greeting.
+        """
         if not scripts.ran(stderr):
             said = (self.strip(stderr) or stdout).decode("utf-8", "replace")
             raise not_run(self._user, self._host, status, said)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from provision import errors
+from provision.host import channel as channels
 from provision.host import gitkeys, gitwire, hostkey
 from provision.secret import Secret
 
@@ -155,7 +156,7 @@ def _service(
         _log_in(transport, remote, private_key, deadline)
         channel = transport.open_session(timeout=_left(deadline))
         channel.settimeout(_left(deadline))
-        channel.exec_command(f"{program} {shlex.quote(remote.path)}")
+        channels.start(channel, f"{program} {shlex.quote(remote.path)}", _left(deadline))
         talk = _Conversation(channel, deadline)
         try:
             yield talk

@@ -15,7 +15,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from provision import errors
-from provision.host import hostkey, reach
+from provision.host import hostkey, limits, reach
+from provision.host import link as links
 
 if TYPE_CHECKING:
     import paramiko
@@ -93,15 +94,18 @@ def negotiate(
     timeout: float,
     types: tuple[str, ...] = (),
     only: str = "",
+    times: limits.Limits = limits.DEFAULT,
 ) -> paramiko.Transport:
     """Negotiate SSH over `sock`; nobody is logged in yet, no key verified.
 
-    `types` of host keys are asked for first, `only` one type is accepted.
-    Raises `errors.ConnectError`.
+    The connection's `sock` is its `link.Link`. `types` of host keys are asked
+    for first, `only` one type is accepted. Raises `errors.ConnectError`.
     """
     paramiko = library()
     host = label(login)
-    connection: Any = paramiko.Transport(sock)
+    connection: Any = paramiko.Transport(
+        links.Link(sock, times), packetizer_class=links.packetizer(paramiko)
+    )
     connection.banner_timeout = connection.auth_timeout = connection.channel_timeout = timeout
     options = connection.get_security_options()
     fast = [cipher for cipher in _CIPHERS if cipher in options.ciphers]
@@ -121,7 +125,10 @@ def negotiate(
         shut(connection)
         said = str(error) or type(error).__name__
         summary = f"{host} answers, but not as an SSH server that can be talked to"
-        hint = "check the port; a full MaxStartups or a ban (fail2ban) looks like this too"
+        hint = (
+            "check the port; a full MaxStartups, a ban (fail2ban) and a node that hangs"
+            " look like this too"
+        )
         if "Incompatible" in said:
             summary = f"{host} and elysium have no SSH algorithm in common"
             hint = "update the node's SSH server"

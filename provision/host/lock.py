@@ -1,42 +1,65 @@
 """The node's lock: one operator changes a node at a time.
 
-A ``flock`` on a file in /run, held by a command that lives exactly as long as
-its SSH channel. A connection that ends in whatever way lets go of it.
+A ``flock`` on a file in /run, held by a command that lives as long as its SSH
+session and as long as it gets a byte now and then. A connection that ends in
+whatever way lets go of it; one that went dead does so after `LEASE` seconds.
+
+Each change begins with `guard`, so that the node itself refuses it once the
+lock is lost.
 """
 
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from typing import Any
 
 from provision import errors
-from provision.host import elevate, scripts, sudo_probe, transport
+from provision.host import channel as channels
+from provision.host import elevate, handshake, scripts, sessions, sudo_probe, transport
 
 PATH = "/run/elysium/lock"
+LEASE = 90
+"""Seconds without a byte after which the node lets go of the lock."""
+LOST = "elysium-lock-lost"
+STATUS = 75
 _HELD = "elysium-lock-held"
 _TAKEN = "elysium-lock-taken"
-_TIMEOUT = 15.0
 _LIMIT = 256 * 1024
 """Bytes of both outputs."""
 
 
 class Held:
-    """The lock, held for as long as its channel is open."""
+    """The lock, held for as long as its session is open.
 
-    def __init__(self, channel: Any) -> None:
-        """Take over the open channel of the command that holds it."""
+    `on` is the connection with that session: changes go through it only.
+    """
+
+    def __init__(self, on: sessions.Sessions, channel: Any, mark: str) -> None:
+        """Take over the session of the command that holds it, and keep it alive."""
+        self.on = on
         self._channel = channel
+        self._mark = mark
+        on.link.beat(lambda: channel.sendall(b"."))
 
     @property
     def alive(self) -> bool:
-        """Whether it is still held."""
-        return not self._channel.closed and bool(self._channel.get_transport().is_active())
+        """Whether it is still held, as far as is known here."""
+        ended = self._channel.closed or self._channel.eof_received
+        return not ended and self.on.active
+
+    def guard(self) -> str:
+        """Return the start of a script, which ends it with `LOST` unless the lock is held."""
+        return (
+            f"if ! grep -qsxF {self._mark} {PATH} || flock -n {PATH} true 2>/dev/null; then\n"
+            f"echo {LOST} >&2; exit {STATUS}; fi\n"
+        )
 
     def release(self) -> None:
         """Let go."""
         with contextlib.suppress(Exception):
-            self._channel.close()
+            self.on.close(self._channel, lasting=True)
 
 
 def take(
@@ -50,30 +73,37 @@ def take(
     whose connection ended a moment ago is waited for, a few seconds.
     """
     name = scripts.quote([holder])
+    mark = f"mark-{secrets.token_hex(8)}"
     script = (
         f"{scripts.PRELUDE}mkdir -p /run/elysium\n"
         "command -v flock >/dev/null || { echo 'flock is not installed' >&2; exit 3; }\n"
         f"exec 9>>{PATH}\n"
-        f"if ! flock -w 3 9; then echo {_TAKEN}; cat {PATH}; exit 1; fi\n"
-        f"echo {name}, since \"$(date '+%Y-%m-%d %H:%M:%S %Z')\" >{PATH}\n"
-        f"echo {_HELD}\ncat >/dev/null\n: >{PATH}\n"
+        f"if ! flock -w 3 9; then echo {_TAKEN}; head -n 1 {PATH}; exit 1; fi\n"
+        f"{{ echo {name}, since \"$(date '+%Y-%m-%d %H:%M:%S %Z')\"; echo {mark}; }} >{PATH}\n"
+        f"echo {_HELD}\n"
+        # Its end and silence both give nothing, and both let go.
+        f'while [ -n "$(timeout {LEASE} dd bs=1 count=1 2>/dev/null 9>&-)" ]; do :; done\n'
+        f": >{PATH}\n"
     )
     # No limit of its own on the node: it lasts as long as the connection.
     command = elevation.command(script, timeout=7 * 24 * 3600)
-    channel = connection.open_session(_TIMEOUT)
+    on, channel = connection.begin("taking the node's lock", lasting=True)
     gate = elevation.gate()
     try:
-        channel.settimeout(_TIMEOUT)
-        channel.exec_command(command)
-        deadline = time.monotonic() + _TIMEOUT
+        limit = connection.times.answer
+        channel.settimeout(limit)
+        channels.start(channel, command, limit)
+        deadline = time.monotonic() + limit
         said, stderr = _converse(channel, scripts.framed(script), gate, deadline)
-    except BaseException:
-        channel.close()
+    except BaseException as error:
+        on.close(channel, lasting=True)
+        if isinstance(error, (EOFError, OSError, handshake.library().SSHException)):
+            raise connection.failure(on, "taking the node's lock", error) from error
         raise
     if _HELD in said:
-        return Held(channel)
+        return Held(on, channel, mark)
     status = channel.recv_exit_status() if channel.exit_status_ready() else -1
-    channel.close()
+    on.close(channel, lasting=True)
     elevation.check(status, stderr, sudo_probe.of(connection))
     elevation.check_shell(status, said.encode(), stderr)
     if _TAKEN in said:
@@ -97,11 +127,14 @@ def _converse(
 ) -> tuple[str, bytes]:
     """Answer sudo if it asks, send the script; return both outputs once the lock's fate is known.
 
-    The input stays open: its end lets go of the lock.
+    The input stays open: its end lets go of the lock. Raises TimeoutError, and EOFError
+    when the connection ends.
     """
     said, stderr = bytearray(), bytearray()
     sent = False
-    while time.monotonic() < deadline:
+    while True:
+        if time.monotonic() >= deadline:
+            raise TimeoutError
         if not sent and (gate is None or gate.open):
             sent = True
             with contextlib.suppress(OSError):  # it ended before: its status tells why
@@ -118,5 +151,7 @@ def _converse(
                 channel.sendall(answer)
         if _HELD.encode() in said or over:
             break
+        if channel.closed:
+            raise EOFError
         time.sleep(0.005)
     return said.decode("utf-8", "replace"), bytes(stderr)

@@ -87,6 +87,30 @@ _COMPONENTS = {
     10259: "the scheduler",
 }
 
+
+def sessions(cfg: config.Config, *, one: bool) -> list[errors.Problem]:
+    """Return why no change can be made through an SSH server that allows `one` session only."""
+    if not one:
+        return []
+    return [
+        errors.Problem(
+            message="its SSH server allows one session at a time (MaxSessions 1), and a change"
+            " needs two: one holds the node's lock",
+            hint=max_sessions(cfg.server.host),
+            where=f"node {cfg.server.name}",
+            kind="max-sessions",
+        )
+    ]
+
+
+def max_sessions(host: str) -> str:
+    """Return how the limit is raised."""
+    return (
+        f"set 'MaxSessions 10' in /etc/ssh/sshd_config on {host} (look at sshd_config.d and Match"
+        " too) and reload its SSH server"
+    )
+
+
 Finding = tuple[str, str, str]
 """Kind, message, hint."""
 

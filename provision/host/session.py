@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import io
 import logging
 import os
 import pathlib
@@ -19,9 +18,11 @@ from provision.host import (
     channel,
     collect,
     elevate,
+    limits,
     lock,
     parse,
     scripts,
+    sessions,
     staging,
     sudo_probe,
     transport,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("elysium.host")
 _FACTS_TIMEOUT = 90
-_UPLOAD_TIMEOUT = 900
+_UPLOAD_TIMEOUT = 300
 _FACTS_ATTEMPTS = 3
 
 Completed = channel.Completed
@@ -63,10 +64,18 @@ class NodeSession:
     on it at once. Safe to use from several threads.
     """
 
-    def __init__(self, node: config.Node, *, connect_timeout: float = 15) -> None:
-        """Prepare a session for `node`; `connect_timeout` is in seconds."""
+    def __init__(
+        self,
+        node: config.Node,
+        *,
+        connect_timeout: float | None = None,
+        times: limits.Limits | None = None,
+    ) -> None:
+        """Prepare a session for `node`; `connect_timeout` (seconds) and `times` bound its waits."""
         self.node = node
-        self.transport = transport.Transport(node, jump=node.jump, timeout=connect_timeout)
+        self.transport = transport.Transport(
+            node, jump=node.jump, timeout=connect_timeout, times=times
+        )
         self._elevation = elevate.Elevation(
             host=self.transport.host, user=self.transport.login.user, password=node.sudo_password
         )
@@ -74,6 +83,7 @@ class NodeSession:
         self._wanted = host_facts.FactRequest()
         self._facts: host_facts.NodeFacts | None = None
         self._held: lock.Held | None = None
+        self._one_session: bool | None = None
         self._secrets = [s for s in (node.password, node.sudo_password, node.passphrase) if s]
 
     def __enter__(self) -> NodeSession:
@@ -130,31 +140,38 @@ class NodeSession:
         reads_only: bool = False,
         on_output: channel.OnOutput | None = None,
         limit: int = channel.OUTPUT_LIMIT,
+        download: bool = False,
     ) -> Completed:
-        """Run `script` as root under ``/bin/sh``.
+        """Run `script` as root under ``/bin/sh``, without the login's environment.
 
         `script` may be seen on the node: secrets go to `stdin`. `what` names it
         in errors ("installing fuse3"). Unless `reads_only`, the node's lock is
-        taken first and the facts are forgotten. `on_output` gets standard output
+        taken first and the facts are forgotten, and the node runs the script only
+        while it holds the lock. `on_output` gets standard output
         as it arrives. `timeout` is in seconds; the node itself ends the script
-        then. `limit` is how many bytes of standard output are taken.
+        then. `limit` is how many bytes of standard output are taken. Input and
+        the output of a `download` get further time by their size; they end
+        when no byte moves for `limits.Limits.stall`.
 
         Raises `errors.ConnectError`, `AuthError`, `HostKeyError`, `SudoError`,
         `RemoteTimeoutError`, `RemoteError` for too much output, and
         `CommandError` for a status other than 0 if `check`.
         """
-        if not reads_only:
-            self.lock()
+        held = None if reads_only else self._lock()
+        if held is not None:
             self.invalidate()
+        guard = held.guard() if held is not None else ""
         try:
             return self._execute(
-                scripts.PRELUDE + script,
+                f"{scripts.PRELUDE}{guard}{script}",
                 stdin=stdin,
                 timeout=timeout,
                 what=what,
                 check=check,
                 on_output=on_output,
                 limit=limit,
+                download=download,
+                on=held.on if held is not None else None,
             )
         finally:
             if not reads_only:
@@ -199,25 +216,41 @@ class NodeSession:
         It is let go at `close`, or by the node when the connection ends. Raises
         `errors.RemoteError` naming who holds it.
         """
-        with self._guard:
-            if self._held is not None and self._held.alive:
-                return
-            holder = f"{getpass.getuser()}@{platform.node()} (process {os.getpid()})"
-            self._held = lock.take(self.transport, self._elevation, holder)
+        self._lock()
+
+    @property
+    def one_session(self) -> bool:
+        """Whether the node's SSH server allows one session at a time, and so no change."""
+        return bool(self._one_session)
 
     def close(self) -> None:
         """Let go of the lock and close the connection. A later use connects again."""
         with self._guard:
-            if self._held is not None:
-                self._held.release()
-                self._held = None
+            self._let_go()
             self._facts = None
             self.transport.close()
 
+    def _lock(self) -> lock.Held:
+        with self._guard:
+            if self._held is None or not self._held.alive:
+                self._let_go()
+                holder = f"{getpass.getuser()}@{platform.node()} (process {os.getpid()})"
+                self._held = lock.take(self.transport, self._elevation, holder)
+            return self._held
+
+    def _let_go(self) -> None:
+        with self._guard:
+            if self._held is not None:
+                self._held.release()
+                self._held = None
+
+    def _count_sessions(self) -> None:
+        """Learn whether the server opens a second session. A command is under way meanwhile."""
+        if self._one_session is None:
+            self._one_session = not self.transport.sessions().another()
+
     def _stream(self, source: BinaryIO, remote_path: str, *, mode: int) -> bool:
-        start = source.tell()
-        size = source.seek(0, io.SEEK_END) - start
-        source.seek(start)
+        size = channel.size(source)
         path, temporary = (scripts.quote([p]) for p in (remote_path, remote_path + staging.SUFFIX))
         parent = scripts.quote([remote_path.rsplit("/", 1)[0] or "/"])
         self.run(
@@ -240,7 +273,11 @@ class NodeSession:
         for attempt in range(_FACTS_ATTEMPTS):
             sent = time.time()
             done = self._execute(
-                script, timeout=_FACTS_TIMEOUT, what="reading facts", check=attempt == 0
+                script,
+                timeout=_FACTS_TIMEOUT,
+                what="reading facts",
+                check=attempt == 0,
+                meanwhile=self._count_sessions,
             )
             try:
                 return parse.parse(done.stdout, request, sent=sent, received=time.time())
@@ -252,7 +289,7 @@ class NodeSession:
             f"the facts of node {self.name} cannot be read",
             host=self.transport.host,
             detail=reason,
-            hint="try again; the login shell must print nothing by itself",
+            hint="try again when nothing changes the node's files",
         )
 
     def _execute(
@@ -265,29 +302,46 @@ class NodeSession:
         check: bool,
         on_output: channel.OnOutput | None = None,
         limit: int = channel.OUTPUT_LIMIT,
+        download: bool = False,
+        on: sessions.Sessions | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Completed:
-        done = self.transport.execute(
-            self._elevation.command(script, timeout=timeout),
-            stdin=stdin,
+        moving = channel.size(stdin) + (limit if download else 0)
+        longest = timeout + self.transport.times.moving(moving)
+        job = channel.Job(
+            command=self._elevation.command(script, timeout=longest),
+            what=what,
             # The node's own limit comes first; this one is for a node that is gone.
             timeout=timeout + 15,
-            what=what,
             script=scripts.framed(script),
+            stdin=stdin,
+            start=scripts.started(),
             gate=self._elevation.gate(),
             on_output=on_output,
             limit=limit,
+            download=download,
+            meanwhile=meanwhile,
         )
+        done = self.transport.execute(job, on=on)
         self._elevation.check(done.status, done.stderr, sudo_probe.of(self.transport))
-        self._elevation.check_shell(done.status, done.stdout, done.stderr)
+        self._elevation.check_shell(done.status, done.greeting, done.stderr)
+        if done.status == lock.STATUS and lock.LOST in done.error_text:
+            self._let_go()
+            raise errors.RemoteError(
+                f"the lock of node {self.name} is lost, and {what} was not begun",
+                host=self.transport.host,
+                detail="the command that holds it on the node has ended",
+                hint="run the same command again: it goes on from here",
+            )
         done = Completed(
             status=done.status,
             stdout=done.stdout,
             stderr=self._elevation.strip(done.stderr),
             seconds=done.seconds,
         )
-        if done.status in (124, 137) and done.seconds >= timeout - 1:
+        if done.status in (124, 137) and done.seconds >= longest - 1:
             raise errors.RemoteTimeoutError(
-                f"{what} did not end within {timeout:.0f} s on {self.transport.host}",
+                f"{what} did not end within {longest:.0f} s on {self.transport.host}",
                 host=self.transport.host,
                 detail=self._mask(done.error_text or done.text),
                 hint="look at the node's load and disk, then run the same command again",

@@ -7,6 +7,7 @@ them show the prompt that they are given, and run the command when they allow it
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +39,15 @@ class Sessions(Protocol):
 
 def of(connection: Sessions) -> Callable[[bool], Answer]:
     """Return a function that asks over `connection`, with a terminal or without."""
-    return lambda terminal: ask(connection.open_session(_TIME), terminal=terminal)
+
+    def answer(terminal: bool) -> Answer:
+        try:
+            channel = connection.open_session(_TIME)
+        except Exception:  # noqa: BLE001 - such as a limit of sessions: sudo said nothing new
+            return Answer(asks=False, works=False)
+        return ask(channel, terminal=terminal)
+
+    return answer
 
 
 def ask(channel: Any, *, terminal: bool) -> Answer:
@@ -48,6 +57,10 @@ def ask(channel: Any, *, terminal: bool) -> Answer:
     """
     said, status = b"", -1
     deadline = time.monotonic() + _TIME
+    # paramiko waits for the answers to requests as long as the connection stands.
+    timer = threading.Timer(_TIME, channel.close)
+    timer.daemon = True
+    timer.start()
     with contextlib.closing(channel), contextlib.suppress(Exception):
         channel.settimeout(_TIME)
         if terminal:
@@ -62,4 +75,5 @@ def ask(channel: Any, *, terminal: bool) -> Answer:
                 status = channel.recv_exit_status()
                 break
             said = (said + data)[-_LIMIT:]
+    timer.cancel()
     return Answer(asks=PROMPT.encode() in said, works=status == 0 and _RAN.encode() in said)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from provision import errors
-from provision.host import auth, channel, handshake, hostkey, reach
+from provision.host import auth, channel, handshake, hostkey, limits, link, reach, sessions
 
 if TYPE_CHECKING:
     import paramiko
@@ -37,18 +37,24 @@ class Transport:
         login: config.SshLogin | reach.Route,
         *,
         jump: config.SshLogin | None = None,
-        timeout: float = _TIMEOUT,
+        timeout: float | None = None,
+        times: limits.Limits | None = None,
     ) -> None:
-        """Prepare; `timeout` in seconds bounds each step of connecting.
+        """Prepare; `timeout` in seconds bounds each step of connecting, `times` all the rest.
 
         Raises `errors.ConfigError` where ssh's client configuration cannot be used.
         """
         route = login if isinstance(login, reach.Route) else reach.route(login, jump)
         self.login = route
-        self._timeout = timeout
-        self._jump = Transport(route.jump, timeout=timeout) if route.jump is not None else None
+        self.times = times or limits.DEFAULT
+        self._timeout = timeout or self.times.connect
+        self._jump = (
+            Transport(route.jump, timeout=timeout, times=self.times)
+            if route.jump is not None
+            else None
+        )
         self._guard = threading.Lock()
-        self._connection: paramiko.Transport | None = None
+        self._sessions: sessions.Sessions | None = None
         self.connections = 0
         self.commands = 0
 
@@ -57,98 +63,90 @@ class Transport:
         """The server as it is named in messages: ``host``, or ``host:port``."""
         return handshake.label(self.login)
 
-    def execute(
-        self,
-        command: str,
-        *,
-        stdin: bytes | BinaryIO = b"",
-        timeout: float,
-        what: str,
-        script: bytes = b"",
-        gate: channel.Gate | None = None,
-        on_output: channel.OnOutput | None = None,
-        limit: int = channel.OUTPUT_LIMIT,
-    ) -> Completed:
-        """Run `command` in the login's shell; see `channel.execute`.
+    def execute(self, job: channel.Job, *, on: sessions.Sessions | None = None) -> Completed:
+        """Run a job in the login's shell; see `channel.execute`.
 
-        A standing connection that turns out to be dead before the command was
-        accepted is made again, once.
+        `on` is the connection to use. Otherwise a standing one that turns out to
+        be dead before the command was accepted is made again, once.
         """
-        opened = self._open_channel(timeout)
+        used, opened = self.begin(job.what, on=on)
         self.commands += 1
         try:
-            return channel.execute(
-                opened,
-                command,
-                host=self.host,
-                stdin=stdin,
-                timeout=timeout,
-                what=what,
-                script=script,
-                gate=gate,
-                on_output=on_output,
-                limit=limit,
-            )
-        except TimeoutError as error:
-            raise errors.RemoteTimeoutError(
-                f"{what} could not be started within {timeout:.0f} s on {self.host}",
-                host=self.host,
-                hint="look at the node's load, then run the same command again",
-            ) from error
-        except (handshake.library().SSHException, EOFError, OSError) as error:
-            raise errors.ConnectError(
-                f"the SSH connection to {self.host} broke during {what}",
-                host=self.host,
-                detail=str(error),
-                hint="check that the node is up, then run the same command again",
-            ) from error
+            return channel.execute(opened, job, host=self.host, times=self.times)
+        except (channel.LostError, handshake.library().SSHException, EOFError, OSError) as error:
+            raise self.failure(used, job.what, error) from error
+        finally:
+            used.close(opened)
 
     def open_session(self, timeout: float) -> paramiko.Channel:
-        """Return a fresh session channel, for a caller that drives it itself."""
-        return self._open_channel(timeout)
+        """Return a fresh session channel, for a caller that drives it itself, and briefly."""
+        return self.connected().open_session(timeout=timeout)
+
+    def begin(
+        self, what: str, *, on: sessions.Sessions | None = None, lasting: bool = False
+    ) -> tuple[sessions.Sessions, paramiko.Channel]:
+        """Return a fresh session and the connection it is on, which closes it.
+
+        Raises `errors.ConnectError`.
+        """
+        fresh = self._sessions is None
+        used = on or self.sessions()
+        try:
+            return used, used.open(lasting=lasting)
+        except (handshake.library().SSHException, EOFError, OSError) as error:
+            if used.active or used.link.dead or fresh or on is not None:
+                raise self.failure(used, what, error) from error
+            _LOG.debug("the connection to %s is gone (%s): connecting again", self.host, error)
+        return self.begin(what, on=self.sessions(), lasting=lasting)
 
     def close(self) -> None:
         """Close the connection; the next command makes a new one."""
         with self._guard:
-            if self._connection is not None:
-                handshake.shut(self._connection)
-                self._connection = None
+            if self._sessions is not None:
+                handshake.shut(self._sessions.connection)
+                self._sessions = None
         if self._jump is not None:
             self._jump.close()
 
-    def _open_channel(self, timeout: float) -> paramiko.Channel:
-        limit = min(timeout, self._timeout)
-        fresh = self._connection is None
-        connection = self.connected()
-        try:
-            return connection.open_session(timeout=limit)
-        except (handshake.library().SSHException, EOFError, OSError) as error:
-            if fresh:
-                raise self._refused_channel(error) from error
-            _LOG.debug("the connection to %s is gone (%s): connecting again", self.host, error)
+    def sessions(self) -> sessions.Sessions:
+        """Return the sessions of the connection, made now if there is none that lives."""
         with self._guard:
-            if self._connection is connection:
-                handshake.shut(connection)
-                self._connection = None
-        try:
-            return self.connected().open_session(timeout=limit)
-        except (handshake.library().SSHException, EOFError, OSError) as error:
-            raise self._refused_channel(error) from error
-
-    def _refused_channel(self, error: Exception) -> errors.ConnectError:
-        return errors.ConnectError(
-            f"{self.host} accepted the login but no command",
-            host=self.host,
-            detail=str(error),
-            hint="look at MaxSessions and ForceCommand of its SSH server",
-        )
+            if self._sessions is None or not self._sessions.active:
+                self._sessions = sessions.Sessions(self._connect(), self.host, self.times)
+            return self._sessions
 
     def connected(self) -> paramiko.Transport:
         """Return the connection, made now if there is none that lives."""
-        with self._guard:
-            if self._connection is None or not self._connection.is_active():
-                self._connection = self._connect()
-            return self._connection
+        return self.sessions().connection
+
+    @property
+    def sessions_standing(self) -> bool:
+        """Whether there is a connection that lives."""
+        return self._sessions is not None and self._sessions.active
+
+    def dead_link(self) -> str:
+        """Return the host whose link is dead, the jump host before the one behind it."""
+        through = self._jump.dead_link() if self._jump is not None else ""
+        gone = self._sessions is not None and bool(self._sessions.link.dead)
+        return through or (self.host if gone else "")
+
+    def failure(
+        self, used: sessions.Sessions, what: str, error: BaseException
+    ) -> errors.RemoteError:
+        """Return the error for `error`, which paramiko raised during `what`.
+
+        A connection that still answers is a slow node: `errors.RemoteTimeoutError`.
+        """
+        known_dead = isinstance(error, channel.LostError)
+        if not known_dead and used.link.answers(used.connection, self.times.ask):
+            return errors.RemoteTimeoutError(
+                f"{self.host} did not begin {what} in time; its SSH server answers",
+                host=self.host,
+                detail=str(error),
+                hint="look at the node's load and disk, then run the same command again",
+            )
+        jump = self._jump.dead_link() if self._jump is not None else ""
+        return channel.broken(used.connection, what, self.host, error=error, jump=jump)
 
     def _connect(self) -> paramiko.Transport:
         trust = handshake.pinned(self.login)
@@ -164,6 +162,7 @@ class Transport:
                     raise
                 # Another connection for the keys that are left: the server ended this one.
                 handshake.shut(connection)
+        link.of(connection).watch(connection)
         self.connections += 1
         _LOG.debug("connected to %s in %.3f s", self.host, time.monotonic() - began)
         return connection
@@ -173,7 +172,7 @@ class Transport:
         sock = self.open_socket()
         try:
             connection = handshake.negotiate(
-                self.login, sock, timeout=self._timeout, types=trust.types
+                self.login, sock, timeout=self._timeout, types=trust.types, times=self.times
             )
         except errors.ElysiumError:
             sock.close()
@@ -210,7 +209,11 @@ class Transport:
                 sock = self.open_socket()
                 try:
                     other = handshake.negotiate(
-                        self.login, sock, timeout=self._timeout, only=key_type
+                        self.login,
+                        sock,
+                        timeout=self._timeout,
+                        only=key_type,
+                        times=self.times,
                     )
                 except errors.ConnectError:
                     sock.close()

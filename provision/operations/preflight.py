@@ -102,7 +102,8 @@ def node(stack: Stack) -> list[errors.Problem]:
     cfg = stack.config
     inputs = node_component.k3s_inputs(cfg)
     request = host.preflight_request(cfg) | registry.node_facts("elysium:node:K3sServer", inputs)
-    facts = stack.live.node(cfg.server.name).facts(request)
+    session = stack.live.node(cfg.server.name)
+    facts = session.facts(request)
     shared = [
         errors.Problem(
             message=words,
@@ -112,7 +113,7 @@ def node(stack: Stack) -> list[errors.Problem]:
         )
         for words in k3s_plan.shared_folders(facts, inputs, fresh=True)
     ]
-    return host.check(facts, cfg) + shared
+    return host.check(facts, cfg) + shared + host.sessions(cfg, one=session.one_session)
 
 
 def node_warnings(stack: Stack) -> list[str]:

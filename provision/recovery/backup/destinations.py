@@ -18,13 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from provision import config, errors
+from provision import config, errors, transfer
 from provision.fileio import atomic
-from provision.host import elevate, scripts, transport
+from provision.host import channel, elevate, scripts, transport
 from provision.recovery.bundle import manifest
 from provision.recovery.bundle import signature as signatures
 
-_TIMEOUT: Final = 3600
+_WORK: Final = 300
+"""Seconds for a copy, beyond what its bytes need at `transfer.RATE`."""
+_PATIENCE: Final = (
+    *("--contimeout", "15s", "--timeout", "30s"),
+    *("--retries", "1", "--low-level-retries", "3"),
+)
+"""Options of rclone: how long it waits for an answer, and how often it asks again."""
 _STALE: Final = 3600
 """Seconds after which a temporary file is that of a run that was killed."""
 _NO_FOLDER: Final = 3
@@ -163,7 +169,7 @@ class Remote:
         self._sweep()
         try:
             self._rclone("rcat", "--", temporary, stdin=content)
-            again = self._rclone("cat", "--", temporary)
+            again = self._rclone("cat", "--", temporary, size=len(content))
             _same(self.label, hashlib.sha256(again).hexdigest(), content)
             self._rclone("moveto", "--", temporary, self._at(name))
         except errors.ElysiumError:
@@ -203,17 +209,23 @@ class Remote:
             )
         return program
 
-    def _rclone(self, *words: str, stdin: bytes = b"", absent: bool = False) -> bytes:
+    def _rclone(
+        self, word: str, *words: str, stdin: bytes = b"", size: int = 0, absent: bool = False
+    ) -> bytes:
+        """Return what rclone prints: `size` bytes, if that is known."""
+        limit = _WORK + max(size, len(stdin)) / transfer.RATE
         try:
             done = subprocess.run(
-                [self._program(), *words],
+                [self._program(), word, *_PATIENCE, *words],
                 input=stdin,
                 capture_output=True,
-                timeout=_TIMEOUT,
+                timeout=limit,
                 check=False,
             )
-        except subprocess.TimeoutExpired:
-            raise _cannot(self.label, f"rclone {words[0]} took over an hour") from None
+        except subprocess.TimeoutExpired as error:
+            said = (error.stderr or b"").decode("utf-8", "replace")
+            why = f"rclone {word} did not end within {limit:.0f} s\n{said}".strip()
+            raise _cannot(self.label, why) from None
         if done.returncode == _NO_FOLDER and absent:
             return b""
         if done.returncode:
@@ -274,18 +286,21 @@ class Server:
     def _run(self, script: str, stdin: bytes = b"") -> str:
         connection = transport.Transport(self.login)
         what = "keeping a backup"
+        script = scripts.USER_PRELUDE + script
+        job = channel.Job(
+            command=scripts.command(script),
+            what=what,
+            timeout=_WORK,
+            script=scripts.framed(script),
+            stdin=stdin,
+            start=scripts.started(),
+        )
         try:
-            done = connection.execute(
-                scripts.command(script),
-                script=scripts.framed(script),
-                stdin=stdin,
-                timeout=_TIMEOUT,
-                what=what,
-            )
+            done = connection.execute(job)
         finally:
             connection.close()
         if not scripts.ran(done.stderr):
-            said = done.error_text or done.text
+            said = done.error_text or done.greeting.decode("utf-8", "replace")
             raise elevate.not_run(self.login.user, connection.host, done.status, said)
         if done.status:
             raise errors.CommandError(

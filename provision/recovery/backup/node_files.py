@@ -89,6 +89,7 @@ def collect_paths(
         reads_only=True,
         check=False,
         limit=(limit + _TAR_HEADERS) * 1024 * 1024,
+        download=True,
     )
     if done.status in (_MISSING, _TOO_LARGE):
         large = done.status == _TOO_LARGE

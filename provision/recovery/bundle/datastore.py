@@ -171,7 +171,7 @@ def check(kind: Kind, content: bytes) -> None:
 def _sqlite(node: NodeSession, database: str, *, stop: bool) -> Copy:
     what = "copying the datastore"
     script = sqlite_script(database, stop=stop)
-    done = node.run(script, timeout=_TIMEOUT, what=what, check=False, limit=_OUTPUT)
+    done = node.run(script, timeout=_TIMEOUT, what=what, check=False, limit=_OUTPUT, download=True)
     if done.status == _CHANGED:
         raise errors.RemoteError(
             f"the datastore was written faster than it could be copied, {_ATTEMPTS} times",
@@ -204,12 +204,13 @@ def _etcd(node: NodeSession, snapshots: str, stamp: str) -> Copy:
         f"set -eu\nk3s etcd-snapshot save --name {name} >&2\n"
         f"set -- {folder}/{name}*\n"
         "[ -f \"$1\" ] || { echo 'k3s wrote no snapshot' >&2; exit 1; }\n"
-        'trap \'for f do k3s etcd-snapshot delete "${f##*/}" >/dev/null 2>&1 || rm -f "$f"; '
-        "done' EXIT\n"
+        'trap \'for f do timeout 20 k3s etcd-snapshot delete "${f##*/}" >/dev/null 2>&1'
+        ' || rm -f "$f"; done\' EXIT\n'
         'cat "$1"\n',
         timeout=_TIMEOUT,
         what="taking a snapshot of etcd",
         limit=_OUTPUT,
+        download=True,
     )
     content = _unzipped(done.stdout)
     check_etcd(content)

@@ -129,8 +129,10 @@ class Machine:
     def refuse(self, password: secret.Secret | None = None) -> errors.SudoError:
         elevation = elevate.Elevation(host="kyrion", user="ops", password=password)
         script = "echo never"
+        # The stand-in is where real programs are looked for.
+        command = elevation.command(script, timeout=5).replace(scripts.PATH, self.environ["PATH"])
         done = subprocess.run(
-            ["/bin/sh", "-c", elevation.command(script, timeout=5)],
+            ["/bin/sh", "-c", command],
             input=(b"" if password is None else b"canary\n") + scripts.framed(script),
             env=self.environ, capture_output=True, timeout=20, check=False, start_new_session=True,
         )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from provision import config, errors
 from provision.fileio import atomic
-from provision.host import channel
+from provision.host import channel, scripts
 from provision.recovery.backup import destinations
 
 NAME = "kyrion-20260301T020304Z.tar.gz.age"
@@ -29,22 +29,30 @@ class Local:
     def __init__(self, login: config.SshLogin) -> None:
         self.host = login.host
 
-    def execute(
-        self, command: str, *, script: bytes, stdin: bytes, timeout: float, what: str
-    ) -> channel.Completed:
+    def execute(self, job: channel.Job) -> channel.Completed:
+        assert isinstance(job.stdin, bytes)
         done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            input=script + stdin[: self.limit],
+            ["/bin/sh", "-c", job.command],
+            input=job.script + job.stdin[: self.limit],
             capture_output=True,
-            timeout=timeout,
+            timeout=job.timeout,
             check=False,
         )
+        greeting, mark, output = done.stdout.partition(job.start)
+        assert mark and not greeting
         return channel.Completed(
-            status=done.returncode, stdout=done.stdout, stderr=done.stderr, seconds=0
+            status=done.returncode, stdout=output, stderr=done.stderr, seconds=0
         )
 
     def close(self) -> None:
         pass
+
+
+def go_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take this machine for the server, where the programs of `shim` come first."""
+    monkeypatch.setattr(destinations.transport, "Transport", Local)
+    prelude = scripts.USER_PRELUDE.replace(scripts.PATH, os.environ["PATH"])
+    monkeypatch.setattr(scripts, "USER_PRELUDE", prelude)
 
 
 @pytest.fixture(params=["folder", "remote", "server"])
@@ -58,7 +66,7 @@ def place(
         return destinations.Folder(path=kept, cluster="kyrion", make=True)
     if request.param == "remote":
         return destinations.Remote(remote=f":local:{kept}", cluster="kyrion")
-    monkeypatch.setattr(destinations.transport, "Transport", Local)
+    go_local(monkeypatch)
     return destinations.Server(login=config.SshLogin(host="nas"), path=str(kept), cluster="kyrion")
 
 
@@ -138,8 +146,8 @@ def test_what_a_killed_run_left_goes_and_that_of_a_running_one_stays(
 def test_a_server_without_sha256sum_gets_no_file(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(destinations.transport, "Transport", Local)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    go_local(monkeypatch)
     shim(tmp_path, "sha256sum", "echo sha256sum: not found >&2; exit 127")
     server = destinations.Server(
         login=config.SshLogin(host="nas"), path=str(tmp_path / "kept"), cluster="kyrion"
