@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib import parse
 
-from provision import errors
+from provision import errors, transfer
 
 _CHUNK = 1 << 20
 _ATTEMPTS = 4
-_TIMEOUT = 30  # seconds without a byte
+_CONNECT = 15
+_SILENCE = 30
+"""Seconds without a byte."""
+_TIME = 60.0
+"""Seconds for a download, beyond what its bytes need at `transfer.RATE`."""
 
 
 def local(mirror: str, url: str) -> Path | None:
@@ -30,7 +35,9 @@ def read(mirror: str, url: str) -> bytes:
     """Return a small file. Raises `errors.ArtifactError`."""
     path = local(mirror, url)
     if path is None:
-        return b"".join(_download(_address(mirror, url)))
+        content = bytearray()
+        _download(_address(mirror, url), content.extend)
+        return bytes(content)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -43,8 +50,7 @@ def copy(mirror: str, url: str, target: Path) -> None:
     try:
         with target.open("wb") as file:
             if path is None:
-                for chunk in _download(_address(mirror, url)):
-                    file.write(chunk)
+                _download(_address(mirror, url), file.write)
                 return
             with path.open("rb") as source:
                 while chunk := source.read(_CHUNK):
@@ -74,35 +80,30 @@ def _missing(path: Path, url: str, error: OSError) -> errors.ArtifactError:
     )
 
 
-def _download(url: str) -> Iterator[bytes]:
-    """Yield the bytes of `url`; what broke off is continued where the server allows it."""
+def _download(url: str, take: Callable[[bytes], object]) -> None:
+    """Give the bytes of `url` to `take`; continue what broke off where the server allows it.
+
+    A server that sends nothing for `_SILENCE` seconds is not asked again, and one that
+    sends a byte now and then is given up.
+    """
     import httpx2
 
+    pace = transfer.Pace(_TIME)
     done = 0
+
+    def count(chunk: bytes) -> None:
+        nonlocal done
+        if not pace.over:
+            take(chunk)
+            done += len(chunk)
+            pace.moved(len(chunk))
+
     for attempt in range(1, _ATTEMPTS + 1):
-        headers = {"Accept-Encoding": "identity"}
-        if done:
-            headers["Range"] = f"bytes={done}-"
         try:
-            with httpx2.stream(
-                "GET", url, headers=headers, follow_redirects=True, timeout=_TIMEOUT
-            ) as answer:
-                if answer.status_code >= 500 or answer.status_code == 429:
-                    raise _Again(f"{answer.status_code} {answer.reason_phrase}")
-                if answer.status_code >= 400:
-                    raise errors.ArtifactError(
-                        f"{url} cannot be downloaded",
-                        detail=f"{answer.status_code} {answer.reason_phrase}",
-                        hint="check the version in the configuration; it may not be published",
-                    )
-                skip = done if done and answer.status_code != 206 else 0
-                for chunk in answer.iter_raw():
-                    part = chunk[skip:] if skip else chunk
-                    skip -= len(chunk) - len(part)
-                    done += len(part)
-                    if part:
-                        yield part
-                return
+            transfer.within(pace, functools.partial(_ask, url, done, count))
+            return
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            raise _slow(url, done, pace, error) from error
         except (httpx2.TransportError, httpx2.StreamError, _Again) as error:
             if attempt == _ATTEMPTS:
                 raise errors.ArtifactError(
@@ -111,6 +112,46 @@ def _download(url: str) -> Iterator[bytes]:
                     hint="check the way out to it (proxy, DNS), or set artifacts.mirror",
                 ) from error
             time.sleep(2 ** (attempt - 1))
+
+
+def _ask(url: str, done: int, take: Callable[[bytes], None]) -> None:
+    """Give what comes after the first `done` bytes of `url` to `take`."""
+    import httpx2
+
+    headers = {"Accept-Encoding": "identity"}
+    if done:
+        headers["Range"] = f"bytes={done}-"
+    limits = httpx2.Timeout(_SILENCE, connect=_CONNECT)
+    with httpx2.stream(
+        "GET", url, headers=headers, follow_redirects=True, timeout=limits
+    ) as answer:
+        if answer.status_code >= 500 or answer.status_code == 429:
+            raise _Again(f"{answer.status_code} {answer.reason_phrase}")
+        if answer.status_code >= 400:
+            raise errors.ArtifactError(
+                f"{url} cannot be downloaded",
+                detail=f"{answer.status_code} {answer.reason_phrase}",
+                hint="check the version in the configuration; it may not be published",
+            )
+        skip = done if done and answer.status_code != 206 else 0
+        for chunk in answer.iter_raw():
+            part = chunk[skip:] if skip else chunk
+            skip -= len(chunk) - len(part)
+            if part:
+                take(part)
+
+
+def _slow(url: str, done: int, pace: transfer.Pace, error: Exception) -> errors.ArtifactError:
+    host = parse.urlsplit(url).netloc
+    if isinstance(error, TimeoutError):
+        reason = f"{host} sent {done} bytes in {pace.spent:.0f} s"
+    else:
+        reason = f"{host} sent nothing for {_SILENCE} s, after {done} bytes"
+    return errors.ArtifactError(
+        f"{url} cannot be downloaded: the connection stands still or is too slow",
+        detail=reason,
+        hint="check the way out to it (proxy, DNS), or set artifacts.mirror",
+    )
 
 
 class _Again(Exception):

@@ -156,7 +156,8 @@ class Api:
             if not address.startswith(allowed):
                 return None
             verify = authority.verify(self.cfg)
-            return transfer.within(_ARCHIVE_TIME, lambda: _download(address, verify))
+            pace = transfer.Pace(_ARCHIVE_TIME)
+            return transfer.within(pace, lambda: _download(address, verify, pace))
         except (errors.CodeHostError, requests.RequestException, OSError, ValueError):
             return None
 
@@ -298,7 +299,7 @@ def require_tls(cfg: config.GitHub) -> None:
     )
 
 
-def _download(address: str, verify: bool | str) -> bytes | None:
+def _download(address: str, verify: bool | str, pace: transfer.Pace) -> bytes | None:
     """Return the body of `address`, asked for without any credential; None for a refusal."""
     import requests
 
@@ -319,7 +320,10 @@ def _download(address: str, verify: bool | str) -> bytes | None:
                 return None
             try:
                 return transfer.read(
-                    answer.iter_content(1 << 16), encoding="identity", limit=_ARCHIVE_LIMIT
+                    answer.raw.stream(1 << 16, decode_content=False),
+                    encoding="identity",
+                    limit=_ARCHIVE_LIMIT,
+                    pace=pace,
                 )
             except transfer.TooLargeError:
                 return None

@@ -31,7 +31,7 @@ from provision import transfer
 JSON_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer. GitHub cuts a tree at 7 MB; a file in Git is one answer."""
 REQUEST_TIME = 60.0
-"""Seconds for one request with its answer."""
+"""Seconds for one request with its answer, beyond what their bytes need at `transfer.RATE`."""
 READ_TIMEOUT = 20
 """Seconds without a byte."""
 
@@ -109,19 +109,20 @@ class _Checked:
         Raises `RedirectedError`, `UnexpectedError`, `RefusedError`, and
         `requests.RequestException` for no answer.
         """
+        pace = transfer.Pace(REQUEST_TIME, size=len(self.input or ""))
         try:
-            return transfer.within(REQUEST_TIME, self._exchange)
+            return transfer.within(pace, lambda: self._exchange(pace))
         except TimeoutError as error:
             self.session.close()
             raise requests.Timeout(
                 f"{self._address(self.url)} did not send all of its answer within"
-                f" {REQUEST_TIME:.0f} s"
+                f" {pace.spent:.0f} s"
             ) from error
 
-    def _exchange(self) -> _Answer:
+    def _exchange(self, pace: transfer.Pace) -> _Answer:
         url, status, location = self.url, 0, ""
         for _ in range(_HOPS):
-            status, headers, body = self._ask(url)
+            status, headers, body = self._ask(url, pace)
             if status not in _REDIRECTS:
                 return self._check(url, status, headers, body)
             location = headers.get("location", "")
@@ -134,7 +135,7 @@ class _Checked:
             url = target
         raise RedirectedError(address=self._address(url), status=status, location=location)
 
-    def _ask(self, url: str) -> tuple[int, dict[str, str], bytes]:
+    def _ask(self, url: str, pace: transfer.Pace) -> tuple[int, dict[str, str], bytes]:
         with self.session.request(
             self.verb,
             self._origin + url,
@@ -152,6 +153,7 @@ class _Checked:
                     answer.raw.stream(1 << 16, decode_content=False),
                     encoding=headers.get("content-encoding", ""),
                     limit=JSON_LIMIT,
+                    pace=pace,
                 )
             except transfer.TooLargeError as error:
                 raise UnexpectedError(

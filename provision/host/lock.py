@@ -78,7 +78,7 @@ def take(
         f"{scripts.PRELUDE}mkdir -p /run/elysium\n"
         "command -v flock >/dev/null || { echo 'flock is not installed' >&2; exit 3; }\n"
         f"exec 9>>{PATH}\n"
-        f"if ! flock -w 3 9; then echo {_TAKEN}; head -n 1 {PATH}; exit 1; fi\n"
+        f"if ! flock -w 10 9; then echo {_TAKEN}; head -n 1 {PATH}; exit 1; fi\n"
         f"{{ echo {name}, since \"$(date '+%Y-%m-%d %H:%M:%S %Z')\"; echo {mark}; }} >{PATH}\n"
         f"echo {_HELD}\n"
         # Its end and silence both give nothing, and both let go.

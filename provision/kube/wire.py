@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked."""
 BODY_TIME = 60.0
-"""Seconds for a whole answer, beyond the timeout without a byte."""
+"""Seconds for a whole answer, beyond the timeout without a byte and what its bytes need."""
 
 
 class Tunnel(Protocol):
@@ -84,7 +84,7 @@ class Wire:
         if body is not None:
             headers["Content-Type"] = content_type
         client = self._client()
-        abandoned = threading.Event()
+        pace = transfer.Pace(self._timeout + BODY_TIME, size=len(body or ""))
 
         def exchange() -> tuple[int, Mapping[str, str], bytes]:
             try:
@@ -92,13 +92,13 @@ class Wire:
                     method, url, params=_present(params or {}), content=body, headers=headers
                 ) as answer:
                     source = self._source(what, url, answer.status_code)
-                    return answer.status_code, answer.headers, _body(answer, source)
+                    return answer.status_code, answer.headers, _body(answer, source, pace)
             finally:
-                if abandoned.is_set():
+                if pace.over:
                     client.close()
 
         try:
-            status, received, content = transfer.within(self._timeout + BODY_TIME, exchange)
+            status, received, content = transfer.within(pace, exchange)
         except httpx2.TransportError as error:
             words = str(error) or type(error).__name__
             tls = "CERTIFICATE_VERIFY_FAILED" in words
@@ -107,8 +107,7 @@ class Wire:
             raise self._unreachable(what, words, tls=tls) from error
         except TimeoutError as error:
             self._forget(client)
-            abandoned.set()
-            words = f"the answer was not complete after {self._timeout + BODY_TIME:.0f} s"
+            words = f"the answer was not complete after {pace.spent:.0f} s"
             raise self._unreachable(what, words) from error
         source = self._source(what, url, status)
         if status == 404 and absent and answers.is_absent(content):
@@ -163,10 +162,13 @@ class Wire:
             return self._http
 
 
-def _body(answer: httpx2.Response, source: answers.Source) -> bytes:
+def _body(answer: httpx2.Response, source: answers.Source, pace: transfer.Pace) -> bytes:
     try:
         return transfer.read(
-            answer.iter_raw(), encoding=answer.headers.get("content-encoding", ""), limit=LIMIT
+            answer.iter_raw(),
+            encoding=answer.headers.get("content-encoding", ""),
+            limit=LIMIT,
+            pace=pace,
         )
     except transfer.TooLargeError as error:
         raise errors.KubeError(

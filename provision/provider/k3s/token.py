@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from provision import errors
+from provision import errors, transfer
 from provision.host import scripts, session
 from provision.kube import kubeconfig as kubeconfigs
 from provision.kube import wire
@@ -211,13 +211,17 @@ def _ask(
     pair = base64.b64encode(f"{user}:{secret.reveal()}".encode()).decode()
     through = tunnel.socket_for(endpoint.server) if tunnel is not None else ""
     connection = _Connection(address, through, tls)
-    try:
+
+    def ask() -> tuple[int, str]:
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"Authorization": f"Basic {pair}"})
             response = connection.getresponse()
-            words = response.read(_WORDS).decode("utf-8", "replace")
+            return response.status, response.read(_WORDS).decode("utf-8", "replace")
+
+    try:
+        status, words = transfer.within(_ANSWER, ask)
     except ssl.SSLCertVerificationError as error:
         return address, _STRANGER, f"another server answers there: {error.verify_message}"
     except (OSError, http.client.HTTPException) as error:
         return address, 0, f"{type(error).__name__}: {error}"
-    return address, response.status, f"status {response.status} {' '.join(words.split())}".rstrip()
+    return address, status, f"status {status} {' '.join(words.split())}".rstrip()

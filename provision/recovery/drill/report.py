@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from provision import errors
+from provision import errors, transfer
 from provision.fileio import atomic
 from provision.recovery.drill import outcome, page
 
@@ -41,9 +41,13 @@ def tell(found: outcome.Outcome, url: str) -> None:
     request = urllib.request.Request(  # noqa: S310 - checked above
         url, data=found.dump(), headers={"Content-Type": "application/json"}, method="POST"
     )
-    try:
+
+    def post() -> None:
         with urllib.request.urlopen(request, timeout=_TIMEOUT):  # noqa: S310
-            return
+            pass
+
+    try:
+        transfer.within(_TIMEOUT, post)
     except (urllib.error.URLError, OSError, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()

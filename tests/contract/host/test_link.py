@@ -135,9 +135,7 @@ def test_a_slow_transfer_gets_the_time_that_it_needs(
     node: session.NodeSession, proxy: faultproxy.Proxy, tmp_path: pathlib.Path
 ) -> None:
     """2 MB at 500 kB/s need 4 s and more: longer than the command's own limit and all others."""
-    node.transport.times = limits.Limits(
-        ping=0.5, silence=3, ask=2, answer=3, stall=3, rate=250_000
-    )
+    node.transport.times = limits.Limits(ping=1, silence=20, stall=20, rate=250_000)
     proxy.mode, proxy.rate = "slow", 500_000
     content = os.urandom(2_000_000)
     read(node, f"cat >{tmp_path}/up", stdin=io.BytesIO(content), timeout=1)

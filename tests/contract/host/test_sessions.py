@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -90,6 +91,10 @@ def test_a_lock_whose_holder_was_killed_is_taken_again(node_session: session.Nod
     node_session.lock()
     for pid in holders():
         os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while holders() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)  # until its end arrives here
     assert node_session.run("echo on", timeout=20, what="a change").text == "on\n"
     assert holders()
 

@@ -13,7 +13,7 @@ import pytest
 from provision import config, errors
 from provision.github import failures, preflight, repository
 from provision.secret import Secret
-from tests.support import hostile
+from tests.support import faultproxy, hostile
 from tests.support.hostile import Reply, reply
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEtLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tL"
@@ -419,3 +419,18 @@ def test_a_token_is_not_sent_to_an_http_address(server):
         repo.head()
     assert "allowHttp" in caught.value.hint
     assert server.calls == []
+
+
+def test_a_slow_line_has_the_time_that_it_needs(server, monkeypatch):
+    """200 kB at 100 kB/s: twice the time of an answer that brings nothing."""
+    from provision import transfer
+    from provision.github import transport
+
+    monkeypatch.setattr(transport, "REQUEST_TIME", 1.0)
+    monkeypatch.setattr(transfer, "RATE", 20_000)
+    attack(server, f"GET {BASE}/keys", Reply(body=b"[" + b" " * 200_000 + b"]"))
+    with faultproxy.Proxy(int(server.url.rpartition(":")[2])) as proxy:
+        proxy.mode, proxy.rate = "slow", 100_000
+        repo = opened(f"http://127.0.0.1:{proxy.port}")
+        assert not repo.deploy_keys()
+        repo.close()

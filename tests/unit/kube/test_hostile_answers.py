@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provision import errors
+from provision import errors, transfer
 from provision.kube import client, kubeconfig, wire
 from tests.support import hostile
 from tests.support.hostile import Reply, reply
@@ -321,3 +321,11 @@ def test_every_segment_is_quoted(server, kube, text):
                 and "%2f" not in path.lower().replace("%252f", "").replace("a%2f..%2fb", "")
             )
             assert ".." not in path.split("/") and "." not in path.split("/")
+
+
+def test_a_slow_line_has_the_time_that_it_needs(server, kube, monkeypatch):
+    monkeypatch.setattr(wire, "BODY_TIME", -4.7)
+    monkeypatch.setattr(transfer, "RATE", 10)
+    body = json.dumps(OBJECT).encode()
+    attack(server, f"GET {NS}/a", Reply(body=body, drip=0.02))
+    assert kube.get("v1", "ConfigMap", "a") == OBJECT
