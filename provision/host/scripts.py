@@ -10,7 +10,7 @@ All shells read that alike.
 
 A login shell may print a greeting and set an environment of its own
 (``.bashrc``, ``.zshenv``, ``config.fish``). Scripts run without that
-environment, and their output begins after the mark `START`.
+environment, and their output begins after the mark `RUNNING`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ USER_PRELUDE: Final = (
 )
 """What a script of the login's own user starts with: relative paths are below its home."""
 
-START: Final = f"elysium-runs-{secrets.token_hex(8)}:"
+RUNNING: Final = f"elysium-runs-{secrets.token_hex(8)}:"
 """The line that each script prints on both outputs before anything else: nobody else knows it."""
 
 
@@ -72,12 +72,12 @@ def framed(script: str) -> bytes:
     The braces make the shell read the script to its end before it runs the
     first line. A script that arrives in part is a syntax error and does nothing.
     """
-    return f"{{\necho {START}\necho {START} >&2\n{script}\n}}".encode()
+    return f"{{\necho {RUNNING}\necho {RUNNING} >&2\n{script}\n}}".encode()
 
 
 def started() -> bytes:
     """Return the line after which the output of a script begins."""
-    return f"{START}\n".encode()
+    return f"{RUNNING}\n".encode()
 
 
 def ran(stderr: bytes) -> bool:

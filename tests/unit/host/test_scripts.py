@@ -29,10 +29,10 @@ def test_what_was_printed_before_the_mark_is_not_the_scripts(stderr: bytes, own:
 
 
 def test_the_mark_is_another_in_each_process() -> None:
-    code = "from provision.host import scripts; print(scripts.START)"
+    code = "from provision.host import scripts; print(scripts.RUNNING)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     other = done.stdout.strip()
-    assert other.startswith("elysium-runs-") and other != scripts.START
+    assert other.startswith("elysium-runs-") and other != scripts.RUNNING
 
 
 class Channel:
