@@ -58,6 +58,7 @@ def test_age_and_pgp_keys_are_told_apart() -> None:
         ("AGE-SECRET-KEY-1CANARY", "age key 1 of 1 is damaged"),
         (f"{MINE}\nAGE-SECRET-KEY-1CANARY\n", "age key 2 of 2 is damaged"),
     ],
+    ids=["empty", "public", "damaged", "one of two"],
 )
 def test_what_is_no_key_is_refused_without_its_text(text: str, said: str) -> None:
     with pytest.raises(errors.ConfigError) as caught:
