@@ -20,6 +20,7 @@ _MEANINGS = {
     "k3s.proxy.https": "The proxy for HTTPS addresses.",
     "k3s.proxy.noProxy": "What is reached without a proxy, separated by commas.",
     "kube": "How the Kubernetes API is reached from here; without this key, all defaults.",
+    "sops": "What Flux decrypts with; without this key, nothing is put there for it.",
     "gpu": "The Intel GPU; without this key, no GPU is set up.",
     "gpu.driver": "Which kernel driver to expect; `auto` takes the one that is loaded.",
     "gpu.sharedDevNum": "How many containers may share the GPU.",

@@ -115,7 +115,7 @@ def test_what_is_no_certificate_is_refused(text: str) -> None:
 
 
 def test_no_other_module_loads_a_certificate_that_k3s_may_have_made() -> None:
-    """Sealing keys are made by elysium or the controller, with random serial numbers."""
+    """Sealing keys and the authority of the sandbox's forge have random serial numbers."""
     root = pathlib.Path(__file__).parents[3]
     loading = {
         str(path.relative_to(root))
@@ -123,4 +123,7 @@ def test_no_other_module_loads_a_certificate_that_k3s_may_have_made() -> None:
         for path in (root / folder).rglob("*.py")
         if re.search(r"x509\.load_", path.read_text())
     }
-    assert loading == {"provision/gitops/sealing/keys.py"}
+    assert loading == {
+        "provision/gitops/sealing/keys.py",
+        "provision/sandbox/forge/authority.py",
+    }
