@@ -46,6 +46,8 @@ def report(error: BaseException, called: Settings) -> int:
 
 
 def _tell(called: Settings, name: str, code: int, error: errors.ElysiumError) -> None:
+    from provision.cli import naming
+
     terminal = called.terminal
     if called.json:
         problems = getattr(error, "problems", [])
@@ -54,9 +56,9 @@ def _tell(called: Settings, name: str, code: int, error: errors.ElysiumError) ->
                 "event": "error",
                 "class": name,
                 "exitCode": code,
-                "summary": error.summary,
-                "detail": error.detail,
-                "hint": error.hint,
+                "summary": naming.without_urns(error.summary),
+                "detail": naming.without_urns(error.detail),
+                "hint": naming.without_urns(error.hint),
                 "problems": [
                     {
                         "message": p.message,
@@ -70,7 +72,7 @@ def _tell(called: Settings, name: str, code: int, error: errors.ElysiumError) ->
             }
         )
     terminal.note("error:", error.summary, "red")
-    for line in terminal.clean(error.detail).split("\n") if error.detail else ():
+    for line in terminal.told(error.detail).split("\n") if error.detail else ():
         click.echo("  " + line, err=True)
     if error.hint:
         terminal.note("hint:", error.hint, "cyan")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from provision.cli import ctrl_c, redaction, visible
+from provision.cli import ctrl_c, naming, redaction, visible
 from provision.secret import Secret
 
 if TYPE_CHECKING:
@@ -88,6 +88,10 @@ class Terminal:
         """Return `text` as it may be shown: without secrets, with control characters visible."""
         return visible.visible(self.hide(text))
 
+    def told(self, text: str) -> str:
+        """Return `text` as it may be told: clean, and with the names that people know."""
+        return self.clean(naming.without_urns(text))
+
     def result(self, text: str) -> None:
         """Print a result."""
         click.echo(self.clean(text))
@@ -117,12 +121,12 @@ class Terminal:
     def say(self, text: str = "") -> None:
         """Tell the user something that is not the result."""
         if not self.json:
-            click.echo(self.clean(text), err=True)
+            click.echo(self.told(text), err=True)
 
     def note(self, label: str, text: str, color: str) -> None:
         """Tell the user something with a coloured word in front: also beside JSON."""
         styled = click.style(label, fg=color, bold=True) if self._colored() else label
-        click.echo(f"{styled} {self.clean(text)}", err=True)
+        click.echo(f"{styled} {self.told(text)}", err=True)
 
     def warn(self, text: str) -> None:
         """Tell the user of something that may hurt later."""

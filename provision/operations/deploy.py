@@ -6,8 +6,11 @@ import time
 from dataclasses import dataclass, replace
 
 from provision.engine import api, events
-from provision.operations import repository, stack_id
+from provision.engine.state import urns
+from provision.kube.client import title
+from provision.operations import repository, repository_health, stack_id
 from provision.operations.stack import Listener, Stack
+from provision.secret import Secret
 from stacks import program
 
 _K3S = "**elysium:node:K3sServer::**"
@@ -15,10 +18,16 @@ _K3S = "**elysium:node:K3sServer::**"
 
 @dataclass(frozen=True, kw_only=True)
 class UpResult:
-    """How an `up` ended. `steps` are (what, seconds) of everything that was done."""
+    """How an `up` ended. `steps` are (what, seconds) of everything that was done.
+
+    `seeds` names what was put into the cluster before Flux, `repository` is what of the
+    repository is not ready; None where Flux was not set up.
+    """
 
     result: api.Result
     steps: tuple[tuple[str, float], ...]
+    seeds: tuple[str, ...] = ()
+    repository: repository_health.Report | None = None
 
 
 def preview(
@@ -55,7 +64,8 @@ def up(
         if isinstance(event, events.ResourcePlanned):
             names[event.urn] = event.name
         elif isinstance(event, events.ResourceDone) and event.op not in ("same", "read"):
-            steps.append((names.get(event.urn, event.urn), event.seconds))
+            name = names.get(event.urn) or urns.name_of(event.urn)
+            steps.append((name, event.seconds))
         on_event(event)
 
     decided = repository.decide(stack)
@@ -65,7 +75,20 @@ def up(
         program.make_program(stack.config, decided, migrate_datastore=migrate_datastore)()
 
     result = stack.engine().up(under_lock, options=_told(options), on_event=watch)
-    return UpResult(result=result, steps=tuple(steps))
+    return UpResult(
+        result=result,
+        steps=tuple(steps),
+        seeds=tuple(title(seed.kind, seed.name, seed.namespace) for seed in decided.seeds),
+        repository=_repository(stack, result),
+    )
+
+
+def _repository(stack: Stack, result: api.Result) -> repository_health.Report | None:
+    """Return what of the repository is not ready; None where Flux was not set up."""
+    kubeconfig = result.outputs.get("kubeconfig")
+    if not isinstance(kubeconfig, Secret) or not result.outputs.get("fluxRevision"):
+        return None
+    return repository_health.look(stack.live.kube(kubeconfig.reveal()))
 
 
 def up_server(stack: Stack, *, on_event: Listener, message: str) -> api.Result:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent import futures
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from provision import errors
-from provision.operations import configured, key_status, state, workloads
+from provision.kube import client
+from provision.operations import configured, key_status, repository_health, state, workloads
 from provision.operations.stack import Stack
 from provision.provider import registry, resource
 from provision.provider.deploy_key import access as deploy_key_access
@@ -59,8 +60,10 @@ def status(stack: Stack) -> Status:
     ours = [record for record in known if record.type in registry.types()]
     with futures.ThreadPoolExecutor(max_workers=8) as pool:
         looking = pool.submit(_workloads, stack, ours)
+        applied = pool.submit(_repository, stack, ours)
         sections = list(pool.map(lambda record: _section(stack, record), ours))
         sections += looking.result()
+        sections += _unless_told(applied.result(), sections)
     last_up = state.last_update(stack)
     if last_up:
         types = {record.type for record in ours}
@@ -80,6 +83,50 @@ def _workloads(stack: Stack, records: list[state.Record]) -> list[Section]:
         problem = f"not checked: {error.summary}"
         return [Section(title="components of k3s", health="unknown", problems=(problem,))]
     return [Section(**vars(finding)) for finding in found]
+
+
+def _repository(stack: Stack, ours: Sequence[state.Record]) -> list[Section]:
+    """Return how what Flux applies from the repository is; empty where Flux follows none."""
+    record = next((each for each in ours if each.type == _SYNC), None)
+    if record is None or not isinstance(record.inputs.get("kubeconfig"), str):
+        return []
+    inputs = record.inputs
+    try:
+        kube = stack.live.kube(inputs["kubeconfig"])
+        report = repository_health.look(
+            kube,
+            name=inputs["name"],
+            namespace=inputs["namespace"],
+            without=frozenset({"HelmRelease"}),  # `workloads` lists them
+        )
+    except errors.ElysiumError as error:
+        report = repository_health.Report(unknown=error.summary)
+    if report.unknown:
+        problem = f"not checked: {report.unknown}"
+        return [Section(title=_APPLIED, health="unknown", problems=(problem,))]
+    if not report.total:
+        return []
+    ready = f"{report.total - report.unready} of {report.total}"
+    return [
+        Section(
+            title=_APPLIED,
+            health="failed" if report.failing else "ok",
+            facts=(("ready", ready),),
+            problems=report.failing,
+            warnings=report.under_way,
+            hints=(_CORRECT,) if report.failing else (),
+        )
+    ]
+
+
+def _unless_told(added: Sequence[Section], sections: Sequence[Section]) -> list[Section]:
+    """Return `added` without what only says again that the cluster does not answer."""
+    told = [problem for section in sections for problem in section.problems]
+    return [
+        section
+        for section in added
+        if section.health != "unknown" or not any(p in section.problems[0] for p in told)
+    ]
 
 
 def _missing(type_: str) -> Section:
@@ -115,8 +162,23 @@ def kubeconfig(stack: Stack) -> str:
     )
 
 
-def _section(stack: Stack, record: state.Record) -> Section:
+_SYNC: Final = "elysium:flux:Sync"
+_SEED: Final = "elysium:secrets:Seed"
+_APPLIED: Final = "what the repository applies"
+_CORRECT: Final = "correct what the messages name, in Git or in the cluster"
+
+
+def _title(record: state.Record) -> str:
     title = configured.TITLES.get(record.type, record.type)
+    if record.type != _SEED:
+        return title
+    named = (record.inputs.get(key) for key in ("kind", "name", "namespace"))
+    kind, name, namespace = (str(each or "") for each in named)
+    return f"{title}: {client.title(kind, name, namespace)}"
+
+
+def _section(stack: Stack, record: state.Record) -> Section:
+    title = _title(record)
     warnings: list[str] = []
     context = stack.live.bind(
         lambda level, text: warnings.append(text) if level == "warning" else None

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provision.cli.naming import label
+
+__all__ = ["DESTRUCTIVE", "QUIET", "SIGNS", "Sign", "label", "sign"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sign:
@@ -63,26 +67,3 @@ DESTRUCTIVE = frozenset({"delete", "replace", "delete-replaced"})
 def sign(op: str) -> Sign:
     """Return the sign of `op`; a question mark for one this version does not know."""
     return SIGNS.get(op, _OTHER)
-
-
-_LABELS = {
-    "elysium:node:K3sServer": "k3s",
-    "elysium:node:IntelGpu": "Intel GPU",
-    "elysium:node:MediaMount": "media mount",
-    "elysium:node:GpuCapacity": "GPU capacity",
-    "elysium:flux:GitAccess": "deploy key",
-    "elysium:flux:Components": "Flux controllers",
-    "elysium:flux:Sync": "Flux sync",
-    "elysium:secrets:SealingKey": "sealing key",
-    "elysium:secrets:Seed": "cold-start seeds",
-    "pulumi:pulumi:Stack": "stack",
-}
-
-
-def label(type_token: str) -> str:
-    """Return what people call the type: ``media mount``, ``DaemonSet``."""
-    if type_token in _LABELS:
-        return _LABELS[type_token]
-    if type_token.startswith("pulumi:providers:"):
-        return f"provider {type_token.rpartition(':')[2]}"
-    return type_token.rpartition(":")[2]

@@ -9,6 +9,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from provision.cli import naming
 from provision.cli.render import ops, run
 from provision.engine import events
 
@@ -188,7 +189,7 @@ class Live(Lines):
     def _line(self, text: str) -> None:
         from provision.cli.render import text as rich_text
 
-        sign, _, rest = text.partition(" ")
+        sign, _, rest = naming.without_urns(text).partition(" ")
         style = next((s.style for s in ops.SIGNS.values() if s.sign == sign), "")
         style = {"✗": "bold red", "error:": "bold red", "warning:": "yellow"}.get(sign, style)
         line = rich_text.Text()

@@ -12,6 +12,7 @@ from provision.secret import MASK, Secret
 if TYPE_CHECKING:
     from provision import config
     from provision.operations.deploy import UpResult
+    from provision.operations.repository_health import Report
 
 _ROWS = (
     ("node", "nodeName"),
@@ -44,6 +45,11 @@ def render(cfg: config.Config, done: UpResult) -> console.Group:
         names = ", ".join(str(each.get("name", "")) for each in kustomizations)
         row = text.Text(f"{len(kustomizations)} Ready: {names}")
         grid.add_row("", text.Text("Flux", style="dim"), row)
+    if done.seeds:
+        grid.add_row("", text.Text("seeds", style="dim"), text.Text(", ".join(done.seeds)))
+    if done.repository is not None:
+        words = _repository(done.repository)
+        grid.add_row("", text.Text("repository", style="dim"), text.Text(words))
     grid.add_row(
         "",
         text.Text("kubeconfig", style="dim"),
@@ -52,7 +58,7 @@ def render(cfg: config.Config, done: UpResult) -> console.Group:
     head = text.Text(f"{cfg.cluster} is up", style="bold green")
     head.append(f" after {done.result.seconds:.1f}s: ")
     head.append_text(plan.counts(done.result.counts, planned=False))
-    parts: list[console.RenderableType] = [head, grid]
+    parts: list[console.RenderableType] = [head, grid, *_not_ready(done.repository)]
     if done.steps:
         parts += [text.Text("  What took how long:", style="dim"), table_of_steps(done.steps)]
     return console.Group(*parts)
@@ -67,7 +73,39 @@ def as_json(done: UpResult) -> dict[str, Any]:
         "changed": done.result.changed,
         "steps": [{"what": what, "seconds": seconds} for what, seconds in done.steps],
         "outputs": _masked(dict(done.result.outputs)),
+        "seeds": list(done.seeds),
+        "notReady": _sentences(done.repository),
     }
+
+
+def _repository(report: Report) -> str:
+    """Return how what the repository applies is, in a few words."""
+    if report.unknown:
+        return f"whether its objects are ready is not known: {report.unknown}"
+    if not report.total:
+        return "nothing but the Kustomizations above"
+    if not report.unready:
+        return f"{report.total} Ready"
+    return f"{report.unready} of {report.total} not ready"
+
+
+def _sentences(report: Report | None) -> list[str]:
+    return [*report.failing, *report.under_way] if report is not None else []
+
+
+def _not_ready(report: Report | None) -> list[console.RenderableType]:
+    """Return what of the repository is not ready, what fails first."""
+    if report is None or not report.unready:
+        return []
+    lines: list[console.RenderableType] = [
+        text.Text(
+            "  Set up as configured; of the repository this is not ready:", style="bold yellow"
+        )
+    ]
+    lines += [text.Text(f"    ✗ {sentence}", style="red") for sentence in report.failing]
+    lines += [text.Text(f"    ~ {sentence}", style="yellow") for sentence in report.under_way]
+    lines.append(text.Text("  elysium status shows it again.", style="dim"))
+    return lines
 
 
 def _words(key: str, value: Any) -> str:

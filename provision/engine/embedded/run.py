@@ -172,7 +172,7 @@ class Run:
         with self.lock:
             self._next_operation += 1
             number = self._next_operation
-            self.under_way[number] = f"{kind} {found.urn}"
+            self.under_way[number] = f"{kind} {urns.name_of(found.urn)}"
         if not self.dry_run:
             raw = record.encode(found, self.vault)
             self.keeper.commit(

@@ -24,7 +24,7 @@ Key = tuple[str, str, str]
 """Kind, namespace, name."""
 
 HELM: Final = ("helm.toolkit.fluxcd.io/v2", "helm.toolkit.fluxcd.io/v2beta2")
-_SOURCES: Final = (objects.SOURCE, "source.toolkit.fluxcd.io/v1beta2")
+SOURCES: Final = (objects.SOURCE, "source.toolkit.fluxcd.io/v1beta2")
 _FLUX: Final = ".toolkit.fluxcd.io"
 _WORKLOADS: Final = (
     ("apps/v1", "Deployment"),
@@ -131,7 +131,7 @@ class Finder:
             return
         namespace = str(reference.get("namespace") or obj["metadata"].get("namespace") or "")
         kind, name = str(reference.get("kind") or ""), str(reference["name"])
-        found = self._get(_SOURCES, kind, namespace, name)
+        found = self._get(SOURCES, kind, namespace, name)
         if found is None:
             ref = wait.Ref(api_version=objects.SOURCE, kind=kind, name=name, namespace=namespace)
             yield Cause(ref=ref, reason="it does not exist")
@@ -179,7 +179,7 @@ class Finder:
         namespace, _, name = str((release.get("status") or {}).get("helmChart") or "").partition(
             "/"
         )
-        chart = self._get(_SOURCES, "HelmChart", namespace, name) if name else None
+        chart = self._get(SOURCES, "HelmChart", namespace, name) if name else None
         if chart is not None:
             yield chart
         else:
@@ -190,7 +190,7 @@ class Finder:
         metadata = release["metadata"]
         wanted = (metadata.get("name"), metadata.get("namespace"))
         for version, kind in _WORKLOADS:
-            for obj in self._all((version,), kind).values():
+            for obj in self.all((version,), kind).values():
                 labels = (obj["metadata"].get("labels") or {}).get
                 if (labels(_RELEASE_LABELS[0]), labels(_RELEASE_LABELS[1])) == wanted:
                     yield obj
@@ -198,7 +198,7 @@ class Finder:
     def _pods(self, workload: Object) -> Iterator[Object]:
         labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
         namespace = workload["metadata"].get("namespace")
-        for pod in self._all(("v1",), "Pod").values():
+        for pod in self.all(("v1",), "Pod").values():
             metadata = pod["metadata"]
             mine = labels.items() <= (metadata.get("labels") or {}).items()
             if labels and mine and metadata.get("namespace") == namespace:
@@ -207,9 +207,10 @@ class Finder:
     def _get(
         self, versions: tuple[str, ...], kind: str, namespace: str, name: str
     ) -> Object | None:
-        return self._all(versions, kind).get((namespace, name))
+        return self.all(versions, kind).get((namespace, name))
 
-    def _all(self, versions: tuple[str, ...], kind: str) -> Mapping[tuple[str, str], Object]:
+    def all(self, versions: tuple[str, ...], kind: str) -> Mapping[tuple[str, str], Object]:
+        """Return all objects of a kind, in the first of `versions` that has any, by their names."""
         key = (versions[0], kind)
         if key not in self._lists:
             found: list[dict[str, Any]] = []

@@ -18,6 +18,7 @@ from provision.provider.connections import Live
 from provision.secret import Secret
 from stacks import program, repository_facts
 from tests.support import remembering
+from tests.support.fluxobjects import HELM, SOURCE, Cluster, flux
 
 KINDS = tuple(remembering.Remembering.extra)
 CONFIGURED = tuple(kind for kind in KINDS if kind != "elysium:secrets:Seed")
@@ -154,7 +155,7 @@ class Looked:
 def looked(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(registry, "find", lambda _type: Looked())
     monkeypatch.setattr(preflight, "prefetch", lambda _stack: None)
-    monkeypatch.setattr(cluster.live, "kube", lambda _kubeconfig: None)
+    monkeypatch.setattr(cluster.live, "kube", lambda _text: Cluster())
     monkeypatch.setattr(workloads, "check", lambda _kube, _disabled: [])
     return cluster
 
@@ -217,3 +218,48 @@ def test_status_names_what_is_not_configured_any_more(looked: Any) -> None:
     section = next(s for s in status.status(looked).sections if s.title == "media library")
     assert section.health == "drift"
     assert section.problems == ("it is not configured any more, and 'elysium up' removes it",)
+
+
+def failing_release() -> Cluster:
+    return Cluster(
+        flux(HELM, "HelmRelease", "plex", "False", "timed out", "InstallFailed", namespace="media")
+    )
+
+
+def failing_source() -> Cluster:
+    return Cluster(flux(SOURCE, "HelmRepository", "charts", "False", "404", namespace="media"))
+
+
+def test_status_says_what_of_the_repository_fails(looked: Any, monkeypatch: Any) -> None:
+    up(looked)
+    monkeypatch.setattr(looked.live, "kube", lambda _text: failing_source())
+    found = status.status(looked)
+    wrong = [section for section in found.sections if section.health != "ok"]
+    assert [section.title for section in wrong] == ["what the repository applies"]
+    assert wrong[0].problems == ("HelmRepository media/charts: Failed: 404",)
+    assert not found.ok
+    titles = [section.title for section in found.sections]
+    assert "seed: Secret flux-system/vars" in titles
+
+
+def test_up_says_both_and_names_the_seeds(cluster: Any, monkeypatch: Any) -> None:
+    from provision.operations import deploy, repository
+
+    seed = needs.Need(
+        kind="Secret",
+        name="vars",
+        namespace="flux-system",
+        blocks="apps",
+        reason="r",
+        where="w",
+        suggestion="",
+    )
+    decided = repository_facts.Decisions(flux_brings_gpu_plugin=True, seeds=(seed,))
+    monkeypatch.setattr(repository, "decide", lambda _stack: decided)
+    monkeypatch.setattr(deploy.stack_id, "ensure", lambda *_: None)
+    monkeypatch.setattr(cluster.live, "kube", lambda _text: failing_release())
+    done = deploy.up(cluster, on_event=lambda _: None)
+    assert done.seeds == ("Secret flux-system/vars",)
+    assert done.repository is not None
+    assert done.repository.failing == ("HelmRelease media/plex: InstallFailed: timed out",)
+    assert all("urn:" not in what for what, _ in done.steps)

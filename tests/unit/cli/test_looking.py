@@ -349,3 +349,29 @@ def test_warnings_are_shown_and_leave_the_cluster_as_well_as_it_is(call, operati
     assert "all is as it should be" in outcome.out
     data = json.loads(call("status", "--json").out)
     assert data["sections"][0]["warnings"] == ["it is 400 days old"]
+
+
+def test_what_of_the_repository_fails_is_no_matter_for_up(call, operations):
+    from provision.operations import status as operations_status
+
+    failing = operations_status.Section(
+        title="what the repository applies",
+        health="failed",
+        problems=("HelmRelease media/plex: InstallFailed: timed out",),
+        hints=("correct what the messages name, in Git or in the cluster",),
+    )
+    well = status("ok")
+    operations.sections = dataclasses.replace(well, sections=(*well.sections, failing))
+    outcome = call("status")
+    assert outcome.code == 5
+    assert "HelmRelease media/plex: InstallFailed: timed out" in outcome.out
+    assert "→ correct what the messages name" in outcome.out
+    assert "1 of 3 not as it should be" in outcome.out
+    assert "elysium up repairs it" not in outcome.out
+
+
+def test_what_is_missing_is_said_as_such(call, operations):
+    operations.sections = status("ok", "missing")
+    outcome = call("status")
+    assert outcome.code == 5
+    assert "✗ part 1  missing" in outcome.out

@@ -314,3 +314,31 @@ def test_a_log_has_a_line_every_now_and_then_for_what_only_counts_on(folder, mon
         "kube-apiserver 1/8, 210 packages compiled",
         "kubelet 2/8",
     ]
+
+
+def test_up_says_what_of_the_repository_is_not_ready_and_names_seeds(call, operations, monkeypatch):
+    from provision.kube import wait
+    from provision.operations import deploy, repository_health
+    from provision.provider.flux import causes
+
+    ref = wait.Ref(api_version="v1", kind="HelmRelease", name="plex", namespace="media")
+    cause = causes.Cause(ref=ref, reason="InstallFailed: timed out")
+    found = repository_health.Finding(cause=cause, failing=True)
+    report = repository_health.Report(findings=(found,), total=20, unready=16)
+    real = operations.up
+
+    def up(*arguments, **more):
+        done = real(*arguments, **more)
+        seeds = ("Secret flux-system/vars",)
+        return deploy.UpResult(result=done.result, steps=(), seeds=seeds, repository=report)
+
+    operations.up = up
+    outcome = call("up", "--yes")
+    assert outcome.code == 0
+    assert "2 Ready: flux-system, apps" in outcome.out
+    assert "16 of 20 not ready" in outcome.out
+    assert "✗ HelmRelease media/plex: InstallFailed: timed out" in outcome.out
+    assert "Secret flux-system/vars" in outcome.out
+    last = json.loads(call("up", "--yes", "--json").out.splitlines()[-1])
+    assert last["seeds"] == ["Secret flux-system/vars"]
+    assert last["notReady"] == ["HelmRelease media/plex: InstallFailed: timed out"]

@@ -6,6 +6,7 @@ other is deleted at the same time.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from concurrent import futures
 
@@ -46,7 +47,7 @@ def _require_no_dependents(context: run.Run, left: list[run.Old]) -> None:
             raise errors.StackError(
                 f"{each.urn} depends on a target that would be deleted, and is no target itself",
                 operation="target",
-                hint=f"add it: --target '{each.urn}'",
+                hint=f"add it: --target {shlex.quote(urns.name_of(each.urn))}",
             )
 
 

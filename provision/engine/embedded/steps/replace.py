@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 
 from pulumi.provider.experimental import provider as protocol
@@ -144,7 +145,8 @@ class Replacer:
             raise errors.StackError(
                 f"{', '.join(outside)} would be replaced with {root.urn}, and is no target itself",
                 operation="target",
-                hint="add it: " + " ".join(f"--target '{urn}'" for urn in outside),
+                hint="add it: "
+                + " ".join(f"--target {shlex.quote(urns.name_of(urn))}" for urn in outside),
             )
 
     def _is_replaced(self, each: record.Record, replaced: set[str]) -> bool:

@@ -5,55 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from provision.provider.flux import causes
+from tests.support.fluxobjects import HELM, KUSTOMIZE, SOURCE, Cluster, flux
 
-KUSTOMIZE = "kustomize.toolkit.fluxcd.io/v1"
-SOURCE = "source.toolkit.fluxcd.io/v1"
-HELM = "helm.toolkit.fluxcd.io/v2"
 WAITING = "Running health checks for revision main@sha1:1 with a timeout of 5m0s"
-
-
-class Cluster:
-    """Objects that are listed by kind; `lists` counts."""
-
-    def __init__(self, *objects: dict[str, Any]) -> None:
-        self.objects = objects
-        self.lists: list[str] = []
-
-    def list(self, api_version: str, kind: str, *_: Any) -> list[dict[str, Any]]:
-        self.lists.append(kind)
-        return [o for o in self.objects if (o["apiVersion"], o["kind"]) == (api_version, kind)]
-
-
-def flux(
-    version: str,
-    kind: str,
-    name: str,
-    ready: str = "True",
-    message: str = "",
-    reason: str = "Failed",
-    *,
-    namespace: str = "flux-system",
-    spec: dict[str, Any] | None = None,
-    **status: Any,
-) -> dict[str, Any]:
-    condition = {
-        "type": "Ready",
-        "status": ready,
-        "reason": reason,
-        "message": message,
-        "observedGeneration": 1,
-    }
-    return {
-        "apiVersion": version,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": namespace, "generation": 1},
-        "spec": spec or {},
-        "status": {
-            "observedGeneration": 1 if ready == "True" else -1,
-            "conditions": [condition],
-            **status,
-        },
-    }
 
 
 def apps(*ids: str, source: str = "flux-system", **spec: Any) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""What of the repository is not ready in the cluster, each cause once.
+
+`up` waits for the Kustomizations of its own GitRepository. What they apply without waiting
+(``wait: false``), such as HelmReleases and other sources, is looked at here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent import futures
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from provision import errors
+from provision.kube import readiness, wait
+from provision.kube.client import KubeClient
+from provision.provider.flux import causes, objects
+from provision.provider.flux import wait as flux_wait
+
+_KINDS: Final = (
+    (causes.HELM, "HelmRelease"),
+    ((objects.KUSTOMIZE,), "Kustomization"),
+    ((objects.SOURCE,), "GitRepository"),
+    (causes.SOURCES, "HelmRepository"),
+    (causes.SOURCES, "OCIRepository"),
+    (causes.SOURCES, "Bucket"),
+)
+_NAMED: Final = 4
+
+
+@dataclass(kw_only=True)
+class Finding:
+    """One cause, and the objects that wait for it. `failing`: it is not just under way."""
+
+    cause: causes.Cause
+    failing: bool = False
+    behind: list[wait.Ref] = field(default_factory=list[wait.Ref])
+
+    def __str__(self) -> str:
+        if not self.behind:
+            return str(self.cause)
+        more = len(self.behind) - _NAMED
+        names = ", ".join(str(ref) for ref in self.behind[:_NAMED])
+        names += f" and {more} more" if more > 0 else ""
+        verb = "wait" if len(self.behind) > 1 else "waits"
+        return f"{self.cause} ({names} {verb} for it)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How the repository's objects are. `total` and `unready` count Flux' objects.
+
+    `unknown` says why nothing could be read, else it is empty.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    total: int = 0
+    unready: int = 0
+    unknown: str = ""
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """What fails, in sentences."""
+        return tuple(str(each) for each in self.findings if each.failing)
+
+    @property
+    def under_way(self) -> tuple[str, ...]:
+        """What is not ready yet, in sentences."""
+        return tuple(str(each) for each in self.findings if not each.failing)
+
+
+def look(
+    kube: KubeClient,
+    *,
+    name: str = "flux-system",
+    namespace: str = "flux-system",
+    without: frozenset[str] = frozenset(),
+) -> Report:
+    """Return what of the repository is not ready, the kinds `without` left out.
+
+    Without the GitRepository `namespace`/`name` and the Kustomizations that follow it: `up`
+    waits for these, and ``status`` shows them by themselves. Suspended objects are left out.
+    """
+    finder = causes.Finder(kube)
+    try:
+        with futures.ThreadPoolExecutor(max_workers=len(_KINDS)) as pool:
+            listed = list(pool.map(lambda kind: finder.all(*kind), _KINDS))
+    except errors.KubeError as error:
+        return Report(unknown=error.summary)
+    followed = {
+        causes.key_of(obj) for obj in listed[1].values() if flux_wait.follows(obj, name, namespace)
+    }
+    followed.add(("GitRepository", namespace, name))
+    rest = [
+        obj
+        for each in listed
+        for obj in each.values()
+        if obj["kind"] not in without
+        and causes.key_of(obj) not in followed
+        and not (obj.get("spec") or {}).get("suspend")
+    ]
+    unready = [obj for obj in rest if not readiness.readiness(obj).ready]
+    return Report(
+        findings=tuple(_grouped(finder, unready, followed)),
+        total=len(rest),
+        unready=len(unready),
+    )
+
+
+def _grouped(
+    finder: causes.Finder, unready: Iterable[Mapping[str, Any]], followed: set[causes.Key]
+) -> Iterable[Finding]:
+    """Return each cause once, with what waits for it."""
+    found: dict[wait.Ref, Finding] = {}
+    for obj in unready:
+        ref = wait.Ref.of(obj)
+        why = flux_wait.failure(obj)
+        itself = causes.Cause(ref=ref, reason=readiness.readiness(obj).reason)
+        for cause in finder.find(obj, set(followed)) or (itself,):
+            finding = found.setdefault(cause.ref, Finding(cause=cause))
+            finding.failing = finding.failing or bool(why) or cause.failed
+            if cause.ref != ref:
+                finding.behind.append(ref)
+    return found.values()
