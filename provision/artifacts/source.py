@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib import parse
 
-from provision import errors, transfer
+from provision import cancellation, errors, transfer
 
 _CHUNK = 1 << 20
 _ATTEMPTS = 4
@@ -36,7 +35,7 @@ def read(mirror: str, url: str) -> bytes:
     path = local(mirror, url)
     if path is None:
         content = bytearray()
-        _download(_address(mirror, url), content.extend)
+        _download(_address(mirror, url), content.extend, cancellation.Cancellation())
         return bytes(content)
     try:
         return path.read_bytes()
@@ -44,13 +43,19 @@ def read(mirror: str, url: str) -> bytes:
         raise _missing(path, url, error) from error
 
 
-def copy(mirror: str, url: str, target: Path) -> None:
-    """Write a file's bytes to `target`. Raises `errors.ArtifactError`."""
+def copy(
+    mirror: str, url: str, target: Path, *, cancelled: cancellation.Cancellation | None = None
+) -> None:
+    """Write a file's bytes to `target`. Raises `errors.ArtifactError`.
+
+    Raises `errors.InterruptedByUser` where the run is `cancelled` meanwhile.
+    """
+    cancelled = cancelled or cancellation.Cancellation()
     path = local(mirror, url)
     try:
         with target.open("wb") as file:
             if path is None:
-                _download(_address(mirror, url), file.write)
+                _download(_address(mirror, url), file.write, cancelled)
                 return
             with path.open("rb") as source:
                 while chunk := source.read(_CHUNK):
@@ -80,7 +85,9 @@ def _missing(path: Path, url: str, error: OSError) -> errors.ArtifactError:
     )
 
 
-def _download(url: str, take: Callable[[bytes], object]) -> None:
+def _download(
+    url: str, take: Callable[[bytes], object], cancelled: cancellation.Cancellation
+) -> None:
     """Give the bytes of `url` to `take`; continue what broke off where the server allows it.
 
     A server that sends nothing for `_SILENCE` seconds is not asked again, and one that
@@ -93,6 +100,7 @@ def _download(url: str, take: Callable[[bytes], object]) -> None:
 
     def count(chunk: bytes) -> None:
         nonlocal done
+        cancelled.check()
         if not pace.over:
             take(chunk)
             done += len(chunk)
@@ -111,7 +119,7 @@ def _download(url: str, take: Callable[[bytes], object]) -> None:
                     detail=str(error) or type(error).__name__,
                     hint="check the way out to it (proxy, DNS), or set artifacts.mirror",
                 ) from error
-            time.sleep(2 ** (attempt - 1))
+            cancelled.sleep(2 ** (attempt - 1))
 
 
 def _ask(url: str, done: int, take: Callable[[bytes], None]) -> None:

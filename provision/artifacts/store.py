@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import IO
 
-from provision import errors
+from provision import cancellation, errors
 from provision.artifacts import catalog, pins, source
 from provision.fileio import atomic
 from provision.progress import Progress, silent
@@ -30,8 +30,16 @@ class ArtifactStore:
     one in the cache folder). Safe to use from several threads.
     """
 
-    def __init__(self, mirror: str, pins_path: Path | None, cache_dir: Path) -> None:
-        """Prepare; nothing is read or written yet."""
+    def __init__(
+        self,
+        mirror: str,
+        pins_path: Path | None,
+        cache_dir: Path,
+        *,
+        cancelled: cancellation.Cancellation | None = None,
+    ) -> None:
+        """Prepare; nothing is read or written yet. A download ends once the run is `cancelled`."""
+        self._cancelled = cancelled or cancellation.Cancellation()
         self._mirror = mirror
         self._cache = cache_dir
         self._pins_path = pins_path or cache_dir / "pins.json"
@@ -120,7 +128,7 @@ class ArtifactStore:
         folder = self._folder()
         try:
             temporary = folder / "download"
-            source.copy(self._mirror, asset.url, temporary)
+            source.copy(self._mirror, asset.url, temporary, cancelled=self._cancelled)
             digest = _sha256(temporary)
             if wanted and digest != wanted:
                 return temporary, digest  # for the message; removed below

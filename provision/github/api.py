@@ -47,7 +47,9 @@ class Api:
         *,
         deadline: float = DEADLINE,
         progress: progress.Progress = progress.silent,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._sleep = sleep
         self.cfg = cfg
         self.deadline = deadline
         self.say = progress
@@ -199,7 +201,8 @@ class Api:
             tries += 1
             when = f"in {wait:.0f} s" if wait >= 1 else "at once"
             self.say(f"GitHub: {_reason(error)}; asking again {when}")
-            return wait
+            self._sleep(wait)
+            return 0.0
 
         try:
             for attempt in stamina.retry_context(on=pause, attempts=None, timeout=self.deadline):

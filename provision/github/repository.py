@@ -7,7 +7,8 @@ process, until something is committed or `Repository.refresh` is called.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from typing import Self
 
 from provision import config, errors, progress
@@ -37,13 +38,14 @@ class Repository:
         *,
         deadline: float = api.DEADLINE,
         progress: progress.Progress = progress.silent,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> Self:
         """Return the configured repository. Nothing is contacted yet.
 
         `deadline` bounds one operation with its retries, in seconds;
-        `progress` hears of every retry.
+        `progress` hears of every retry. `sleep` waits before one, and may raise to end it.
         """
-        return cls(api.Api(cfg, credential, deadline=deadline, progress=progress))
+        return cls(api.Api(cfg, credential, deadline=deadline, progress=progress, sleep=sleep))
 
     def close(self) -> None:
         """Close the connections. It may be used again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import logging
 import os
@@ -9,10 +10,10 @@ import pathlib
 import platform
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, BinaryIO
 
-from provision import errors, secret
+from provision import cancellation, errors, secret
 from provision.host import bundle as bundles
 from provision.host import (
     channel,
@@ -84,6 +85,7 @@ class NodeSession:
         self._facts: host_facts.NodeFacts | None = None
         self._held: lock.Held | None = None
         self._one_session: bool | None = None
+        self._cancelled = cancellation.Cancellation()
         self._secrets = [s for s in (node.password, node.sudo_password, node.passphrase) if s]
 
     def __enter__(self) -> NodeSession:
@@ -157,6 +159,8 @@ class NodeSession:
         `RemoteTimeoutError`, `RemoteError` for too much output, and
         `CommandError` for a status other than 0 if `check`.
         """
+        if self._cancelled.cancelled:
+            raise cancellation.interrupted(f"{what} on {self.transport.host}")
         held = None if reads_only else self._lock()
         if held is not None:
             self.invalidate()
@@ -222,6 +226,14 @@ class NodeSession:
     def one_session(self) -> bool:
         """Whether the node's SSH server allows one session at a time, and so no change."""
         return bool(self._one_session)
+
+    def cancel(self) -> None:
+        """End every command that runs, and begin no other.
+
+        What a command had begun on the node may go on there for a moment.
+        """
+        self._cancelled.cancel()
+        self.transport.close()
 
     def close(self) -> None:
         """Let go of the lock and close the connection. A later use connects again."""
@@ -322,7 +334,8 @@ class NodeSession:
             download=download,
             meanwhile=meanwhile,
         )
-        done = self.transport.execute(job, on=on)
+        with self._until_cancelled(what):
+            done = self.transport.execute(job, on=on)
         self._elevation.check(done.status, done.stderr, sudo_probe.of(self.transport))
         self._elevation.check_shell(done.status, done.greeting, done.stderr)
         if done.status == lock.STATUS and lock.LOST in done.error_text:
@@ -357,6 +370,18 @@ class NodeSession:
                 hint="what the node said is above; put it right, then run the same command again",
             )
         return done
+
+    @contextlib.contextmanager
+    def _until_cancelled(self, what: str) -> Generator[None]:
+        """Raise `errors.InterruptedByUser` where the run is cancelled before or during `what`."""
+        if self._cancelled.cancelled:
+            raise cancellation.interrupted(f"{what} on {self.transport.host}")
+        try:
+            yield
+        except errors.RemoteError as error:  # the connection was closed
+            if not self._cancelled.cancelled:
+                raise
+            raise cancellation.interrupted(f"{what} on {self.transport.host}") from error
 
     def _mask(self, text: str) -> str:
         return secret.mask(text, self._secrets)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from provision import errors
+from provision import cancellation, errors
 from provision.kube import answers, kinds, kubeconfig, wire
 
 Object = dict[str, Any]
@@ -44,20 +44,32 @@ class KubeClient:
         *,
         timeout: float = 30,
         tunnel: wire.Tunnel | None = None,
+        cancelled: cancellation.Cancellation | None = None,
     ) -> None:
-        """Bound each request by `timeout` seconds; `tunnel` knows another way to the server."""
+        """Bound each request by `timeout` seconds; read nothing once the run is `cancelled`.
+
+        `tunnel` knows another way to the server.
+        Whoever waits for the cluster reads it again and again, and so ends then.
+        """
         self.endpoint = endpoint
+        self._cancelled = cancelled or cancellation.Cancellation()
         self._wire = wire.Wire(endpoint, timeout=timeout, tunnel=tunnel)
         self._kinds = kinds.Kinds(self._discover)
 
     @classmethod
-    def from_kubeconfig(cls, text: str, *, tunnel: wire.Tunnel | None = None) -> Self:
+    def from_kubeconfig(
+        cls,
+        text: str,
+        *,
+        tunnel: wire.Tunnel | None = None,
+        cancelled: cancellation.Cancellation | None = None,
+    ) -> Self:
         """Return a client for the current context of the kubeconfig `text`.
 
         Nothing is contacted yet. Raises `errors.KubeError` (status 400) when
         the text is unusable.
         """
-        return cls(kubeconfig.parse(text), tunnel=tunnel)
+        return cls(kubeconfig.parse(text), tunnel=tunnel, cancelled=cancelled)
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +92,7 @@ class KubeClient:
         self, api_version: str, kind: str, name: str, namespace: str | None = None
     ) -> Object | None:
         """Return the object, or None when there is none (or no such kind)."""
+        self._cancelled.check()
         served = self._kinds.find(api_version, kind)
         if not served:
             return None
@@ -102,6 +115,7 @@ class KubeClient:
 
         Items carry `apiVersion` and `kind`, which the API leaves out of lists.
         """
+        self._cancelled.check()
         served = self._kinds.find(api_version, kind)
         if not served:
             return []

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pulumi.provider.experimental import provider as protocol
 
-from provision import errors
+from provision import cancellation, errors
 from provision.kube import (
     diff,
     kubeconfig,
@@ -49,23 +48,6 @@ def _silent(_urn: str, _level: str, _text: str) -> None:
     """Tell no one."""
 
 
-class _CancellableClock:
-    """Time in which a sleep ends at once when the run is cancelled."""
-
-    def __init__(self, cancelled: threading.Event) -> None:
-        self._cancelled = cancelled
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        if self._cancelled.wait(seconds):
-            raise errors.InterruptedByUser(
-                "waiting for the cluster was interrupted",
-                hint="run the same command again: it goes on from here",
-            )
-
-
 class KubernetesProvider(protocol.Provider):
     """All ``kubernetes:*`` objects of one provider resource, so of one cluster."""
 
@@ -79,7 +61,7 @@ class KubernetesProvider(protocol.Provider):
         self._settings = settings.Settings()
         self._client: KubeClient | None = None
         self._lock = threading.Lock()
-        self._cancelled = threading.Event()
+        self._cancellation = cancellation.Cancellation()
         self._in_the_way: set[str] = set()
         """URNs whose object has the very name that a replacement of it would have."""
 
@@ -185,7 +167,7 @@ class KubernetesProvider(protocol.Provider):
 
     async def cancel(self) -> None:
         """End every wait; what was sent to the API stays sent."""
-        self._cancelled.set()
+        self._cancellation.cancel()
 
     # -- in a thread ------------------------------------------------------
 
@@ -291,7 +273,7 @@ class KubernetesProvider(protocol.Provider):
             upsert=self._settings.upsert,
             timeout=objects.seconds(inputs, timeout),
             progress=lambda text: self._notify(urn, "info", text),
-            clock=_CancellableClock(self._cancelled),
+            clock=self._cancellation,
         )
 
     def _connect(self) -> KubeClient:

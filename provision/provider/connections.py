@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision import config, errors, progress
+from provision import cancellation, config, errors, progress
 from provision.provider import settings as provider_settings
 from provision.provider import tunnels
 
@@ -58,6 +58,15 @@ class Live:
         self.tunnels = tunnels.Tunnels(lambda: self.config, self.node)
         self._github: Repository | None = None
         self._artifacts: ArtifactStore | None = None
+        self._cancelled = cancellation.Cancellation()
+
+    def cancel(self) -> None:
+        """End every wait of the run, and every command on a node."""
+        self._cancelled.cancel()
+        with self._lock:
+            sessions = list(self._nodes.values())
+        for session in sessions:
+            session.cancel()
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str]) -> Live:
@@ -78,6 +87,10 @@ class Live:
         with self._lock:
             if self._config is None:
                 self._config = provider_settings.load(settings)
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds go by; raise `errors.InterruptedByUser` once the run is cancelled."""
+        self._cancelled.sleep(seconds)
 
     def bind(self, notify: Listener) -> Bound:
         """Return a context whose messages go to `notify`."""
@@ -120,6 +133,8 @@ class Live:
                         hint="put it back, or run 'elysium node replace'",
                     )
                 self._nodes[name] = session.NodeSession(found[0])
+                if self._cancelled.cancelled:
+                    self._nodes[name].cancel()
             return self._nodes[name]
 
     def github(self, say: progress.Progress | None = None) -> Repository:
@@ -135,6 +150,7 @@ class Live:
                     cfg,
                     token.find_token(cfg, os.environ),
                     progress=lambda message: _HEARD.get()(message),
+                    sleep=self._cancelled.sleep,
                 )
             return self._github
 
@@ -145,7 +161,7 @@ class Live:
         with self._lock:
             if kubeconfig not in self._kube:
                 self._kube[kubeconfig] = client.KubeClient.from_kubeconfig(
-                    kubeconfig, tunnel=self.tunnels
+                    kubeconfig, tunnel=self.tunnels, cancelled=self._cancelled
                 )
             return self._kube[kubeconfig]
 
@@ -160,7 +176,9 @@ class Live:
                 cfg = self.config.artifacts
                 pins = Path(cfg.pins) if cfg.pins else self._pins
                 cache = Path(platformdirs.user_cache_dir("elysium")) / "artifacts"
-                self._artifacts = store.ArtifactStore(cfg.mirror, pins, cache)
+                self._artifacts = store.ArtifactStore(
+                    cfg.mirror, pins, cache, cancelled=self._cancelled
+                )
             return self._artifacts
 
 
@@ -170,6 +188,10 @@ class Bound:
     def __init__(self, live: Live, notify: Listener) -> None:
         self._live = live
         self._notify = notify
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds go by; raise `errors.InterruptedByUser` once the run is cancelled."""
+        self._live.sleep(seconds)
 
     def node(self, name: str) -> NodeSession:
         """Return the shared session of node `name`."""

@@ -39,6 +39,10 @@ class Context(Protocol):
         """Whether a deletion spares the volumes of workloads (``destroy --keep-data``)."""
         ...
 
+    def sleep(self, seconds: float) -> None:
+        """Let seconds go by; raise `errors.InterruptedByUser` once the run is cancelled."""
+        ...
+
     def progress(self, message: str) -> None:
         """Say what is happening now, in one sentence without a secret."""
         ...

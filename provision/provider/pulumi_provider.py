@@ -41,6 +41,10 @@ class Credentials(Protocol):
         """Return a context whose messages go to `notify` as (level, sentence)."""
         ...
 
+    def cancel(self) -> None:
+        """End every wait, and every command on a node."""
+        ...
+
 
 class PlannedDiff(protocol.DiffResponse):
     """A diff that also carries the plan it was made from, for people to read."""
@@ -85,6 +89,10 @@ class ElysiumProvider(protocol.Provider):
         self._credentials = credentials
         self._notify = notify
         self._remarked: set[tuple[str, str]] = set()
+
+    async def cancel(self) -> None:
+        """End what the resources wait for; what was sent stays sent. The run ends then."""
+        await asyncio.to_thread(self._credentials.cancel)
 
     async def check_config(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
         """Accept the settings; they hold credentials, so they become a secret."""

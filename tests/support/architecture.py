@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from tests.support import import_graph
 
 PICTURE = import_graph.ROOT / "docs" / "architecture.svg"
-VOCABULARY = ("errors", "secret", "change", "progress", "crypter")
+VOCABULARY = ("errors", "secret", "change", "progress", "crypter", "cancellation")
 LEFT_OUT = {"", *VOCABULARY}
 
 BOX, GAP, MARGIN = 186, 22, 24

@@ -126,7 +126,7 @@ def wait_merged(
     inputs: Values,
     *,
     timeout: float,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
 ) -> None:
     """Wait until the pull request of the cluster's Flux files is merged.
 
@@ -134,6 +134,7 @@ def wait_merged(
     """
     repo = ctx.github()
     branch = pull_request_branch(inputs["path"])
+    sleep = sleep or ctx.sleep
     deadline = time.monotonic() + timeout
     while True:
         found = repo.pull_request(inputs["branch"], branch)

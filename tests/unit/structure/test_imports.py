@@ -32,7 +32,7 @@ LAYERS = {
     "transfer": 8,
     "coredumps": 8,
 }
-VOCABULARY = {"errors", "secret", "change", "progress", "crypter", "provision"}
+VOCABULARY = {"errors", "secret", "change", "progress", "crypter", "cancellation", "provision"}
 NEVER = {"recovery": {"sandbox"}}
 """Packages that a package does not import although they are below it."""
 OWNERS = {
