@@ -22,6 +22,7 @@ from provision.cli import (
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
+    from provision.cli.render.reporter import Reporter
     from provision.operations.node_replace import NewNode
     from provision.recovery import journal
     from provision.recovery.bundle import archive
@@ -108,18 +109,19 @@ def restore(
     # Who opened the backup with a key may open later ones with it, too. So with signatures.
     signer = (found.signed.fingerprint,) if found.signed.state == "signed" else ()
     known = (*trusted, *bundlekeys.recipients(identities), *signer)
-    ask = _trusted(called, found, new, settings, target, known) and not dry_run
+    ask = _trusted(called, found, new, settings, target, known)
     with (
         stack_context.ending_well(called),
-        _pinned(called, found, new, settings, target, dry_run=dry_run, ask=ask) as space,
         reporter.of(called) as listening,
+        _pinned(
+            called, found, new, settings, target, dry_run=dry_run, ask=ask, say=listening
+        ) as space,
     ):
         called.terminal.keep_secret([space.passphrase])
         _token(called, space)
         begun = restore_steps.begin(space, content, path.name, mode)
         if before is not None and before.same(begun):
             begun = before
-        listening.step("asking whether the old cluster still answers")
         told = report.look(
             space,
             target,
@@ -271,14 +273,21 @@ def _pinned(
     *,
     dry_run: bool,
     ask: bool,
+    say: Reporter,
 ) -> Any:
-    """Open the workspace, with the new machine's host key shown and confirmed."""
+    """Open the workspace, with the new machine's host key shown and confirmed.
+
+    `ask`: the old cluster is asked whether it still answers, after `say` has said so.
+    """
     from provision.recovery.restore import workspace
 
     if not dry_run and new.host_key is None:
         with workspace.opened(found, new, ask=False) as unpinned:
             new = node_prompts.pinned(called, unpinned.stack.config.server, new)
+    if ask:
+        say.step("asking whether the old cluster still answers")
     with workspace.opened(found, new, settings=settings, ask=ask, target=target) as space:
+        say.pause()
         yield space
 
 

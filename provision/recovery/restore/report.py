@@ -118,7 +118,7 @@ def look(
         sops=sops,
         secrets=_forsaken(was, coming) if mode == "rebuild" else (),
         losses=tuple(_losses(space, mode)),
-        notes=tuple(_notes(space, mode, was.revision, head, decided.notes)),
+        notes=(*space.notes, *_notes(space, mode, was.revision, head, decided.notes)),
         changes=() if done else tuple(_changes(space, target)),
         took=_took(space, target),
     )

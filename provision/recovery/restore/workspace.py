@@ -53,6 +53,13 @@ class Workspace:
     """How the cluster that was backed up still answers, in a sentence; empty if it does not."""
     old: addresses.Named | None = None
     """Where the cluster that was backed up is asked; None where it must not be asked."""
+    left_out: str = ""
+    """What of the configuration is not restored, in a sentence; empty where all is."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known before a restore, in sentences."""
+        return tuple(note for note in (self.alive, self.left_out) if note)
 
     @property
     def cluster(self) -> str:
@@ -102,7 +109,7 @@ def opened(
     and `errors.StackError` for what does not fit together.
     """
     with scratch.folder("restore") as folder:
-        stack, project_name = _stack(found, folder, new, settings or {}, rewrite, target)
+        stack, project_name, left_out = _stack(found, folder, new, settings or {}, rewrite, target)
         with contextlib.closing(stack):
             text = _kubeconfig(stack)
             old = addresses.old_cluster(text) if text else None
@@ -114,6 +121,7 @@ def opened(
                 project=project_name,
                 alive=alive,
                 old=old,
+                left_out=left_out,
             )
 
 
@@ -132,7 +140,7 @@ def _stack(
     settings: Mapping[str, str],
     rewrite: Rewrite | None,
     target: Path | None,
-) -> tuple[Stack, str]:
+) -> tuple[Stack, str, str]:
     cluster = found.manifest.cluster
     project_name = _project(found, folder)
     path = folder / f"Pulumi.{cluster}.yaml"
@@ -157,6 +165,15 @@ def _stack(
         config_file.set_value(path, f"nodes[{index}].{key}", value)
     for key, value in settings.items():
         config_file.set_value(path, key, value)
+    left_out = ""
+    folder_of_old = before.flux.crds
+    if folder_of_old and not Path(folder_of_old).expanduser().is_dir():
+        # The bundle has the definitions of the cluster; the folder was not backed up.
+        config_file.set_value(path, "flux.crds", "")
+        left_out = (
+            f"flux.crds was {folder_of_old}, which is not on this machine: the definitions of the "
+            "backup are used, and the setting is left out"
+        )
     loaded = config_file.read(path, crypt)
     ref = api.StackRef(
         root=folder, project=project_name, stack=cluster, backend=opened_project.backend
@@ -183,7 +200,7 @@ def _stack(
             loaded.config, pins=folder / "pins.json", root=target if target is not None else folder
         ),
     )
-    return stack, project_name
+    return stack, project_name, left_out
 
 
 def _project(found: archive.Bundle, folder: Path) -> str:

@@ -15,7 +15,7 @@ from provision.operations import node_replace
 from provision.provider import connections
 from provision.recovery import journal
 from provision.recovery.bundle import archive as bundle_archive
-from provision.recovery.bundle import encryption
+from provision.recovery.bundle import encryption, parts
 from provision.recovery.restore import preconditions, report
 from provision.recovery.restore import steps as restore_steps
 from stacks import cache
@@ -37,7 +37,11 @@ def wanted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     repository = restores.Repository(files=elysiumrepo.deadlocked(KEY))
     monkeypatch.setattr(connections.Live, "github", lambda *_: repository)
     monkeypatch.setattr(node_replace, "living", lambda _stack: "")
-    found = restores.made(KEY, KEY)
+    return packed(tmp_path, restores.made(KEY, KEY))
+
+
+def packed(tmp_path: Path, found: bundle_archive.Bundle) -> list[str]:
+    """Write `found` as a backup; return the arguments that restore it."""
     listed = [
         bundle_archive.Part(
             name=info.name,
@@ -123,3 +127,35 @@ def test_what_cannot_end_well_is_refused_before_anything_is_written(
     assert done.code == 3
     assert "no copy of the datastore" in done.err
     assert not (folder / "Pulumi.yaml").exists()
+
+
+def test_a_dry_run_asks_whether_the_old_cluster_answers_and_says_so(
+    call: Any, tmp_path: Path, wanted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def living(stack: Any) -> str:
+        asked.append(stack.config.cluster)
+        return "the cluster kyrion still answers at https://10.0.0.1:6443 (v1.34.3)"
+
+    monkeypatch.setattr(node_replace, "living", living)
+    text = restores.CONFIGURATION.format(salt=restores.vault().salt)
+    part = {parts.stack_file("kyrion"): text.encode()}
+    arguments = packed(tmp_path, restores.made(KEY, KEY, replaced=part))
+    done = call(*arguments, "--dry-run")
+    assert asked == ["kyrion"]
+    assert "still answers at https://10.0.0.1:6443" in done.err
+    said = done.err.index("asking whether the old cluster still answers")
+    assert said < done.err.index("still answers at")
+
+
+def test_definitions_of_a_folder_that_is_gone_come_from_the_backup(
+    call: Any, tmp_path: Path, wanted: list[str]
+) -> None:
+    text = restores.CONFIGURATION.format(salt=restores.vault().salt)
+    text = text.rstrip("\n") + "\n  elysium:flux:\n    crds: crds\n"
+    part = {parts.stack_file("kyrion"): text.encode()}
+    done = call(*packed(tmp_path, restores.made(KEY, KEY, replaced=part)), "--dry-run")
+    assert done.code == 0, done.err
+    assert "is not a folder" not in done.err
+    assert "flux.crds was crds, which is not on this machine" in done.err
