@@ -2,6 +2,6 @@
 
 import sys
 
-from provision.cli.main import main
+from provision.cli.start import main
 
 sys.exit(main())

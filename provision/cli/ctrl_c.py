@@ -18,6 +18,8 @@ from typing import Any, TextIO
 RAISED = 2
 """As many presses raise KeyboardInterrupt: the nested handlers of `main` take two."""
 INTERRUPTED = 130
+_MOMENT = 0.01
+"""Seconds after which a signal that came during an import is looked at again."""
 
 
 class Presses:
@@ -52,12 +54,31 @@ class Presses:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
 
-    def _pressed(self, _number: int, _frame: FrameType | None) -> None:
+    def _pressed(self, number: int, frame: FrameType | None) -> None:
+        if importing(frame) and not self._told:
+            again(number)
+            return
         self._count += 1
         if self._told:
             _leave()
         if not self.telling and self._count <= RAISED:
             raise KeyboardInterrupt
+
+
+def importing(frame: FrameType | None) -> bool:
+    """Return whether a module is being imported: an exception there may be lost, or shown."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def again(number: int) -> None:
+    """Send this process the signal `number` once more, in a moment."""
+    timer = threading.Timer(_MOMENT, lambda: os.kill(os.getpid(), number))
+    timer.daemon = True
+    timer.start()
 
 
 def _leave() -> None:

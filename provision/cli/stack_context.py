@@ -9,7 +9,7 @@ import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from provision.cli import failures, redaction
+from provision.cli import ctrl_c, failures, redaction
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,13 +49,16 @@ def run_options(targets: tuple[str, ...], parallel: int, *, refresh: bool = True
 
 @contextlib.contextmanager
 def _signals() -> Generator[None]:
-    def end(number: int, _frame: Any) -> None:
+    def end(number: int, frame: Any) -> None:
+        if ctrl_c.importing(frame):
+            ctrl_c.again(number)
+            return
         raise failures.Terminated(number)
 
     before: dict[int, Any] = {}
     with contextlib.suppress(ValueError):  # not the main thread: signals are not ours
         for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores HUP: leave that
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores HUP: leave that
                 before[number] = signal.signal(number, end)
     try:
         yield
