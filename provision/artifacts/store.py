@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -9,18 +10,21 @@ import tarfile
 import tempfile
 import threading
 import zipfile
+from collections.abc import Generator
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from provision import cancellation, errors
 from provision.artifacts import catalog, pins, source
-from provision.fileio import atomic
+from provision.fileio import atomic, leftovers
 from provision.progress import Progress, silent
 
 Artifact = catalog.Artifact
 _CHUNK = 1 << 20
 # GNU coreutils' format, also inside a clear-signed file: digest, blank, mode, name.
 _CHECKSUM = re.compile(r"^([0-9a-fA-F]{64})[ \t]+\*?(\S.*?)\s*$", re.MULTILINE)
+
+_PREFIX: Final = ".part-"
 
 
 class ArtifactStore:
@@ -125,8 +129,7 @@ class ArtifactStore:
             if cached.is_file() and _sha256(cached) == wanted:
                 return cached, wanted
         progress(f"downloading {label}")
-        folder = self._folder()
-        try:
+        with self._folder() as folder:
             temporary = folder / "download"
             source.copy(self._mirror, asset.url, temporary, cancelled=self._cancelled)
             digest = _sha256(temporary)
@@ -135,8 +138,6 @@ class ArtifactStore:
             target = self._cache / digest / asset.filename
             atomic.move(temporary, target)
             return target, digest
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _member(
         self, asset: catalog.Asset, archive: Path, digest: str, known: str
@@ -145,19 +146,23 @@ class ArtifactStore:
         target = self._cache / digest / "content" / asset.member.rsplit("/", 1)[-1]
         if known and target.is_file() and _sha256(target) == known:
             return target, known
-        folder = self._folder()
-        try:
+        with self._folder() as folder:
             temporary = folder / "member"
             _extract(asset, archive, temporary)
             temporary.chmod(0o755)
             atomic.move(temporary, target)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         return target, _sha256(target)
 
-    def _folder(self) -> Path:
+    @contextlib.contextmanager
+    def _folder(self) -> Generator[Path]:
         self._cache.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=self._cache, prefix=".part-"))
+        leftovers.sweep(self._cache, _PREFIX)
+        folder = Path(tempfile.mkdtemp(dir=self._cache, prefix=_PREFIX))
+        try:
+            with leftovers.claim(folder):
+                yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _extract(asset: catalog.Asset, archive: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 import traceback
@@ -11,6 +12,7 @@ from pathlib import Path
 import click
 
 from provision import errors
+from provision.cli import streams
 from provision.cli.settings import Settings
 
 INTERRUPTED = 130
@@ -39,6 +41,8 @@ def report(error: BaseException, called: Settings) -> int:
         return _interrupted(error, called)
     if isinstance(error, click.ClickException):
         return _usage(error, called)
+    if isinstance(error, OSError):
+        error = _of_system(error)
     if isinstance(error, errors.ElysiumError):
         _tell(called, type(error).__name__, error.exit_code, error)
         return error.exit_code
@@ -51,26 +55,27 @@ def _tell(called: Settings, name: str, code: int, error: errors.ElysiumError) ->
     terminal = called.terminal
     if called.json:
         problems = getattr(error, "problems", [])
-        terminal.event(
-            {
-                "event": "error",
-                "class": name,
-                "exitCode": code,
-                "summary": naming.without_urns(error.summary),
-                "detail": naming.without_urns(error.detail),
-                "hint": naming.without_urns(error.hint),
-                "problems": [
-                    {
-                        "message": p.message,
-                        "where": p.where,
-                        "key": p.key,
-                        "hint": p.hint,
-                        "kind": p.kind,
-                    }
-                    for p in problems
-                ],
-            }
-        )
+        with contextlib.suppress(OSError):  # it is told below all the same
+            terminal.event(
+                {
+                    "event": "error",
+                    "class": name,
+                    "exitCode": code,
+                    "summary": naming.without_urns(error.summary),
+                    "detail": naming.without_urns(error.detail),
+                    "hint": naming.without_urns(error.hint),
+                    "problems": [
+                        {
+                            "message": p.message,
+                            "where": p.where,
+                            "key": p.key,
+                            "hint": p.hint,
+                            "kind": p.kind,
+                        }
+                        for p in problems
+                    ],
+                }
+            )
     terminal.note("error:", error.summary, "red")
     for line in terminal.told(error.detail).split("\n") if error.detail else ():
         click.echo("  " + line, err=True)
@@ -109,6 +114,43 @@ def _interrupted(error: BaseException, called: Settings) -> int:
         errors.InterruptedByUser(summary, hint=hint, detail=getattr(error, "detail", "")),
     )
     return 128 + error.number if isinstance(error, Terminated) else INTERRUPTED
+
+
+_NEXT = {
+    errno.ENOSPC: "make room there, then run the same command again",
+    errno.EDQUOT: "your quota there is used up: make room, then run the same command again",
+    errno.EROFS: "the file system is read-only: remount it, or work in another folder",
+    errno.EACCES: "look at the owner and the mode of it, and of the folders above it",
+    errno.EPERM: "look at the owner and the mode of it, and of the folders above it",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), then run the same command again",
+    errno.ENOENT: "something removed it meanwhile: run the same command again",
+    errno.ENAMETOOLONG: "use a shorter name, or a folder with a shorter path",
+}
+
+
+def _of_system(error: OSError) -> errors.ElysiumError | OSError:
+    """Return what to tell of a refusal of the operating system, with the file that it is about.
+
+    One that says neither why nor where is returned as it is.
+    """
+    why = error.strerror or ""
+    if not why:
+        return error
+    if streams.is_of_output(error):
+        return errors.ElysiumError(
+            f"standard output cannot be written: {why}",
+            hint="what was printed is not complete; write it to a place that takes it",
+        )
+    place = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else ""
+    place = place or str(error.filename or "")
+    if place and error.filename2:
+        place = f"{place} or {error.filename2}"
+    if not place and isinstance(error, (ConnectionError, TimeoutError)):
+        return error
+    return errors.ElysiumError(
+        f"{place or 'a file'} cannot be used: {why}",
+        hint=_NEXT.get(error.errno or 0, "put it right, then run the same command again"),
+    )
 
 
 def _unexpected(error: BaseException, called: Settings) -> int:

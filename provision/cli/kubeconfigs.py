@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
+import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,11 @@ from provision.config_file import document
 from provision.fileio import atomic
 from provision.kube import kubeconfig
 
+_MINE = "elysium"
+"""How the lock of a run of elysium begins; kubectl's is empty."""
+_PATIENCE, _PAUSE = 3.0, 0.1
+_STALE = 60.0
+"""Seconds after which a lock was left: kubectl and elysium hold it for moments."""
 _SECTIONS = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
 
 
@@ -182,16 +189,64 @@ def _unusable(why: str) -> errors.StackError:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Generator[None]:
+    """Hold kubectl's lock on `path`: the file `<path>.lock`, which kubectl holds for moments.
+
+    A lock of elysium's own that a killed run left is removed. Raises `errors.ConfigError` for
+    one that stays.
+    """
     lock = path.with_name(path.name + ".lock")
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            break
+        except FileExistsError:
+            if _is_ours_and_left(lock):
+                lock.unlink(missing_ok=True)
+            elif time.monotonic() >= deadline:
+                raise _held(path, lock) from None
+            else:
+                time.sleep(_PAUSE)
     try:
-        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        raise errors.ConfigError(
-            f"another program is changing {path}",
-            [],
-            hint=f"try again; if nothing is running, remove {lock}",
-        ) from None
-    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(f"{_MINE} {os.getpid()} {platform.node()}\n")
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _is_ours_and_left(lock: Path) -> bool:
+    """Return whether a run of elysium on this machine made `lock`, and has ended."""
+    try:
+        words = lock.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return False
+    if len(words) != 3 or words[0] != _MINE or words[2] != platform.node():
+        return False
+    try:
+        os.kill(int(words[1]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return False
+
+
+def _held(path: Path, lock: Path) -> errors.ConfigError:
+    """Return the error for a lock that another program holds, or left."""
+    try:
+        age = time.time() - lock.stat().st_mtime
+    except OSError:
+        age = 0.0
+    if age < _STALE:
+        return errors.ConfigError(
+            f"another program is changing {path}",
+            [],
+            hint=f"try again; if nothing is running, remove {lock}",
+        )
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() - age))
+    return errors.ConfigError(
+        f"{lock} is stale: a program that was changing {path} ended without removing it",
+        [],
+        hint=f"it is there since {since}, and kubectl holds it for moments only: rm {lock}",
+    )

@@ -113,4 +113,8 @@ def _tell(error: BaseException, called: settings.Settings, presses: ctrl_c.Press
     presses.telling = True
     from provision.cli import failures
 
-    return failures.report(error, called)
+    try:
+        return failures.report(error, called)
+    except OSError:  # nobody can be told
+        code = getattr(error, "exit_code", 1)
+        return code if isinstance(code, int) else 1

@@ -18,9 +18,12 @@ def main() -> int:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores HUP: leave that
             signal.signal(number, _leave)
+    from provision.cli import streams
+
+    streams.prepare()
     from provision.cli.main import main as run
 
-    return run()
+    return streams.finish(run())
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

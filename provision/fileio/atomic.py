@@ -1,17 +1,20 @@
 """Replacing the content of one file: a reader sees the old content or the new.
 
 A crash leaves one of the two as well. At most a temporary file with the suffix
-``.tmp`` stays beside the file.
+``.tmp`` stays beside the file, which the next write of that file removes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import shutil
 from pathlib import Path
+
+from provision.fileio import leftovers
 
 
 def write(
@@ -47,9 +50,11 @@ def write(
             mode = 0o644
     data = content.encode() if isinstance(content, str) else content
     temporary = _beside(path)
+    leftovers.sweep_beside(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # held by nobody, it was left
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
@@ -58,9 +63,11 @@ def write(
         if read_back and temporary.read_bytes() != data:
             raise OSError(errno.EIO, "what was read back is not what was written")
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename = str(path)  # a full disk names no file
         raise
     if sync:
         sync_folder(path.parent)

@@ -21,11 +21,12 @@ from typing import Any, Final
 from provision import crypter, errors
 from provision.engine import api
 from provision.engine.state import backend
-from provision.fileio import atomic
+from provision.fileio import atomic, leftovers
 
 MINIMUM: Final = (3, 250, 0)
 """Oldest CLI whose events and options are known to fit."""
 
+_PREFIX: Final = "elysium-"
 _DROPPED: Final = (
     "PULUMI_CONFIG_PASSPHRASE",
     "PULUMI_DEBUG_GRPC",
@@ -78,7 +79,11 @@ def prepared(
     plugins: Mapping[str, Path],
 ) -> Generator[tuple[Path, dict[str, str]]]:
     """Make the folder and yield it with the environment to add; both are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="elysium-") as name:
+    leftovers.sweep(Path(tempfile.gettempdir()), _PREFIX)
+    with (
+        tempfile.TemporaryDirectory(prefix=_PREFIX) as name,
+        leftovers.claim(Path(name)),
+    ):
         folder = Path(name)
         project = {
             "name": ref.project,

@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
 from provision import errors
-from provision.fileio import contents
+from provision.fileio import contents, leftovers
 from provision.gitops.build import layout, partition, references
 from provision.gitops.tree import KUSTOMIZATIONS, Tree
+
+_PREFIX: Final = "elysium-gitops-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ class Workspace:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._root: Path | None = None
+        self._held: IO[str] | None = None
         self._count = 0
 
     def close(self) -> None:
@@ -82,6 +85,9 @@ class Workspace:
         if self._root:
             shutil.rmtree(self._root.parent, ignore_errors=True)
             self._root = None
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     @property
     def root(self) -> Path:
@@ -92,7 +98,9 @@ class Workspace:
         if self._root is None:
             if self._tree.problems:
                 raise errors.GitOpsError("the repository cannot be built", [*self._tree.problems])
-            self._root = Path(tempfile.mkdtemp(prefix="elysium-gitops-")) / "tree"
+            leftovers.sweep(Path(tempfile.gettempdir()), _PREFIX)
+            self._root = Path(tempfile.mkdtemp(prefix=_PREFIX)) / "tree"
+            self._held = leftovers.claim(self._root.parent)
             self._root.mkdir()
             for folder in sorted(self._tree.folders - {""}):
                 self._make(folder, None)

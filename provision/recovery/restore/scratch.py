@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
-from typing import Final
 
-_LOCK: Final = ".in-use"
+from provision.fileio import leftovers
 
 
 @contextlib.contextmanager
@@ -22,20 +18,9 @@ def folder(kind: str) -> Generator[Path]:
     lock on its own.
     """
     prefix = f"elysium-{kind}-"
-    _sweep(prefix)
+    leftovers.sweep(Path(tempfile.gettempdir()), prefix)
     with (
         tempfile.TemporaryDirectory(prefix=prefix) as name,
-        (Path(name) / _LOCK).open("w") as held,
+        leftovers.claim(Path(name)),
     ):
-        fcntl.flock(held, fcntl.LOCK_EX)
         yield Path(name)
-
-
-def _sweep(prefix: str) -> None:
-    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        with contextlib.suppress(OSError):
-            if path.lstat().st_uid != os.geteuid() or path.is_symlink():
-                continue
-            with (path / _LOCK).open("r+") as left:
-                fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path)

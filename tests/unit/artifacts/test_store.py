@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision import errors
+from provision import cancellation, errors
 from provision.artifacts import catalog, source, store
 
 BINARY = b"\x7fELF k3s" * 1000
@@ -206,7 +206,7 @@ def address(mirror: pathlib.Path, k3s: catalog.Artifact) -> Iterator[str]:
 def test_a_download_that_breaks_off_is_continued(
     address: str, k3s: catalog.Artifact, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(source.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(cancellation.Cancellation, "sleep", lambda *_: None)
     kept = store.ArtifactStore(address, None, tmp_path / "cache")
     assert kept.fetch(k3s, "amd64").read_bytes() == BINARY
     assert Flaky.asked == ["", "", f"bytes={len(BINARY) // 2}-"]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import platform
 import stat
+import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from provision import config_file, errors
+from provision.cli import kubeconfigs
 from provision.secret import Secret
 
 K3S = """\
@@ -228,7 +234,8 @@ def test_merge_into_something_else_is_refused(call, kube, text, message):
     assert [p.name for p in kube.parent.iterdir()] == ["config"]
 
 
-def test_merge_while_kubectl_writes(call, kube):
+def test_merge_while_kubectl_writes(call, kube, monkeypatch):
+    monkeypatch.setattr(kubeconfigs, "_PATIENCE", 0.2)
     kube.parent.mkdir()
     lock = kube.with_name("config.lock")
     lock.touch()
@@ -237,6 +244,46 @@ def test_merge_while_kubectl_writes(call, kube):
     assert "another program is changing" in outcome.err
     assert lock.exists()
     assert not kube.exists()
+
+
+def test_merge_waits_while_kubectl_writes(call, kube):
+    kube.parent.mkdir()
+    lock = kube.with_name("config.lock")
+    lock.touch()
+    threading.Timer(0.5, lock.unlink).start()
+    assert call("kubeconfig", "--merge").code == 0
+    assert kube.exists() and not lock.exists()
+
+
+def test_a_stale_lock_of_kubectl_is_recognised_and_left(call, kube, monkeypatch):
+    monkeypatch.setattr(kubeconfigs, "_PATIENCE", 0.2)
+    kube.parent.mkdir()
+    lock = kube.with_name("config.lock")
+    lock.touch()
+    os.utime(lock, (0, time.time() - 3600))
+    outcome = call("kubeconfig", "--merge")
+    assert outcome.code == 2
+    assert f"{lock} is stale" in outcome.err and f"rm {lock}" in outcome.err
+    assert lock.exists() and not kube.exists()
+
+
+def test_a_lock_that_a_killed_run_of_elysium_left_is_removed(call, kube):
+    kube.parent.mkdir()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    lock = kube.with_name("config.lock")
+    lock.write_text(f"elysium {ended.pid} {platform.node()}\n")
+    assert call("kubeconfig", "--merge").code == 0
+    assert kube.exists() and not lock.exists()
+
+
+def test_the_lock_of_a_run_that_goes_on_is_left(call, kube, monkeypatch):
+    monkeypatch.setattr(kubeconfigs, "_PATIENCE", 0.2)
+    kube.parent.mkdir()
+    lock = kube.with_name("config.lock")
+    lock.write_text(f"elysium {os.getpid()} {platform.node()}\n")
+    assert call("kubeconfig", "--merge").code == 2
+    assert lock.exists()
 
 
 def test_merge_goes_to_the_first_file_that_is_there(call, kube, monkeypatch):
