@@ -53,6 +53,10 @@ class ConflictError(errors.CodeHostError):
     """409 or 422: the branch moved on, or the name is taken."""
 
 
+class KeysDisabledError(errors.CodeHostError):
+    """422: the organisation or the enterprise allows no deploy keys."""
+
+
 class KeyInUseError(errors.CodeHostError):
     """422: the public key is registered already, here or elsewhere."""
 
@@ -224,7 +228,16 @@ def _forbidden(
 ) -> errors.CodeHostError:
     operation = common["operation"]
     sso = headers.get("x-github-sso", "")
-    if sso.startswith("required"):
+    if "ip allow list" in words:
+        return ForbiddenError(
+            f"the owner of {slug} has an IP allow list, and this machine's address is not on it,"
+            f" so it is not possible to {operation}",
+            missing="an address on the IP allow list",
+            hint="have an owner add it (organisation settings, Authentication security), and the"
+            " node's address too: Flux fetches from there",
+            **common,
+        )
+    if sso.startswith("required") or "saml enforcement" in words:
         _, _, url = sso.partition("url=")
         return ForbiddenError(
             f"the organisation of {slug} wants this token authorised for single sign-on"
@@ -258,6 +271,8 @@ def _unprocessable(
             hint="push a first commit to it (a README is enough)",
             **common,
         )
+    if "deploy keys are disabled" in words:
+        return keys_disabled(slug, **common)
     if "key is already in use" in words:
         return KeyInUseError(
             f"GitHub knows this public key already, so it did not {operation} in {slug}",
@@ -284,6 +299,20 @@ def _unprocessable(
         )
     return errors.CodeHostError(
         f"{address} answered {status} when asked to {operation} in {slug}", **common
+    )
+
+
+def keys_disabled(
+    slug: str, *, operation: str, status: int = 0, detail: str = ""
+) -> KeysDisabledError:
+    """Return the error for an owner that allows no deploy keys."""
+    return KeysDisabledError(
+        f"deploy keys are disabled for {slug}, so it is not possible to {operation}",
+        operation=operation,
+        status=status,
+        detail=detail,
+        hint="have an owner of the organisation enable them (settings, Deploy keys), or of the"
+        " enterprise where its policy disables them",
     )
 
 

@@ -38,6 +38,7 @@ def check(
     checks = (
         lambda: _head(repo, path, where, commit, namespace),
         lambda: _deploy_keys(repo, where, new_key and rights.scopes is None and rights.role_admin),
+        lambda: _keys_allowed(repo, where, rights.organization if new_key else ""),
         lambda: _host_keys(repo, where),
     )
     with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -52,6 +53,18 @@ def branch(repo: repository.Repository) -> list[errors.Problem]:
         found = repo.branch_protection(repo.cfg.branch)
     except errors.CodeHostError as error:
         return [_problem(error, where, "github.branch")]
+    if found.needs_signatures:
+        return [
+            errors.Problem(
+                kind="signatures-required",
+                message=f"the branch {repo.cfg.branch} takes only signed commits ({found.why}),"
+                " and elysium's commits have no signature",
+                where=where,
+                key="flux.commit",
+                hint="set flux.commit to pull-request and merge by squashing, which GitHub signs;"
+                " or let the token's user bypass the rule",
+            )
+        ]
     if not found.needs_pull_request:
         return []
     return [
@@ -87,6 +100,19 @@ def _deploy_keys(
     except errors.CodeHostError as error:
         return [_problem(error, where, "github.token")]
     return [_problem(refused, where, "github.token")] if refused is not None else []
+
+
+def _keys_allowed(
+    repo: repository.Repository, where: str, organization: str
+) -> list[errors.Problem]:
+    """Return that the owner allows no deploy keys, where it is an organisation and GitHub says."""
+    try:
+        if not organization or repo.allows_keys(organization):
+            return []
+    except errors.CodeHostError as error:
+        return [_problem(error, where, "github.token")]
+    refused = failures.keys_disabled(repo.cfg.slug, operation="register a deploy key")
+    return [_problem(refused, where, "github.owner")]
 
 
 def _host_keys(repo: repository.Repository, where: str) -> list[errors.Problem]:

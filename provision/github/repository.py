@@ -222,6 +222,10 @@ class Repository:
         """Return the refusal that registering a deploy key would meet; changes nothing."""
         return protection.may_write_keys(self._link)
 
+    def allows_keys(self, organization: str) -> bool:
+        """Return whether the owning `organization` allows deploy keys."""
+        return protection.allows_keys(self._link, organization)
+
     def branch_protection(self, branch: str) -> protection.Protection:
         """Return what stands in the way of a direct push to `branch`."""
         return protection.probe(self._link, branch)

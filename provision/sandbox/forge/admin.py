@@ -135,14 +135,29 @@ def _add_repository(forge: Forge, values: Values) -> Any:
 
 
 def _rules(forge: Forge, values: Values) -> Any:
-    """Put ruleset rules (``pull_request``, ``non_fast_forward``) in force on a branch."""
+    """Put ruleset rules (``pull_request``, ``non_fast_forward``) in force on a branch.
+
+    `bypass` is what ``current_user_can_bypass`` of the ruleset is to say.
+    """
     owner, _, name = str(values["slug"]).partition("/")
     record = forge.store.find(owner, name)
     if record is None:
         raise ValueError(f"no such repository: {values['slug']}")
     with forge.store.changing():
         record.rules[str(values["branch"])] = [str(rule) for rule in values["rules"]]
+        record.bypass = str(values.get("bypass", "never"))
         hooks.write_protection(forge.git(record).path, record)
+    return None
+
+
+def _keys_disabled(forge: Forge, values: Values) -> Any:
+    """Have the owner allow deploy keys, or not."""
+    owner, _, name = str(values["slug"]).partition("/")
+    record = forge.store.find(owner, name)
+    if record is None:
+        raise ValueError(f"no such repository: {values['slug']}")
+    with forge.store.changing():
+        record.keys_disabled = bool(values["disabled"])
     return None
 
 
@@ -167,6 +182,7 @@ _ACTIONS: dict[str, Callable[[Forge, Values], Any]] = {
     "limit": _limit,
     "repositories/add": _add_repository,
     "rules": _rules,
+    "keys-disabled": _keys_disabled,
     "calls": _calls,
     "git-log": _git_log,
 }

@@ -14,6 +14,7 @@ from typing import Any
 from provision.sandbox.forge.store import Repository
 
 DOCUMENTATION = "https://docs.github.com/articles/about-protected-branches"
+MUST_SIGN = "Commits must have verified signatures."
 MUST_PULL = "Changes must be made through a pull request."
 NO_FORCE = "Cannot force-push to this branch"
 
@@ -30,6 +31,7 @@ class Guard:
     pull_request: bool
     force: bool
     administrators: bool
+    signatures: bool = False
 
 
 def settings(repository: Repository, branch: str) -> dict[str, Any] | None:
@@ -47,7 +49,8 @@ def guards(repository: Repository, branch: str) -> list[Guard]:
                 code="GH013",
                 pull_request="pull_request" in rules,
                 force="non_fast_forward" not in rules,
-                administrators=True,
+                administrators=repository.bypass not in ("always", "exempt"),
+                signatures="required_signatures" in rules,
             )
         )
     classic = settings(repository, branch)
@@ -76,6 +79,8 @@ def refusal(
         words = ""
         if guard.pull_request and not (administrator and not guard.administrators):
             words = MUST_PULL
+        elif guard.signatures and not (administrator and not guard.administrators):
+            words = MUST_SIGN  # no commit that arrives here is signed
         elif forced and not guard.force:
             words = NO_FORCE
         if words:

@@ -69,7 +69,8 @@ class Repository:
     """A repository's record.
 
     `protection` maps a branch to its settings as they were sent, `rules` to the
-    types of the ruleset rules that are in force on it.
+    types of the ruleset rules that are in force on it. `bypass` is the token's
+    ``current_user_can_bypass`` of that ruleset. `keys_disabled`: the owner allows no deploy keys.
     """
 
     id: int
@@ -85,6 +86,8 @@ class Repository:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     protection: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     rules: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    bypass: str = "never"
+    keys_disabled: bool = False
     keys: list[DeployKey] = field(default_factory=list[DeployKey])
     pulls: list[Pull] = field(default_factory=list[Pull])
 

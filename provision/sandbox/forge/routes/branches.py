@@ -176,6 +176,25 @@ def get_rules(forge: Forge, request: Request, target: Target) -> Response:
     return Response(body=page, headers=headers)
 
 
+def get_ruleset(forge: Forge, request: Request, target: Target) -> Response:
+    """``GET …/rulesets/{ruleset_id}``: the one ruleset, schema ``repository-ruleset``."""
+    del forge
+    rules = {rule for each in target.record.rules.values() for rule in each}
+    if request.names["ruleset_id"] != "1" or not rules:
+        raise ApiError(404, "Not Found", documentation=_RULESET)
+    body: dict[str, Any] = {
+        "id": 1,
+        "name": "protected branches",
+        "target": "branch",
+        "source_type": "Repository",
+        "source": target.record.slug,
+        "enforcement": "active",
+        "current_user_can_bypass": target.record.bypass,
+        "rules": [{"type": rule} for rule in sorted(rules)],
+    }
+    return Response(body=body)
+
+
 def list_commits(forge: Forge, request: Request, target: Target) -> Response:
     """``GET …/commits``: a page of ``commit``, newest first; ``sha`` and ``path`` select."""
     del forge
@@ -240,6 +259,7 @@ def _route(
 
 _ADMIN = "administration=write"
 _AT = "/branches/{branch+}"
+_RULESET = f"{DOCS}/repos/rules#get-a-repository-ruleset"
 _RULES = f"{DOCS}/repos/rules#get-rules-for-a-branch"
 ROUTES = (
     _route("GET", "/branches", list_branches, f"{_PAGE}#list-branches"),
@@ -266,6 +286,7 @@ ROUTES = (
     ),
     _route("GET", _AT, get_branch, f"{_PAGE}#get-a-branch"),
     _route("GET", "/rules" + _AT, get_rules, _RULES, "metadata=read"),
+    _route("GET", "/rulesets/{ruleset_id}", get_ruleset, _RULESET, "metadata=read"),
     _route("GET", "/commits", list_commits, f"{_COMMITS}#list-commits"),
     _route("GET", "/commits/{ref+}", get_commit, f"{_COMMITS}#get-a-commit"),
 )

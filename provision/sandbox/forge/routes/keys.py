@@ -63,6 +63,10 @@ def create_key(forge: Forge, request: Request, target: Target) -> Response:
     read_only = request.body.get("read_only", False)
     if not isinstance(read_only, bool):
         raise invalid("Invalid request.\n\nFor 'read_only', a boolean is expected.", _CREATE)
+    if target.record.keys_disabled:
+        message = "Deploy keys are disabled for this repository"
+        error = {"resource": "PublicKey", "code": "custom", "message": message}
+        raise invalid("Validation Failed", _CREATE, [error])
     with forge.store.changing():
         for repository in forge.store.repositories():
             if any(key.fingerprint == fingerprint for key in repository.keys):
