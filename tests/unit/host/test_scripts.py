@@ -23,6 +23,7 @@ def started(tail: bytes) -> bytes:
         (b"stty: not a terminal\n" + started(b"failed"), b"failed"),
         (started(started(b"twice")), started(b"twice")),
     ],
+    ids=["nothing", "no mark", "mark alone", "before the mark", "two marks"],
 )
 def test_what_was_printed_before_the_mark_is_not_the_scripts(stderr: bytes, own: bytes) -> None:
     assert scripts.strip(stderr) == own
