@@ -35,6 +35,17 @@ _LOOP = (
     f'  [ "$status" -eq {_REBOOT} ] || exit "$status"\n'
     "done"
 )
+_SETTINGS = """\
+[Unit]
+Description=Kernel parameters of the network can be set
+DefaultDependencies=no
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/mount --bind /proc/sys/net /proc/sys/net
+ExecStart=/bin/mount -o remount,bind,rw /proc/sys/net
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +104,7 @@ def start(
             environment={
                 # a pure version 2 hierarchy inside, whatever this machine has
                 "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
-                # k3s sets kernel parameters of the node's network
-                "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1" if options.kubelet else "network",
+                **({"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"} if options.kubelet else {}),
                 "NOTIFY_SOCKET": "@" + address[1:],
             },
         )
@@ -220,6 +230,7 @@ def _make_unique(root: Path, folder: Path, net: network.Network, hostname: str) 
     (root / "etc/machine-id").write_text(uuid.uuid4().hex + "\n")
     (root / "etc/hostname").write_text(hostname + "\n")
     _write_hosts(root, net, hostname)
+    _open_settings(root)
     host_key = _key_pair(root / "etc/ssh/ssh_host_ed25519_key")
     login = folder / "id_ed25519"
     authorized = _key_pair(login) + " elysium-sandbox\n"
@@ -247,6 +258,18 @@ def _make_unique(root: Path, folder: Path, net: network.Network, hostname: str) 
         password_file=folder / "password",
         known_hosts=folder / "known_hosts",
     )
+
+
+def _open_settings(root: Path) -> None:
+    """Let the node set kernel parameters of its network, as k3s does, at every boot.
+
+    systemd-nspawn has a mode for this, which hides the sandbox's GPU below ``/sys``.
+    """
+    units = root / "etc/systemd/system"
+    (units / "network-settings.service").write_text(_SETTINGS)
+    wanted = units / "sysinit.target.wants"
+    wanted.mkdir(parents=True, exist_ok=True)
+    (wanted / "network-settings.service").symlink_to("../network-settings.service")
 
 
 def _addressed(root: Path, folder: Path, net: network.Network, kept: model.Node) -> model.Node:
