@@ -66,7 +66,8 @@ def write(
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+        unnamed = (None, str(temporary))
+        if isinstance(error, OSError) and error.errno and error.filename in unnamed:
             error.filename = str(path)  # a full disk names no file
         raise
     if sync:

@@ -26,7 +26,7 @@ _RANDOM: Final = re.compile(r"[a-z0-9_]{8}")
 
 def claim(folder: Path) -> IO[str]:
     """Return what holds `folder` for this process; close it when the folder is not needed."""
-    held = (folder / _LOCK).open("w")
+    held = os.fdopen(os.open(folder / _LOCK, os.O_WRONLY | os.O_CREAT, 0o600), "w")
     fcntl.flock(held, fcntl.LOCK_EX)
     return held
 
