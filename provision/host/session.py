@@ -367,7 +367,7 @@ class NodeSession:
                 status=done.status,
                 stdout=self._mask(done.text),
                 stderr=self._mask(done.error_text),
-                hint="what the node said is above; put it right, then run the same command again",
+                hint="put right what the node said, then run the same command again",
             )
         return done
 

@@ -62,7 +62,7 @@ def preflight(
     if len(raised) == 1 and not problems:
         raise raised[0]
     problems += [
-        errors.Problem(message=error.summary, hint=error.hint, kind=type(error).__name__)
+        errors.Problem(message=_in_short(error), hint=error.hint, kind=type(error).__name__)
         for error in raised
     ]
     if problems:
@@ -74,6 +74,16 @@ def preflight(
         )
     warnings = [f"a new cluster would not come up: {problem}" for problem in later]
     return [*_unrecorded_datastore(stack), *node_warnings(stack), *warnings]
+
+
+_SHORT = 300
+"""Characters of a remote's own words in a list of several problems."""
+
+
+def _in_short(error: errors.ElysiumError) -> str:
+    """Return what failed, with the last line of what the remote said."""
+    lines = [line.strip() for line in error.detail.split("\n") if line.strip()]
+    return f"{error.summary}: {lines[-1][:_SHORT]}" if lines else error.summary
 
 
 def prefetch(stack: Stack) -> None:

@@ -163,8 +163,7 @@ CASES = [
             "no-systemd",
             "unsupported-architecture",
             "too-little-disk",
-            "port-taken",
-            "port-taken",
+            *["port-taken"] * 4,
         ),
     ),
     Case(
