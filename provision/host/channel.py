@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import paramiko
 
 _QUOTED = 4000
+_ENDING = 1.0
 OUTPUT_LIMIT = pump.OUTPUT_LIMIT
 OnOutput = pump.OnOutput
 Gate = pump.Gate
@@ -224,6 +225,7 @@ def broken(
             hint=f"check the network to {jump or host} and that it is up,"
             " then run the same command again",
         )
+    connection.join(_ENDING)  # its thread says why
     cause = connection.saved_exception or error
     if type(cause).__name__ == "InvalidTag" or "MAC" in str(cause):
         said = f"its data arrived damaged\n{said}".strip()

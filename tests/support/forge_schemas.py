@@ -53,6 +53,7 @@ SUCCESS: list[tuple[str, str, Any]] = [
     ("GET", _R + r"/pulls/\d+$", models.PullRequest),
     ("PATCH", _R + r"/pulls/\d+$", models.PullRequest),
     ("PUT", _R + r"/pulls/\d+/merge$", models.PullRequestMergeResult),
+    ("GET", _R + r"/rulesets/[^/]+$", models.RepositoryRuleset),
     ("GET", r"^/app$", models.Integration),
     ("GET", r"^/app/installations$", list[models.Installation]),
     ("GET", _R + "/installation$", models.Installation),

@@ -173,7 +173,11 @@ def test_a_protected_branch_is_a_problem_only_for_pushes_that_are_due(forge):
     assert problems(forge, commit="none") == []
     forge.unprotect("main")
     repo = repository.Repository.open(settings(forge), forge.token())
-    repo.commit("main", "flux", dict.fromkeys(preflight.flux_files("clusters/kyrion"), "x: 1\n"))
+    repo.commit(
+        "main",
+        "flux",
+        dict.fromkeys(preflight.flux_files("clusters/kyrion", "flux-system"), "x: 1\n"),
+    )
     repo.close()
     forge.protect("main")
     assert problems(forge) == []

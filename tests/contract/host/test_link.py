@@ -19,8 +19,8 @@ from provision import errors
 from provision.host import channel, limits, session
 from tests.support import faultproxy
 
-TIMES = limits.Limits(ping=0.5, silence=3, ask=2, answer=4, stall=4, rate=limits.DEFAULT.rate * 100)
-LATE = 12.0
+TIMES = limits.Limits(ping=0.5, silence=5, ask=3, answer=8, stall=5, rate=limits.DEFAULT.rate * 100)
+LATE = 25.0
 """Seconds within which everything here ends: silence, one question, and a loaded machine."""
 
 
@@ -34,7 +34,7 @@ def proxy(sshd) -> Iterator[faultproxy.Proxy]:
 def node(sshd, proxy: faultproxy.Proxy) -> Iterator[session.NodeSession]:
     """A session through the proxy, connected and holding the lock."""
     with session.NodeSession(sshd.node(port=proxy.port), times=TIMES) as opened:
-        opened.run("true", timeout=20, what="connecting")
+        opened.run("true", timeout=60, what="connecting")
         yield opened
 
 
@@ -132,15 +132,18 @@ def test_a_download_that_pauses(node: session.NodeSession) -> None:
 
 
 def test_a_slow_transfer_gets_the_time_that_it_needs(
-    node: session.NodeSession, proxy: faultproxy.Proxy, tmp_path: pathlib.Path
+    sshd, proxy: faultproxy.Proxy, tmp_path: pathlib.Path
 ) -> None:
     """2 MB at 500 kB/s need 4 s and more: longer than the command's own limit and all others."""
-    node.transport.times = limits.Limits(ping=1, silence=20, stall=20, rate=250_000)
-    proxy.mode, proxy.rate = "slow", 500_000
+    times = limits.Limits(ping=1, silence=20, stall=20, rate=250_000)
     content = os.urandom(2_000_000)
-    read(node, f"cat >{tmp_path}/up", stdin=io.BytesIO(content), timeout=1)
-    assert (tmp_path / "up").read_bytes() == content
-    done = read(node, f"cat {tmp_path}/up", limit=2_000_000, download=True, timeout=1)
+    with session.NodeSession(sshd.node(port=proxy.port), times=times) as node:
+        read(node, "true")
+        proxy.rate = 500_000  # before the mode, which takes it at once
+        proxy.mode = "slow"
+        read(node, f"cat >{tmp_path}/up", stdin=io.BytesIO(content), timeout=1)
+        assert (tmp_path / "up").read_bytes() == content
+        done = read(node, f"cat {tmp_path}/up", limit=2_000_000, download=True, timeout=1)
     assert done.stdout == content
 
 

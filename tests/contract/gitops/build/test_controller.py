@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from provision.gitops import documents
 from provision.gitops.build import discovery
 from provision.gitops.coldstart import analysis as coldstart_analysis
-from provision.gitops.coldstart import simulation
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.tree import Tree
 from provision.kube import wait
@@ -17,6 +17,7 @@ from tests.support import elysiumrepo, fluxcluster
 pytestmark = pytest.mark.sandbox
 
 CLUSTER = "clusters/kyrion"
+SOURCE = "source.toolkit.fluxcd.io/v1"
 FLUX = "v2.7.3"
 """The release of Flux that has the kustomize-controller which the sandbox builds."""
 
@@ -242,8 +243,8 @@ KUSTOMIZATIONS: dict[str, dict] = {
 
 def identity(obj: dict) -> str:
     """The id of an object in the controller's inventory."""
-    _, namespace, name = simulation.place_of(obj)
-    return f"{namespace}_{name}_{simulation.group_of(obj)}_{obj['kind']}"
+    _, namespace, name = documents.place_of(obj)
+    return f"{namespace}_{name}_{documents.group_of(obj)}_{obj['kind']}"
 
 
 def differences(ours, live, path: str = "") -> list[str]:
@@ -374,8 +375,10 @@ def test_the_deadlocks_are_real_and_the_seeds_end_them(flux) -> None:
     flux.namespace(namespace.name)
 
     def released() -> bool:
-        found = flux.client.list("helm.toolkit.fluxcd.io/v2", "HelmRelease")
-        for one in found:
+        """Do what helm-controller and source-controller do to the objects' status."""
+        kinds = {"HelmRelease": "helm.toolkit.fluxcd.io/v2", "HelmRepository": SOURCE}
+        found = [(kind, one) for kind in kinds for one in flux.client.list(kinds[kind], kind)]
+        for kind, one in found:
             ready = {
                 "type": "Ready",
                 "status": "True",
@@ -384,14 +387,14 @@ def test_the_deadlocks_are_real_and_the_seeds_end_them(flux) -> None:
                 "lastTransitionTime": "2026-01-01T00:00:00Z",
             }
             flux.client.patch(
-                "helm.toolkit.fluxcd.io/v2",
-                "HelmRelease",
+                kinds[kind],
+                kind,
                 one["metadata"]["name"],
                 one["metadata"]["namespace"],
                 {"status": {"observedGeneration": 1, "conditions": [ready]}},
                 subresource="status",
             )
-        return len(found) == 2
+        return len(found) == 4
 
     flux.until(released, "the releases are there")
     flux.ready("infra-controllers", "infra-configs", "apps")

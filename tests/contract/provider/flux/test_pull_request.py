@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 
@@ -24,6 +25,9 @@ class Context:
 
     def progress(self, message: str) -> None:
         self.said.append(message)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def warn(self, message: str) -> None:
         self.warned.append(message)
