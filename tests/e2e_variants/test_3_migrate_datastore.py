@@ -7,8 +7,8 @@ import subprocess
 import time
 from collections.abc import Callable
 
+from tests.support import coldstarts, night
 from tests.support import lab as labs
-from tests.support import night
 
 DB = "/var/lib/rancher/k3s/server/db"
 CONFIG = "/etc/rancher/k3s/config.yaml"
@@ -74,6 +74,7 @@ def test_killed_while_k3s_moves(lab: labs.Lab, up: labs.Done) -> None:
     """k3s goes on without us: what it began, it ends."""
     asked = f"grep -q cluster-init {CONFIG} && echo yes"
     killed(lab, lambda: lab.on_node(asked, check=False).strip() == "yes")
+    coldstarts.until(lambda: "state.db.migrated" in listed(lab), "the end of the move")
     done = lab.elysium(*MOVE, environ=night.PHRASE).ok()
     assert on_etcd(lab)
     assert {"state.db.migrated", "etcd"} <= listed(lab) and "state.db" not in listed(lab)

@@ -95,7 +95,8 @@ def problems(
         problem = (
             f"both datastores are on the node, SQLite ({sqlite}) and etcd ({etcd}): k3s uses etcd "
             "and does not move SQLite again",
-            "an earlier move was interrupted, or an etcd snapshot was restored. Without "
+            "k3s still moves it (then wait a minute and run this again), an earlier move was "
+            "interrupted, or an etcd snapshot was restored. Without "
             "--migrate-datastore, the cluster goes on with etcd. To repeat the move: stop k3s on "
             f"the node, move {etcd.rpartition('/')[0]} to another place, start k3s, and run this "
             "again",
