@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults soak age shells strace test test-parts test-whole bench bench-engine architecture sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults links soak age shells strace test test-parts test-whole bench bench-engine architecture sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ sandbox-parts: setup ## Build the sandbox's parts once, into the cache
 
 contract: setup sandbox-parts shells strace ## Against real sshd, git, API server, FUSE
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
+
+links: setup ## Every transfer over SSH meets every fault of the network
+	ELYSIUM_LINKS=all $(BIN)/pytest -q tests/contract/host/test_link.py
 
 integration: setup ## The engine with the real SDK and against recordings of upstream's; the wheel
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration

@@ -125,9 +125,14 @@ class Transport:
         return self._sessions is not None and self._sessions.active
 
     def dead_link(self) -> str:
-        """Return the host whose link is dead, the jump host before the one behind it."""
+        """Return the host whose link is dead, the jump host before the one behind it.
+
+        Asked when a connection is dead already: the link of a jump host that was silent for
+        half of the time then is dead as well, whichever of the two is noticed first.
+        """
         through = self._jump.dead_link() if self._jump is not None else ""
-        gone = self._sessions is not None and bool(self._sessions.link.dead)
+        link = self._sessions.link if self._sessions is not None else None
+        gone = link is not None and (bool(link.dead) or link.silent > self.times.silence / 2)
         return through or (self.host if gone else "")
 
     def failure(

@@ -8,6 +8,7 @@ the server, down to the client.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -105,7 +106,7 @@ class Proxy:
             threading.Thread(target=self._pass, args=(source, target, up), daemon=True).start()
 
     def _pass(self, source: socket.socket, target: socket.socket, up: bool) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed meanwhile
             while not self._closed.is_set():
                 mode = self._look()
                 if mode in ("reset", "close"):
@@ -115,11 +116,10 @@ class Proxy:
                     time.sleep(_PIECE)
                     continue
                 size = max(1, int(self.rate * _PIECE)) if mode == "slow" else _CHUNK
-                source.settimeout(_PIECE)
-                try:
-                    data = source.recv(size)
-                except TimeoutError:
+                # No timeout of the socket: the thread of the other way sends on it meanwhile.
+                if not select.select([source], [], [], _PIECE)[0]:
                     continue
+                data = source.recv(size)
                 if not data:
                     target.shutdown(socket.SHUT_WR)
                     return
@@ -134,7 +134,6 @@ class Proxy:
         if mode == "garble":
             data = bytes(byte ^ 0x55 for byte in data)
         if mode != "swallow":
-            target.settimeout(None)
             target.sendall(data)
         if up:
             self.up += len(data)
