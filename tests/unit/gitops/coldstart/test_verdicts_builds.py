@@ -1,0 +1,164 @@
+"""Values, releases and Kustomizations that wait for ever, and where a finding is."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.gitops.build import discovery
+from provision.gitops.tree import Tree
+from tests.support.gitopsdocs import (
+    chart,
+    config_map,
+    files,
+    kustomization,
+    many,
+    obj,
+)
+from tests.support.verdicts import PATH, assumed, look, problems
+
+
+def test_releases_that_wait_for_ever() -> None:
+    tree = files(
+        clusters__home=many(
+            chart("a", dependsOn=[{"name": "b"}]),
+            chart("b", dependsOn=[{"name": "a"}]),
+            chart("c", dependsOn=[{"name": "missing"}]),
+            obj(
+                "helm.toolkit.fluxcd.io/v2:HelmRelease",
+                "d",
+                "flux-system",
+                spec={"chartRef": {"kind": "OCIRepository", "name": "gone"}},
+            ),
+        )
+    )
+    said = problems(tree)
+    assert "HelmRelease flux-system/a waits for HelmRelease flux-system/b waits for" in said
+    assert "depends on HelmRelease flux-system/missing" in said
+    assert "OCIRepository flux-system/gone" in said
+
+
+def test_a_child_that_waits_for_a_parent_that_waits_for_it() -> None:
+    tree = files(
+        clusters__home=kustomization("parent", "./parent", wait=True),
+        parent=kustomization("child", "./child", "parent"),
+        child=config_map("a"),
+    )
+    assert "Kustomization flux-system/parent waits for" in problems(tree)
+
+
+def test_what_is_suspended_keeps_others_waiting() -> None:
+    tree = files(
+        clusters__home=many(
+            kustomization("off", "./a", suspend=True), kustomization("on", "./a", "off")
+        ),
+        a=config_map("a"),
+    )
+    assert "whoever resumes it" in assumed(tree)["Kustomization flux-system/off"]
+    tree = files(clusters__home=kustomization("off", "./a", suspend=True), a=config_map("a"))
+    assert look(tree).verdict == "comes up"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(True, "ENABLED: a boolean where a text is expected"), (3, "a number"), (None, "nothing")],
+)
+def test_substitutions_are_texts(value, said: str) -> None:
+    build = {"substitute": {"ENABLED": value}}
+    tree = files(
+        clusters__home=kustomization("a", "./a", postBuild=build),
+        a=config_map("a", x="x-${ENABLED}"),
+    )
+    assert said in problems(tree)
+
+
+def test_a_value_that_becomes_a_boolean_is_no_text() -> None:
+    build = {"substitute": {"NEED": "yes"}}
+    tree = files(
+        clusters__home=kustomization("a", "./a", postBuild=build), a=config_map("a", need="${NEED}")
+    )
+    assert "ConfigMap default/a data.need: a boolean" in problems(tree)
+
+
+def test_a_variable_that_is_not_set() -> None:
+    build = {"substitute": {"DOMAIN": "example.org"}}
+    tree = files(
+        clusters__home=kustomization("a", "./a", postBuild=build),
+        a=config_map("a", x="${TOKEN} ${DOMAIN}", y="${OTHER:-x}"),
+    )
+    assert "the variable TOKEN is not set and has no default" in problems(tree)
+    assert look(tree, flux_version="v2.8.1").verdict == "comes up"
+    tree["clusters/home/patch.yaml"] = config_map(
+        "note", args="--feature-gates=StrictPostBuildSubstitutions=false"
+    )
+    assert look(tree).verdict == "comes up"
+
+
+def test_a_child_is_read_again_when_its_parent_learns_values() -> None:
+    root = kustomization("flux-system", "./clusters/home", postBuild={"substitute": {"E": "prod"}})
+    tree = files(
+        clusters__home=many(root, kustomization("apps", "./apps/${E}")),
+        apps__prod=config_map("a"),
+    )
+    found = look(tree)
+    assert found.verdict == "comes up"
+    assert [one.path for one in found.kustomizations] == ["clusters/home", "apps/prod"]
+
+
+def test_a_child_is_read_again_when_a_later_round_finds_values() -> None:
+    tree = files(
+        clusters__home=many(
+            kustomization(
+                "mid",
+                "./mid",
+                "sets",
+                postBuild={"substituteFrom": [{"kind": "ConfigMap", "name": "vars"}]},
+            ),
+            kustomization("sets", "./sets", wait=True),
+        ),
+        sets=kustomization("vars", "./vars", wait=True),
+        vars=config_map("vars", "flux-system", E="prod"),
+        mid=kustomization("apps", "./apps/${E}"),
+        apps__prod=config_map("a"),
+    )
+    assert look(tree).verdict == "comes up"
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_findings_point_to_the_right_line(ending: str) -> None:
+    documents = [
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1",
+        "kind: Kustomization",
+        "metadata:",
+        "  name: &app {name}",
+        "  namespace: flux-system",
+        "spec:",
+        "  path: {path}",
+        "  sourceRef: {{kind: GitRepository, name: flux-system}}",
+        "---",
+    ]
+    text = "".join(
+        f"{line}{ending}"
+        for name, path in (("first", "./a"), ("second", "./missing"))
+        for line in (one.format(name=name, path=path) for one in documents)
+    )
+    tree = files(a=config_map("a"))
+    tree["clusters/home/ks.yaml"] = text
+    assert "clusters/home/ks.yaml:10: second: spec.path 'missing'" in problems(tree)
+
+
+def test_a_path_that_is_a_file() -> None:
+    tree = files(clusters__home=kustomization("a", "./a/all.yaml"), a=config_map("a"))
+    assert "it is a file; Flux wants the folder" in problems(tree)
+
+
+def test_a_file_that_is_no_text_is_built(tmp_path) -> None:
+    folder = tmp_path / PATH
+    folder.mkdir(parents=True)
+    (folder / "favicon.ico").write_bytes(bytes(range(256)))
+    (folder / "kustomization.yaml").write_text(
+        "configMapGenerator: [{name: a, namespace: default, files: [favicon.ico]}]\n"
+    )
+    found = discovery.discover(Tree.from_directory(tmp_path), PATH)
+    assert not found.problems
+    (doc,) = found.units[0].objects
+    assert doc.obj["binaryData"]["favicon.ico"].startswith("AAECAwQF")
