@@ -64,16 +64,6 @@ def sweep_beside(path: Path) -> None:
                     _unlink(Path(entry.path))
 
 
-def sweep_files(folder: Path) -> None:
-    """Remove every temporary file of `atomic` in `folder` that nobody holds."""
-    name = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
-    with contextlib.suppress(OSError):
-        for entry in list(os.scandir(folder)):
-            if name.fullmatch(entry.name):
-                with contextlib.suppress(OSError):
-                    _unlink(Path(entry.path))
-
-
 def _unlink(path: Path) -> None:
     found = path.lstat()
     mine = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()

@@ -83,7 +83,7 @@ def _repository(report: Report) -> str:
     if report.unknown:
         return f"whether its objects are ready is not known: {report.unknown}"
     if not report.total:
-        return "nothing but the Kustomizations above"
+        return "no other sources, Kustomizations or HelmReleases"
     if not report.unready:
         return f"{report.total} Ready"
     return f"{report.unready} of {report.total} not ready"

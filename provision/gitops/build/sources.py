@@ -62,10 +62,11 @@ class Sources:
         self._generators: list[documents.Document] = []
         self.own: flux.Source = ("", "", "")
         self._taken: flux.Source | None = None
-        self._views: dict[tuple[object, ...], View] = {}
+        self._views: dict[flux.Source, View] = {}
 
     def learn(self, docs: Iterable[documents.Document], own: flux.Source) -> None:
         """Take `docs` for all objects there are; `own` is the source that bootstrap makes."""
+        before = (self._found, self._generators, self.own)
         self._found = {}
         self._generators = []
         self.own = self._taken or own
@@ -77,6 +78,8 @@ class Sources:
                 self._generators.append(doc)
             elif _is_instance(doc.obj):
                 self.own = _synced_by(doc.obj) or self.own
+        if before != (self._found, self._generators, self.own):
+            self._views.clear()
 
     def follow(self, found: Sequence[flux.Kustomization], root: flux.Kustomization) -> None:
         """Take the source in use for this repository where nothing uses the one assumed.
@@ -102,6 +105,7 @@ class Sources:
             here = [source for source in here if root.path in paths[source]]
         if len(here) == 1:
             self.own = self._taken = here[0]
+            self._views.clear()
 
     def recurses(self, source: flux.Source) -> bool:
         """Return whether `source` fetches Git submodules, too."""
@@ -110,21 +114,17 @@ class Sources:
 
     def of(self, source: flux.Source) -> View:
         """Return the files of `source`."""
+        if source not in self._views:
+            self._views[source] = self._view(source, frozenset())
+        return self._views[source]
+
+    def _view(self, source: flux.Source, above: frozenset[flux.Source]) -> View:
+        """Return the files of `source`, which those in `above` take from."""
+        kind, namespace, name = source
+        if source in above:
+            return View(unseen=f"{kind} {name} includes itself")
         doc = self._found.get(source)
         generator = artifacts.generator_of(source, self._generators)
-        key = (source, id(doc), id(generator), self.own)
-        if key not in self._views:
-            self._views[key] = self._view(source, doc, generator, frozenset())
-        return self._views[key]
-
-    def _view(
-        self,
-        source: flux.Source,
-        doc: documents.Document | None,
-        generator: documents.Document | None,
-        above: frozenset[flux.Source],
-    ) -> View:
-        kind, namespace, name = source
         for given in (name, f"{namespace}/{name}", f"{kind}/{namespace}/{name}"):
             if given in self._given:
                 return self._narrowed(self._given[given], doc, above | {source})
@@ -165,25 +165,19 @@ class Sources:
                 documents.place_of(doc.obj)[1] if doc else "",
                 str(mapping(include.get("repository")).get("name")),
             )
-            found = self._other(other, above)
+            found = self._view(other, above)
             if found.tree is None:
                 return View(unseen=f"it includes {other[2]}, and {found.unseen}")
             to = str(include.get("toPath") or other[2])
             tree = tree.including(found.tree, str(include.get("fromPath") or ""), to)
         return View(tree=tree)
 
-    def _other(self, source: flux.Source, above: frozenset[flux.Source]) -> View:
-        if source in above:
-            return View(unseen=f"{source[0]} {source[2]} includes itself")
-        generator = artifacts.generator_of(source, self._generators)
-        return self._view(source, self._found.get(source), generator, above)
-
     def _cut(
         self, source: flux.Source, generator: documents.Document, above: frozenset[flux.Source]
     ) -> View:
         trees: dict[str, Tree] = {}
         for alias, other in artifacts.sources(generator).items():
-            found = self._other(other, above)
+            found = self._view(other, above)
             if found.tree is None:
                 return View(unseen=f"{documents.ref(generator.obj)} takes from it, {found.unseen}")
             trees[alias] = found.tree

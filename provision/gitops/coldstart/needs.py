@@ -49,9 +49,7 @@ class Need:
     @property
     def ref(self) -> str:
         """Return ``Kind namespace/name``."""
-        return documents.ref(
-            {"kind": self.kind, "metadata": {"name": self.name, "namespace": self.namespace}}
-        )
+        return documents.ref_of((self.kind, self.namespace, self.name))
 
     def problem(self) -> errors.Problem:
         """Return the problem of a need that cannot be seeded."""
@@ -101,9 +99,7 @@ class Assumption:
     @property
     def ref(self) -> str:
         """Return ``Kind namespace/name``."""
-        return documents.ref(
-            {"kind": self.kind, "metadata": {"name": self.name, "namespace": self.namespace}}
-        )
+        return documents.ref_of((self.kind, self.namespace, self.name))
 
     def note(self) -> str:
         """Return it as one line."""

@@ -9,10 +9,10 @@ from typing import Any, Final
 import yaml
 
 from provision.gitops import documents
+from provision.gitops.build import sources
 from provision.gitops.coldstart import charts
 from provision.gitops.documents import Place, mapping, mappings
 
-SOURCE_GROUP: Final = "source.toolkit.fluxcd.io"
 Objects = Mapping[Place, documents.Document]
 
 
@@ -158,7 +158,7 @@ def _urls(objects: Objects) -> dict[Place, str]:
     """Return where each source fetches from."""
     found: dict[Place, str] = {}
     for place, doc in objects.items():
-        if documents.group_of(doc.obj) == SOURCE_GROUP:
+        if documents.group_of(doc.obj) == sources.GROUP:
             spec = mapping(doc.obj.get("spec"))
             found[place] = str(spec.get("url") or spec.get("chart") or "")
     return found

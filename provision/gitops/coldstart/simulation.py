@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provision.gitops import documents
-from provision.gitops.build import flux, sops
+from provision.gitops.build import flux, rules, sops, sources
 from provision.gitops.coldstart import api, charts, releases, unseen
 from provision.gitops.documents import Place
 from provision.gitops.sealing import sealed
@@ -25,7 +25,7 @@ class Cluster:
     `decrypts`: keys for SOPS are at hand.
     """
 
-    release: tuple[int, int] = (2, 9)
+    release: tuple[int, int] = rules.RELEASE
     components: tuple[str, ...] = api.COMPONENTS
     bundled_traefik: bool = True
     present: tuple[Place, ...] = ()
@@ -100,7 +100,7 @@ class World:
             self.sealed[place] = doc
         elif releases.is_release(obj):
             self.releases[place] = releases.read(doc, self._all)
-        elif documents.group_of(obj) == releases.SOURCE_GROUP:
+        elif documents.group_of(obj) == sources.GROUP:
             self._sources[place] = doc
         elif releases.brings_unsealing(obj):
             self.unsealing = True

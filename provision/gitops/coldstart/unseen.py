@@ -8,7 +8,7 @@ from typing import Final
 
 from provision.gitops import documents
 from provision.gitops.build import discovery
-from provision.gitops.coldstart import api, creators, releases
+from provision.gitops.coldstart import api, charts, creators, releases
 from provision.gitops.documents import Place
 
 DEFINITION: Final = "CustomResourceDefinition"
@@ -19,13 +19,12 @@ _MADE_BY_CHARTS: Final = ("Secret", "ConfigMap")
 class Unseen:
     """One thing that is there, and whose effect is not seen.
 
-    `label` names it, `where` is its ``file:line``, `check` says what a person can look at. It is
-    one of three: `release`, a chart; `doc`, an object that an operator acts on; or neither,
-    objects from elsewhere, of any kind, in `namespace` where that is given.
+    `label` names it, `check` says what a person can look at. It is one of three: `release`, a
+    chart; `doc`, an object that an operator acts on; or neither, objects from elsewhere, of any
+    kind, in `namespace` where that is given.
     """
 
     label: str
-    where: str
     check: str
     release: releases.Release | None = None
     doc: documents.Document | None = None
@@ -48,7 +47,8 @@ class Unseen:
     def can_unseal(self) -> bool:
         """Return whether the Sealed Secrets controller may come with it."""
         return self.doc is None and (
-            self.release is None or self.release.can_define("bitnami.com", "SealedSecret")
+            self.release is None
+            or self.release.can_define(charts.SEALED_SECRETS_GROUP, "SealedSecret")
         )
 
 
@@ -57,7 +57,6 @@ def of_release(found: releases.Release) -> Unseen:
     name = documents.ref(found.doc.obj)
     return Unseen(
         label=f"the chart {found.chart or '?'} of {name}",
-        where=found.doc.where,
         check=f"look into the chart {found.chart or '?'}",
         release=found,
     )
@@ -68,7 +67,6 @@ def of_object(doc: documents.Document) -> Unseen:
     name = documents.ref(doc.obj)
     return Unseen(
         label=f"what acts on {name}",
-        where=doc.where,
         check=f"see what {name} makes",
         doc=doc,
     )
@@ -78,7 +76,6 @@ def of_encrypted(doc: documents.Document) -> Unseen:
     """Return what the document `doc` may be, whose kind and name are encrypted."""
     return Unseen(
         label=f"the encrypted document at {doc.where}",
-        where=doc.where,
         check=f"look into it: sops decrypt {doc.file}",
     )
 
@@ -89,7 +86,6 @@ def of_unit(unit: discovery.Unit) -> list[Unseen]:
     found = [
         Unseen(
             label=f"the base {text.partition(': ')[2]} of Kustomization {one}",
-            where=one.where,
             check=f"look into {text.partition(': ')[2]}",
             namespace=one.target_namespace,
         )
@@ -99,7 +95,6 @@ def of_unit(unit: discovery.Unit) -> list[Unseen]:
         found.append(
             Unseen(
                 label=f"Kustomization {one}, which was not looked at ({unit.unseen})",
-                where=one.where,
                 check=f"give its files: --source {one.source[2]}=DIR",
                 namespace=one.target_namespace,
             )
