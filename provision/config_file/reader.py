@@ -12,6 +12,7 @@ import pydantic
 from provision import config, errors
 from provision.config_file import checks, document, schema, tree, validation
 from provision.config_file.tree import Crypter
+from provision.hosts import split_host
 
 __all__ = ["Crypter", "Loaded", "cluster_of", "load", "read", "split_keys", "validate"]
 
@@ -76,7 +77,7 @@ def split_keys(path: Path, index: int) -> dict[str, str]:
     nodes: Any = tree.build(document.parse(path), None).values.get("nodes")
     node: Any = nodes[index] if isinstance(nodes, list) and index < len(nodes) else {}
     try:
-        parts = config.split_host(str(node.get("host", "")))
+        parts = split_host(str(node.get("host", "")))
     except (AttributeError, ValueError):
         return {}
     found = {"user": parts.user, "port": str(parts.port or "")}
