@@ -65,6 +65,27 @@ func (m manifest) Image(component string) string {
 	return fmt.Sprintf("%s/%s:%s", m.Registry, component, imageVersions[component])
 }
 
+// critical are the components whose pods have the priority of the cluster's
+// own: without them nothing is repaired.
+var critical = []string{"source-controller", "kustomize-controller", "helm-controller"}
+
+// graceSeconds is how long a pod may take to end, where that is not
+// defaultGraceSeconds: a reconciliation or a release is finished first.
+var graceSeconds = map[string]int{"kustomize-controller": 60, "helm-controller": 600}
+
+const defaultGraceSeconds = 10
+
+// Critical says whether the component has a priority class.
+func (p part) Critical() bool { return slices.Contains(critical, p.Name) }
+
+// GraceSeconds is the grace period of the component's pod.
+func (p part) GraceSeconds() int {
+	if seconds, own := graceSeconds[p.Name]; own {
+		return seconds
+	}
+	return defaultGraceSeconds
+}
+
 // print writes the manifest: a header and the objects of the installation,
 // then each component's definitions and objects.
 func (m manifest) print(out io.Writer, definitions map[string]string) error {

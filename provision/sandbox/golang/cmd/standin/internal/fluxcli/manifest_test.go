@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -70,6 +71,57 @@ func TestTheFullInstallationHasFluxOwnObjects(t *testing.T) {
 	}
 	if !strings.Contains(text, "image: ghcr.io/fluxcd/kustomize-controller:v") {
 		t.Error("no image of kustomize-controller")
+	}
+}
+
+// objects are the objects of a manifest of all components, by kind and name.
+func objects(t *testing.T) map[string]*unstructured.Unstructured {
+	t.Helper()
+	text, _ := export(t, "--components-extra=image-reflector-controller,image-automation-controller")
+	result := map[string]*unstructured.Unstructured{}
+	for _, document := range strings.Split(text, "\n---\n") {
+		object := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal([]byte(document), &object.Object); err != nil {
+			t.Fatal(err)
+		}
+		result[object.GetKind()+" "+object.GetName()] = object
+	}
+	return result
+}
+
+func TestPrioritiesAndGracePeriodsAreThoseOfFlux(t *testing.T) {
+	const critical = "system-cluster-critical"
+	all := objects(t)
+	for name, want := range map[string]struct {
+		priority string
+		grace    int64
+	}{
+		"source-controller":           {critical, 10},
+		"kustomize-controller":        {critical, 60},
+		"helm-controller":             {critical, 600},
+		"notification-controller":     {"", 10},
+		"image-reflector-controller":  {"", 10},
+		"image-automation-controller": {"", 10},
+	} {
+		object := all["Deployment "+name]
+		if object == nil {
+			t.Errorf("%s is not there", name)
+			continue
+		}
+		priority, _, _ := unstructured.NestedString(object.Object, "spec", "template", "spec", "priorityClassName")
+		grace, _, _ := unstructured.NestedInt64(
+			object.Object, "spec", "template", "spec", "terminationGracePeriodSeconds")
+		if priority != want.priority || grace != want.grace {
+			t.Errorf("%s: %q, %v s", name, priority, grace)
+		}
+	}
+}
+
+func TestWebhooksReachOnePort(t *testing.T) {
+	rules, _, _ := unstructured.NestedSlice(objects(t)["NetworkPolicy allow-webhooks"].Object, "spec", "ingress")
+	want := []any{map[string]any{"port": int64(9292), "protocol": "TCP"}}
+	if len(rules) != 1 || !reflect.DeepEqual(rules[0].(map[string]any)["ports"], want) {
+		t.Errorf("%v", rules)
 	}
 }
 

@@ -114,11 +114,10 @@ func credentials(url string, data map[string][]byte, folder string, timeout time
 			return nil, fmt.Errorf("invalid '%s' auth option: '%s' is required", endpoint.Protocol, field)
 		}
 	}
-	var signer ssh.Signer
-	if password := data["password"]; len(password) > 0 {
-		signer, err = ssh.ParsePrivateKeyWithPassphrase(data["identity"], password)
-	} else {
-		signer, err = ssh.ParsePrivateKey(data["identity"])
+	signer, err := ssh.ParsePrivateKey(data["identity"])
+	// As with Flux, a password beside a key that is not encrypted is not looked at.
+	if locked := (*ssh.PassphraseMissingError)(nil); errors.As(err, &locked) && len(data["password"]) > 0 {
+		signer, err = ssh.ParsePrivateKeyWithPassphrase(data["identity"], data["password"])
 	}
 	if err != nil {
 		return nil, err
