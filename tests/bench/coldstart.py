@@ -13,11 +13,17 @@ from provision.gitops.coldstart import preparation
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.tree import Tree
 from tests.bench import figures
-from tests.support import coldstarts, elysiumrepo
+from tests.support import elysiumrepo
 
 SIZES = (60, 600, 6000)
 WHAT = "cold-start analysis"
 APPS_IN_A_KUSTOMIZATION = 10
+_CHARTS = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: {name: onechart, namespace: flux-system}
+spec: {interval: 1h, url: "https://charts.example.org"}
+"""
 _RELEASE = """\
 apiVersion: helm.toolkit.fluxcd.io/v2
 kind: HelmRelease
@@ -72,7 +78,7 @@ def files(key: sealing_keys.SealingKey, size: int) -> dict[str, str]:
     ten of them are a Flux Kustomization with a namespace of its own.
     """
     found = elysiumrepo.deadlocked(key, root=False)
-    found["clusters/kyrion/chart.yaml"] = coldstarts.SOURCES.format(name="onechart")
+    found["clusters/kyrion/chart.yaml"] = _CHARTS
     area = number = 0
     while len(found) + 7 <= size:
         path = f"apps/areas/area{area}"

@@ -22,7 +22,7 @@ import yaml
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import isolation, layout, origins, references, workspace
+from provision.gitops.build import bundles, isolation, layout, origins, references, workspace
 from provision.gitops.tree import KUSTOMIZATIONS, Tree
 
 _DETAILS: Final = 2000
@@ -48,6 +48,19 @@ class Built:
     problems: tuple[errors.Problem, ...] = ()
     remote: tuple[str, ...] = ()
     unconfined: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ran:
+    """What kustomize said for one build. `objects` are read already where builds shared a run."""
+
+    prepared: workspace.Prepared
+    output: isolation.Output
+    objects: Sequence[Any] | None = None
+
+    def loaded(self) -> Sequence[Any]:
+        """Return the objects. Raises `yaml.YAMLError` for what cannot be read."""
+        return documents.load_all(self.output.out) if self.objects is None else self.objects
 
 
 class Builder:
@@ -83,34 +96,63 @@ class Builder:
             orders = [self._workspace.prepare(overlay) for overlay in overlays]
         except errors.GitOpsError as error:
             return [Built(problems=tuple(error.problems)) for _ in overlays]
-        runs = [one for order in orders for one in order.folders]
+        builds = [one for order in orders for one in order.folders]
+        groups = bundles.of(self.tree, builds, self._jobs)
         with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
-            outputs = dict(zip(map(id, runs), pool.map(self._run, runs), strict=True))
+            done = {id(one): ran for group in pool.map(self._run, groups) for one, ran in group}
         return [
-            self._finish(overlay, order, [(one, outputs[id(one)]) for one in order.folders])
+            self._finish(overlay, order, [done[id(one)] for one in order.folders])
             for overlay, order in zip(overlays, orders, strict=True)
         ]
 
-    def _run(self, prepared: workspace.Prepared) -> isolation.Output:
+    def _run(self, builds: Sequence[workspace.Prepared]) -> list[tuple[workspace.Prepared, _Ran]]:
+        """Return what each of `builds` makes, in one run where that works."""
+        made = self._run_together(builds) if len(builds) > 1 else None
+        if made is None:
+            made = [_Ran(prepared=one, output=self._kustomize(one.name)) for one in builds]
+        return list(zip(builds, made, strict=True))
+
+    def _run_together(self, builds: Sequence[workspace.Prepared]) -> list[_Ran] | None:
+        """Return what each of `builds` makes; None when that is not clear."""
+        folder = self._workspace.sibling("")
+        bundles.write(builds, folder)
+        output = self._kustomize(folder.name)
+        if output.code != 0:
+            return None
+        try:
+            parts = bundles.told_apart(documents.load_all(output.out), len(builds))
+        except yaml.YAMLError:
+            return None
+        if parts is None:
+            return None
+        return [
+            _Ran(
+                prepared=replace(one, run=folder.name), output=replace(output, out=""), objects=part
+            )
+            for one, part in zip(builds, parts, strict=True)
+        ]
+
+    def _kustomize(self, folder: str) -> isolation.Output:
         arguments = ["kustomize", "--load-restrictor=LoadRestrictionsNone", "."]
-        return isolation.run(self._workspace.root, prepared.name, kubectl(), arguments)
+        return isolation.run(self._workspace.root, folder, kubectl(), arguments)
 
     def _finish(
         self,
         overlay: workspace.Overlay,
         order: workspace.Order,
-        parts: list[tuple[workspace.Prepared, isolation.Output]],
+        parts: list[_Ran],
     ) -> Built:
-        failed = [part for part in parts if part[1].code != 0]
+        failed = [part for part in parts if part.output.code != 0]
         walked = layout.walk(self.tree, overlay.path, check=bool(failed) or not parts)
         remote = tuple(dict.fromkeys([*walked.remote, *order.remote]))
         unconfined = next(
-            (out.isolation for _, out in parts if out.isolation != isolation.NAMESPACES), ""
+            (one.output.isolation for one in parts if one.output.isolation != isolation.NAMESPACES),
+            "",
         )
         problems = [*order.problems, *walked.problems] if failed or not parts else []
         docs: list[documents.Document] = []
         if failed and not problems:
-            problems = [self._refusal(overlay, *part) for part in failed]
+            problems = [self._refusal(overlay, part.prepared, part.output) for part in failed]
             if remote and all(_UNMATCHED.search(problem.message) for problem in problems):
                 again = self._unpatched(overlay, walked.files)
                 if again is not None:
@@ -118,9 +160,9 @@ class Builder:
         elif not problems:
             try:
                 docs = [
-                    self._origins.located(obj, prepared)
-                    for prepared, output in parts
-                    for obj in documents.load_all(output.out)
+                    self._origins.located(obj, one.prepared)
+                    for one in parts
+                    for obj in one.loaded()
                     if isinstance(obj, dict)
                 ]
             except yaml.YAMLError as error:

@@ -38,10 +38,6 @@ _INDEPENDENT: Final = frozenset(
         "resources",
     ]
 )
-_BINDING: Final = re.compile(partition_units.KIND + r"(?:Cluster)?RoleBinding\b")
-_CALLER: Final = re.compile(
-    partition_units.KIND + r"(?:\w*WebhookConfiguration|APIService|CustomResourceDefinition)\b"
-)
 _WORD: Final = re.compile(r"[\w.-]+")
 
 
@@ -96,7 +92,7 @@ class _Sets:
 def _tied(tree: Tree, all_: list[partition_units.Leaf]) -> list[list[int]]:
     """Return the indexes of `all_` in sets that must be built together."""
     sets = _Sets(len(all_))
-    owned = {kind: _owners(all_, kind) for kind in _GIVEN}
+    owned = {kind: _owners(all_, kind) for kind in partition_units.GIVEN}
     joined: set[tuple[str, str]] = set()
 
     def tie(i: int, kind: str, word: str) -> None:
@@ -113,12 +109,8 @@ def _tied(tree: Tree, all_: list[partition_units.Leaf]) -> list[list[int]]:
         for path in leaf.files:
             text = tree.files[path]
             words = set(_WORD.findall(text)) if any(owned.values()) else set[str]()
-            kinds = ["renamed"]
-            if _BINDING.search(text):
-                kinds.append("accounts")
-            calls = _CALLER.search(text) is not None
-            if calls:
-                kinds.append("services")
+            kinds = partition_units.kinds_meant(text)
+            calls = "services" in kinds
             for kind in kinds:
                 for word in words & owned[kind].keys():
                     own = None if calls else copies.own(i, kind, word)
@@ -159,9 +151,6 @@ class _Copies:
                 first: dict[str, int] = {}
                 return {i: first.setdefault(a, i) for i, a in zip(owners, affixes, strict=True)}
         return {}
-
-
-_GIVEN: Final = ("renamed", "accounts", "services")
 
 
 def _owners(all_: list[partition_units.Leaf], kind: str) -> dict[str, list[int]]:

@@ -35,6 +35,12 @@ _COPYING: Final = frozenset(
 # only keeps resources together.
 _NAME: Final = re.compile(r"\bname[\"']?[ \t]*:[ \t]*[\"']?([\w.-]+)")
 KIND: Final = r"\bkind[\"']?[ \t]*:[ \t]*[\"']?"
+_BINDING: Final = re.compile(KIND + r"(?:Cluster)?RoleBinding\b")
+_CALLER: Final = re.compile(
+    KIND + r"(?:\w*WebhookConfiguration|APIService|CustomResourceDefinition)\b"
+)
+GIVEN: Final = ("renamed", "accounts", "services")
+"""The kinds of names that a `Leaf` may give away."""
 _ACCOUNT: Final = re.compile(KIND + r"ServiceAccount\b")
 _SERVICE: Final = re.compile(KIND + r"Service\b")
 
@@ -56,6 +62,16 @@ class Leaf:
     renamed: set[str] = field(default_factory=set[str])
     accounts: set[str] = field(default_factory=set[str])
     services: set[str] = field(default_factory=set[str])
+
+
+def kinds_meant(text: str) -> list[str]:
+    """Return which of `GIVEN` the words of the manifest or kustomization `text` may mean."""
+    kinds = ["renamed"]
+    if _BINDING.search(text):
+        kinds.append("accounts")
+    if _CALLER.search(text):
+        kinds.append("services")
+    return kinds
 
 
 def of(tree: Tree, folder: str, entry: str, met: set[str]) -> Iterable[Leaf]:

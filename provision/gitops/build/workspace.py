@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -17,6 +18,9 @@ from provision.gitops.build import layout, partition, references
 from provision.gitops.tree import KUSTOMIZATIONS, Tree
 
 _PREFIX: Final = "elysium-gitops-"
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder of our own in it
+_SPARE: Final = 16
+"""How much more room than the tree's size there must be: a small file takes a whole block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +46,22 @@ class Overlay:
 class Prepared:
     """A folder to give to kustomize, in place of `path`; `name` is its own path in the copy.
 
-    `keeps_origin`: the controller's own build would leave origin annotations.
+    `keeps_origin`: the controller's own build would leave origin annotations. `content` is its
+    kustomization, `files` are the files of the tree that take part; a piece of a bigger build has
+    none. `run` is the folder that kustomize runs in, when it is not this one.
     """
 
     folder: Path
     name: str
     path: str
     keeps_origin: bool
+    content: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    files: tuple[str, ...] = ()
+    run: str = ""
 
     def original(self, path: str) -> str:
         """Return where a file that this build names by `path` lies in the repository."""
-        whole = posixpath.normpath(posixpath.join(self.name, path))
+        whole = posixpath.normpath(posixpath.join(self.run or self.name, path))
         if whole == self.name or whole.startswith(f"{self.name}/"):
             whole = posixpath.join(self.path, posixpath.relpath(whole, self.name))
         return posixpath.normpath(whole)
@@ -98,8 +107,10 @@ class Workspace:
         if self._root is None:
             if self._tree.problems:
                 raise errors.GitOpsError("the repository cannot be built", [*self._tree.problems])
-            leftovers.sweep(Path(tempfile.gettempdir()), _PREFIX)
-            self._root = Path(tempfile.mkdtemp(prefix=_PREFIX)) / "tree"
+            parent = _parent(sum(map(len, self._tree.files.values())))
+            for folder in {parent, Path(tempfile.gettempdir())}:
+                leftovers.sweep(folder, _PREFIX)
+            self._root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)) / "tree"
             self._held = leftovers.claim(self._root.parent)
             self._root.mkdir()
             for folder in sorted(self._tree.folders - {""}):
@@ -158,10 +169,11 @@ class Workspace:
         problems = [*own.problems, *(p for walk in walked for p in walk.refusals)]
         if problems:
             return Order(problems=tuple(dict.fromkeys(problems)))
-        return Order(
-            folders=tuple(self._folders(overlay, name, own.content, keeps_origin)),
-            remote=tuple(own.remote),
-        )
+        folders = self._folders(overlay, name, own.content, keeps_origin)
+        if len(folders) == 1:
+            files = dict.fromkeys(path for walk in walked for path in walk.files)
+            folders = [replace(folders[0], content=own.content, files=tuple(files))]
+        return Order(folders=tuple(folders), remote=tuple(own.remote))
 
     def _folders(
         self, overlay: Overlay, name: str, content: Mapping[str, Any], keeps_origin: bool
@@ -169,7 +181,7 @@ class Workspace:
         groups = partition.cut(self._tree, overlay.path, content)
         if len(groups) > 1:
             return [self._piece(overlay, content, group, keeps_origin) for group in groups]
-        folder = self._sibling(overlay.path)
+        folder = self.sibling(overlay.path)
         prefix = f"{overlay.path}/" if overlay.path else ""
         own = posixpath.basename(name) or "kustomization.yaml"
         for path in self._tree.below(overlay.path):
@@ -181,7 +193,7 @@ class Workspace:
         (folder / own).write_text(references.text(content), encoding="utf-8")
         return [self._prepared(folder, overlay, keeps_origin)]
 
-    def _sibling(self, path: str) -> Path:
+    def sibling(self, path: str) -> Path:
         """Make a folder beside `path`.
 
         Of the same depth, so that relative references keep their meaning; of
@@ -197,7 +209,7 @@ class Workspace:
     def _piece(
         self, overlay: Overlay, content: Mapping[str, Any], entries: list[str], keeps_origin: bool
     ) -> Prepared:
-        folder = self._sibling(overlay.path)
+        folder = self.sibling(overlay.path)
         back = posixpath.relpath(overlay.path or ".", folder.relative_to(self.root).as_posix())
         part = {key: value for key, value in content.items() if key != "bases"}
         part["resources"] = [posixpath.normpath(posixpath.join(back, entry)) for entry in entries]
@@ -207,6 +219,23 @@ class Workspace:
     def _prepared(self, folder: Path, overlay: Overlay, keeps_origin: bool) -> Prepared:
         name = folder.relative_to(self.root).as_posix()
         return Prepared(folder=folder, name=name, path=overlay.path, keeps_origin=keeps_origin)
+
+
+def _parent(size: int) -> Path:
+    """Return the folder for a copy of `size` characters: in memory where that has much room.
+
+    A copy has thousands of small files, which take a disk longer than the builds. A user who
+    names a folder for temporary files (`TMPDIR`) gets that one.
+    """
+    chosen = Path(tempfile.gettempdir())
+    if any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")):
+        return chosen
+    with contextlib.suppress(OSError):
+        room = os.statvfs(_MEMORY)
+        free = room.f_bavail * room.f_frsize
+        if size * _SPARE < free and os.access(_MEMORY, os.W_OK | os.X_OK):
+            return _MEMORY
+    return chosen
 
 
 def _generated(tree: Tree, folder: str) -> dict[str, Any]:

@@ -9,12 +9,12 @@ what the table says; any other may bring what fits its name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from provision.gitops.coldstart import api
-from provision.gitops.documents import mapping
+from provision.gitops.documents import Place, mapping
 
 CLUSTER_SCOPED: Final = frozenset(
     [
@@ -203,10 +203,10 @@ def _at(values: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def chart_of(obj: Mapping[str, Any], sources: Mapping[tuple[str, str, str], str]) -> str:
+def chart_of(obj: Mapping[str, Any], url_of: Callable[[Place], str]) -> str:
     """Return the name of the chart that a HelmRelease or k3s HelmChart installs.
 
-    `sources` gives the URL of an OCIRepository by kind, namespace and name.
+    `url_of` gives the URL of an OCIRepository, empty when it is not known.
     A chart that lies in the repository has the path's last part as its name.
     """
     spec: Mapping[str, Any] = obj.get("spec") or {}
@@ -217,5 +217,5 @@ def chart_of(obj: Mapping[str, Any], sources: Mapping[tuple[str, str, str], str]
         return str(chart.get("chart") or "").rstrip("/").rpartition("/")[2]
     ref = spec.get("chartRef") or {}
     namespace = str(ref.get("namespace") or (obj.get("metadata") or {}).get("namespace"))
-    url = sources.get((str(ref.get("kind")), namespace, str(ref.get("name"))), "")
+    url = url_of((str(ref.get("kind")), namespace, str(ref.get("name"))))
     return (url or str(ref.get("name") or "")).rstrip("/").rpartition("/")[2]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from provision.gitops import documents
 from provision.gitops.build import discovery
-from provision.gitops.coldstart import charts, releases
+from provision.gitops.coldstart import releases
 
 _CHARTS: Final = ("intel-device-plugins-gpu",)
 
@@ -17,15 +18,16 @@ def in_units(units: Sequence[discovery.Unit]) -> bool:
     As a DaemonSet with Intel's image, as the operator's GpuDevicePlugin, or as
     its Helm chart.
     """
-    return any(_brings_it(doc.obj) for unit in units for doc in unit.objects)
+    objects = {documents.place_of(doc.obj): doc for unit in units for doc in unit.objects}
+    return any(_brings_it(doc.obj, objects) for unit in units for doc in unit.objects)
 
 
-def _brings_it(obj: Mapping[str, Any]) -> bool:
+def _brings_it(obj: Mapping[str, Any], objects: releases.Objects) -> bool:
     kind = obj.get("kind")
     if kind == "GpuDevicePlugin":
         return True
     if releases.is_release(obj):
-        return charts.chart_of(obj, {}) in _CHARTS
+        return releases.chart_of(obj, objects) in _CHARTS
     if kind != "DaemonSet":
         return False
     template = (obj.get("spec") or {}).get("template") or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -83,10 +84,15 @@ def is_release(obj: Mapping[str, Any]) -> bool:
     )
 
 
+def chart_of(obj: Mapping[str, Any], objects: Objects) -> str:
+    """Return the name of the chart of the release `obj`; `objects` hold its source."""
+    return charts.chart_of(obj, functools.partial(_url, objects))
+
+
 def brings_unsealing(obj: Mapping[str, Any], objects: Objects | None = None) -> bool:
     """Return whether `obj` runs the Sealed Secrets controller, itself or through a chart."""
     if is_release(obj):
-        return charts.chart_of(obj, _urls(objects or {})) == charts.SEALED_SECRETS
+        return chart_of(obj, objects or {}) == charts.SEALED_SECRETS
     if obj.get("kind") != "Deployment":
         return False
     pod = mapping(mapping(mapping(obj.get("spec")).get("template")).get("spec"))
@@ -103,7 +109,7 @@ def read(doc: documents.Document, objects: Objects | None = None) -> Release:
     creates = spec.get("createNamespace") if kind == "HelmChart" else install.get("createNamespace")
     references = mappings(spec.get("valuesFrom"))
     values, known = _values(doc, references, objects)
-    chart = charts.chart_of(doc.obj, _urls(objects))
+    chart = chart_of(doc.obj, objects)
     source = _source(spec, namespace)
     return Release(
         doc=doc,
@@ -126,7 +132,7 @@ def read(doc: documents.Document, objects: Objects | None = None) -> Release:
         skips_folder=install.get("crds") == "Skip" or bool(install.get("skipCRDs")),
         suspended=bool(spec.get("suspend")),
         elsewhere=bool(spec.get("kubeConfig")),
-        names=(chart, name, _urls(objects).get(source, "") if source else ""),
+        names=(chart, name, _url(objects, source) if source else ""),
     )
 
 
@@ -154,14 +160,13 @@ def _source(spec: Mapping[str, Any], namespace: str) -> Place | None:
     return str(ref.get("kind")), str(ref.get("namespace") or namespace), str(ref.get("name"))
 
 
-def _urls(objects: Objects) -> dict[Place, str]:
-    """Return where each source fetches from."""
-    found: dict[Place, str] = {}
-    for place, doc in objects.items():
-        if documents.group_of(doc.obj) == sources.GROUP:
-            spec = mapping(doc.obj.get("spec"))
-            found[place] = str(spec.get("url") or spec.get("chart") or "")
-    return found
+def _url(objects: Objects, source: Place) -> str:
+    """Return where `source` fetches from; empty when it is not one of `objects`."""
+    doc = objects.get(source)
+    if doc is None or documents.group_of(doc.obj) != sources.GROUP:
+        return ""
+    spec = mapping(doc.obj.get("spec"))
+    return str(spec.get("url") or spec.get("chart") or "")
 
 
 def _values(

@@ -333,3 +333,18 @@ def test_gpu_plugin_by_chart(repo) -> None:
     )
     assert brings_gpu_plugin(files)
     assert not brings_gpu_plugin(simple(repo))
+
+
+def test_gpu_plugin_by_a_chart_of_an_oci_repository(repo) -> None:
+    content = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: g, namespace: flux-system}
+spec: {interval: 1h, chartRef: {kind: OCIRepository, name: plugin}}
+---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: {name: plugin, namespace: flux-system}
+spec: {interval: 1h, url: "oci://registry.example/intel-device-plugins-gpu"}
+"""
+    assert brings_gpu_plugin(simple(repo, **{"a/g.yaml": content}))
