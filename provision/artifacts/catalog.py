@@ -23,8 +23,8 @@ class Asset:
 
     `checksums` is the address of the release's checksum file. Where the
     release has none for this file, `unlisted` is True: the first download is
-    then trusted as HTTPS brought it, and pinned. `member` is the file wanted
-    out of an archive.
+    then trusted as HTTPS brought it, and pinned; it must hold `marks`, or
+    something else came. `member` is the file wanted out of an archive.
     """
 
     url: str
@@ -32,6 +32,7 @@ class Asset:
     archive: Archive = ""
     member: str = ""
     unlisted: bool = False
+    marks: bytes = b""
 
     @property
     def filename(self) -> str:
@@ -125,6 +126,7 @@ def sealed_secrets(version: str) -> Artifact:
         url=f"{base}controller.yaml",
         checksums=f"{base}sealed-secrets_{plain}_checksums.txt",
         unlisted=True,
+        marks=b"kind: CustomResourceDefinition",
     )
     return Artifact(name="sealed-secrets", version=f"v{plain}", assets={ANY: asset})
 

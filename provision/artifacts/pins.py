@@ -74,11 +74,12 @@ def add(path: Path, key: str, pin: Pin) -> None:
     _write(path, pins)
 
 
-def changed(key: str, path: Path, pinned: str, got: str) -> errors.ArtifactError:
-    """Return the error for a file that is not what is pinned."""
+def changed(key: str, path: Path, pinned: str, got: str, origin: str = "") -> errors.ArtifactError:
+    """Return the error for a file, taken from `origin`, that is not what is pinned."""
+    source = f", from {origin}" if origin else ""
     return errors.ArtifactError(
         f"{key} is not the file that is pinned",
-        detail=f"pinned: sha256 {pinned}\ngot:    sha256 {got}",
+        detail=f"pinned: sha256 {pinned}\ngot:    sha256 {got}{source}",
         hint=f"do not use it before you know why; if it is right, take its line out of {path}",
     )
 

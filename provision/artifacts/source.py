@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
 from urllib import parse
 
-from provision import cancellation, errors, transfer
+from provision import cancellation, errors
+from provision.artifacts import download
 
 _CHUNK = 1 << 20
-_ATTEMPTS = 4
-_CONNECT = 15
-_SILENCE = 30
-"""Seconds without a byte."""
-_TIME = 60.0
-"""Seconds for a download, beyond what its bytes need at `transfer.RATE`."""
+_LIST_LIMIT = 1 << 20
+"""Bytes of a list of checksums."""
 
 
 def local(mirror: str, url: str) -> Path | None:
@@ -30,12 +25,22 @@ def local(mirror: str, url: str) -> Path | None:
     return root / parts.netloc / parse.unquote(parts.path).lstrip("/")
 
 
-def read(mirror: str, url: str) -> bytes:
-    """Return a small file. Raises `errors.ArtifactError`."""
+def named(mirror: str, url: str) -> str:
+    """Return where `url` is taken from, for messages: a path, or an address without a login."""
+    return str(local(mirror, url) or download.shown(_address(mirror, url)))
+
+
+def read(mirror: str, url: str, *, cancelled: cancellation.Cancellation | None = None) -> bytes:
+    """Return a small file.
+
+    Raises `download.AbsentError` where there is none, else `errors.ArtifactError`, and
+    `errors.InterruptedByUser` where the run is `cancelled` meanwhile.
+    """
+    cancelled = cancelled or cancellation.Cancellation()
     path = local(mirror, url)
     if path is None:
         content = bytearray()
-        _download(_address(mirror, url), content.extend, cancellation.Cancellation())
+        download.fetch(_address(mirror, url), content.extend, cancelled, limit=_LIST_LIMIT)
         return bytes(content)
     try:
         return path.read_bytes()
@@ -44,24 +49,34 @@ def read(mirror: str, url: str) -> bytes:
 
 
 def copy(
-    mirror: str, url: str, target: Path, *, cancelled: cancellation.Cancellation | None = None
+    mirror: str,
+    url: str,
+    target: Path,
+    *,
+    cancelled: cancellation.Cancellation | None = None,
+    limit: int = download.FILE_LIMIT,
+    whole: bool = False,
 ) -> None:
-    """Write a file's bytes to `target`. Raises `errors.ArtifactError`.
+    """Write a file's bytes to `target`, `limit` of them at most.
 
-    Raises `errors.InterruptedByUser` where the run is `cancelled` meanwhile.
+    `whole` refuses a download whose end cannot be told from a connection that broke: nothing
+    else would notice where no checksum is published. Raises `errors.ArtifactError`, and
+    `errors.InterruptedByUser` where the run is `cancelled` meanwhile.
     """
     cancelled = cancelled or cancellation.Cancellation()
     path = local(mirror, url)
     try:
         with target.open("wb") as file:
             if path is None:
-                _download(_address(mirror, url), file.write, cancelled)
+                download.fetch(
+                    _address(mirror, url), file.write, cancelled, limit=limit, whole=whole
+                )
                 return
             with path.open("rb") as source:
                 while chunk := source.read(_CHUNK):
                     file.write(chunk)
     except OSError as error:
-        if path is not None and not path.is_file():
+        if path is not None and error.filename == str(path):
             raise _missing(path, url, error) from error
         raise errors.ArtifactError(
             f"{url} cannot be stored at {target}",
@@ -78,89 +93,14 @@ def _address(mirror: str, url: str) -> str:
 
 
 def _missing(path: Path, url: str, error: OSError) -> errors.ArtifactError:
-    return errors.ArtifactError(
+    if not isinstance(error, FileNotFoundError):
+        return errors.ArtifactError(
+            f"the mirror's copy of {url} cannot be read",
+            detail=f"{path}: {error.strerror}",
+            hint="check its owner and mode",
+        )
+    return download.AbsentError(
         f"the mirror does not have {url}",
         detail=f"{path}: {error.strerror}",
         hint="put the file there, or take artifacts.mirror out of the configuration",
     )
-
-
-def _download(
-    url: str, take: Callable[[bytes], object], cancelled: cancellation.Cancellation
-) -> None:
-    """Give the bytes of `url` to `take`; continue what broke off where the server allows it.
-
-    A server that sends nothing for `_SILENCE` seconds is not asked again, and one that
-    sends a byte now and then is given up.
-    """
-    import httpx2
-
-    pace = transfer.Pace(_TIME)
-    done = 0
-
-    def count(chunk: bytes) -> None:
-        nonlocal done
-        cancelled.check()
-        if not pace.over:
-            take(chunk)
-            done += len(chunk)
-            pace.moved(len(chunk))
-
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            transfer.within(pace, functools.partial(_ask, url, done, count))
-            return
-        except (TimeoutError, httpx2.TimeoutException) as error:
-            raise _slow(url, done, pace, error) from error
-        except (httpx2.TransportError, httpx2.StreamError, _Again) as error:
-            if attempt == _ATTEMPTS:
-                raise errors.ArtifactError(
-                    f"{url} cannot be downloaded",
-                    detail=str(error) or type(error).__name__,
-                    hint="check the way out to it (proxy, DNS), or set artifacts.mirror",
-                ) from error
-            cancelled.sleep(2 ** (attempt - 1))
-
-
-def _ask(url: str, done: int, take: Callable[[bytes], None]) -> None:
-    """Give what comes after the first `done` bytes of `url` to `take`."""
-    import httpx2
-
-    headers = {"Accept-Encoding": "identity"}
-    if done:
-        headers["Range"] = f"bytes={done}-"
-    limits = httpx2.Timeout(_SILENCE, connect=_CONNECT)
-    with httpx2.stream(
-        "GET", url, headers=headers, follow_redirects=True, timeout=limits
-    ) as answer:
-        if answer.status_code >= 500 or answer.status_code == 429:
-            raise _Again(f"{answer.status_code} {answer.reason_phrase}")
-        if answer.status_code >= 400:
-            raise errors.ArtifactError(
-                f"{url} cannot be downloaded",
-                detail=f"{answer.status_code} {answer.reason_phrase}",
-                hint="check the version in the configuration; it may not be published",
-            )
-        skip = done if done and answer.status_code != 206 else 0
-        for chunk in answer.iter_raw():
-            part = chunk[skip:] if skip else chunk
-            skip -= len(chunk) - len(part)
-            if part:
-                take(part)
-
-
-def _slow(url: str, done: int, pace: transfer.Pace, error: Exception) -> errors.ArtifactError:
-    host = parse.urlsplit(url).netloc
-    if isinstance(error, TimeoutError):
-        reason = f"{host} sent {done} bytes in {pace.spent:.0f} s"
-    else:
-        reason = f"{host} sent nothing for {_SILENCE} s, after {done} bytes"
-    return errors.ArtifactError(
-        f"{url} cannot be downloaded: the connection stands still or is too slow",
-        detail=reason,
-        hint="check the way out to it (proxy, DNS), or set artifacts.mirror",
-    )
-
-
-class _Again(Exception):
-    """The server asks to be called again."""

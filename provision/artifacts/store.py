@@ -10,12 +10,13 @@ import tarfile
 import tempfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Final
 
 from provision import cancellation, errors
-from provision.artifacts import catalog, pins, source
+from provision.artifacts import catalog, download, pins, source
 from provision.fileio import atomic, leftovers
 from provision.progress import Progress, silent
 
@@ -25,6 +26,18 @@ _CHUNK = 1 << 20
 _CHECKSUM = re.compile(r"^([0-9a-fA-F]{64})[ \t]+\*?(\S.*?)\s*$", re.MULTILINE)
 
 _PREFIX: Final = ".part-"
+# NotImplementedError and RuntimeError: zipfile's for a compression and an encryption.
+_DAMAGED: Final = (
+    KeyError,
+    OSError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class ArtifactStore:
@@ -83,11 +96,14 @@ class ArtifactStore:
                 asset, wanted, f"{artifact.name} {artifact.version}", progress
             )
             if wanted and digest != wanted:
+                origin = source.named(self._mirror, asset.url)
                 if pin is not None:
-                    raise pins.changed(key, self._pins_path, wanted, digest)
+                    raise pins.changed(key, self._pins_path, wanted, digest, origin)
+                listing = source.named(self._mirror, asset.checksums)
                 raise errors.ArtifactError(
                     f"the checksum of {asset.filename} is wrong",
-                    detail=f"published: sha256 {wanted}\ngot:       sha256 {digest}",
+                    detail=f"published: sha256 {wanted}, in {listing}\n"
+                    f"got:       sha256 {digest}, from {origin}",
                     hint="try again; if it stays, the download or the mirror is damaged",
                 )
             content = ""
@@ -101,21 +117,33 @@ class ArtifactStore:
 
     def _published(self, asset: catalog.Asset) -> str:
         """Return what the release's checksum file says, empty where it may not say."""
+        where = source.named(self._mirror, asset.checksums)
         try:
-            listing = source.read(self._mirror, asset.checksums).decode("utf-8", "replace")
-        except errors.ArtifactError:
+            data = source.read(self._mirror, asset.checksums, cancelled=self._cancelled)
+        except download.AbsentError:
             if asset.unlisted:
                 return ""
             raise
-        found = {name: digest.lower() for digest, name in _CHECKSUM.findall(listing)}
-        digest = found.get(asset.filename, "")
-        if not digest and not asset.unlisted:
+        found: dict[str, set[str]] = {}
+        for digest, name in _CHECKSUM.findall(data.decode("utf-8", "replace")):
+            found.setdefault(name, set()).add(digest.lower())
+        digests = found.get(asset.filename, set())
+        if len(digests) > 1 or not found:
+            problem = "is no list of checksums"
+            if found:
+                problem = f"has two checksums for {asset.filename}"
+            raise errors.ArtifactError(
+                f"{where} {problem}",
+                hint="another server or a proxy may answer there: look at it, check"
+                " artifacts.mirror, then run the same command again",
+            )
+        if not digests and not asset.unlisted:
             raise errors.ArtifactError(
                 f"the release has no checksum for {asset.filename}",
-                detail=asset.checksums,
+                detail=where,
                 hint="check the version in the configuration",
             )
-        return digest
+        return digests.pop() if digests else ""
 
     def _asset(
         self, asset: catalog.Asset, wanted: str, label: str, progress: Progress
@@ -123,6 +151,8 @@ class ArtifactStore:
         """Return the published file, from the cache where it is whole, and its sha256."""
         near = source.local(self._mirror, asset.url)
         if near is not None and near.is_file():
+            if not wanted:
+                _check_marks(asset, near, str(near))
             return near, _sha256(near)
         if wanted:
             cached = self._cache / wanted / asset.filename
@@ -131,8 +161,12 @@ class ArtifactStore:
         progress(f"downloading {label}")
         with self._folder() as folder:
             temporary = folder / "download"
-            source.copy(self._mirror, asset.url, temporary, cancelled=self._cancelled)
+            source.copy(
+                self._mirror, asset.url, temporary, cancelled=self._cancelled, whole=not wanted
+            )
             digest = _sha256(temporary)
+            if not wanted:
+                _check_marks(asset, temporary, source.named(self._mirror, asset.url))
             if wanted and digest != wanted:
                 return temporary, digest  # for the message; removed below
             target = self._cache / digest / asset.filename
@@ -165,6 +199,17 @@ class ArtifactStore:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _check_marks(asset: catalog.Asset, path: Path, origin: str) -> None:
+    """Raise `errors.ArtifactError` for a file without checksum that is something else."""
+    if asset.marks not in path.read_bytes():
+        raise errors.ArtifactError(
+            f"{origin} is not the file {asset.filename} of this release",
+            detail=f"it does not contain {asset.marks.decode()!r}",
+            hint="another server or a proxy may answer there: look at it, check"
+            " artifacts.mirror, then run the same command again",
+        )
+
+
 def _extract(asset: catalog.Asset, archive: Path, target: Path) -> None:
     try:
         if asset.archive == "zip":
@@ -176,7 +221,7 @@ def _extract(asset: catalog.Asset, archive: Path, target: Path) -> None:
             if file is None:
                 raise KeyError(asset.member)
             _copy(file, target)
-    except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+    except _DAMAGED as error:
         raise errors.ArtifactError(
             f"{asset.member} cannot be taken out of {asset.filename}",
             detail=str(error),

@@ -73,6 +73,14 @@ class Authority:
         certificate = self._sign(_name(common, organisation), key, ca=False, client=client)
         return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
 
+    def serving(self, folder: Path) -> ssl.SSLContext:
+        """Return the context of a server on loopback; its files are put into `folder`."""
+        certificate, key = self.issue("throwaway server", client=False)
+        (folder / "server.pem").write_bytes(certificate + key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server.pem")
+        return context
+
     def _sign(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool, client: bool
     ) -> x509.Certificate:

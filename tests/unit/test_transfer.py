@@ -8,7 +8,7 @@ import time
 import pytest
 
 from provision import transfer
-from provision.artifacts import source
+from provision.artifacts import download
 from provision.github import transport
 from provision.kube import wire
 
@@ -48,4 +48,4 @@ def test_the_waits_are_what_the_documentation_says() -> None:
     """Other tests change them; these are the real ones. `host.limits` has those of SSH."""
     assert transfer.RATE == 62_500
     assert (transport.REQUEST_TIME, transport.READ_TIMEOUT, wire.BODY_TIME) == (60, 20, 60)
-    assert (source._TIME, source._SILENCE, source._CONNECT) == (60, 30, 15)
+    assert (download.TIME, download.SILENCE, download.CONNECT) == (60, 30, 15)

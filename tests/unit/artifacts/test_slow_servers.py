@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from provision import errors, transfer
-from provision.artifacts import source
+from provision.artifacts import download, source
 from tests.support import faultproxy, hostile
 
 CONTENT = os.urandom(200_000)
@@ -21,9 +21,9 @@ CONTENT = os.urandom(200_000)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(source, "_TIME", 1.0)
-    monkeypatch.setattr(source, "_SILENCE", 1)
-    monkeypatch.setattr(source, "_ATTEMPTS", 2)
+    monkeypatch.setattr(download, "TIME", 1.0)
+    monkeypatch.setattr(download, "SILENCE", 1)
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
     yield
     for thread in threading.enumerate():
         if thread.name == "elysium-transfer":

@@ -119,6 +119,8 @@ def test_a_download_ends(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None
 
     class Answer:
         status_code = 200
+        url = "https://example.com/x"
+        headers: dict[str, str] = {}  # noqa: RUF012
 
         def __enter__(self) -> Any:
             return self
@@ -134,6 +136,6 @@ def test_a_download_ends(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None
 
     import httpx2
 
-    monkeypatch.setattr(httpx2, "stream", lambda *_, **__: Answer())
+    monkeypatch.setattr(httpx2.Client, "stream", lambda *_, **__: Answer())
     with pytest.raises(errors.InterruptedByUser):
         source.copy("", "https://example.com/x", tmp_path / "x", cancelled=token)
