@@ -3,7 +3,8 @@
 Keys are tried as ssh does: first those in the agent that belong to a key file,
 then the agent's others, then the files. A given key is the only one: the agent is
 asked for it and for no other. The password comes last. A server that ends the
-connection after some refused keys is asked for the others on a new one.
+connection after some refused keys is asked for the others on a new one. All of it has one
+deadline, however slowly or often the server asks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision import errors, hostkeys
-from provision.host import handshake, identities, reach
+from provision.host import handshake, identities, interactive, limits, reach
 
 _CONNECTIONS = 4
 """Connections for one login. sshd ends each after MaxAuthTries refused keys, six by default."""
@@ -31,8 +32,11 @@ class _Way:
 class Login:
     """What is tried at one server, over one or several connections."""
 
-    def __init__(self, route: reach.Route) -> None:
+    def __init__(self, route: reach.Route, deadline: limits.Deadline, timeout: float) -> None:
+        """Prepare; `timeout` in seconds bounds each key and password, `deadline` all of it."""
         self._route = route
+        self._deadline = deadline
+        self._timeout = timeout
         self._host = route.label
         self._tried: list[str] = []
         self._skipped: list[str] = []
@@ -49,7 +53,8 @@ class Login:
     def on(self, connection: Any) -> bool:
         """Log in on `connection`; False: go on, on a new one, with what is left to try.
 
-        Raises `errors.AuthError`, which names what was tried.
+        Raises `errors.AuthError`, which names what was tried, `errors.ConnectError` for a
+        server that does not answer, and `limits.OverdueError`.
         """
         paramiko = handshake.library()
         if self._ways is None:
@@ -57,12 +62,18 @@ class Login:
         self._connections += 1
         refused_here = 0
         while self._ways:
+            step = connection.auth_timeout = self._deadline.step(self._timeout)
             way = self._ways.pop(0)
             self._tried.append(way.title)
             try:
                 if self._accepted(way, connection):
                     return True
+            except interactive.AsksMoreError as error:
+                raise self._asked(error) from error
             except (paramiko.SSHException, EOFError, OSError) as error:
+                if "timeout" in str(error).lower():
+                    self._deadline.step(self._timeout)
+                    raise self._silent(step, error) from error
                 if connection.is_active() or not refused_here:
                     raise self._broke_off(error) from error
                 self._ways.insert(0, way)
@@ -112,7 +123,7 @@ class Login:
         if route.password:
             password = route.password
             yield _Way(
-                title="password", attempt=lambda c: c.auth_password(route.user, password.reveal())
+                title="password", attempt=lambda c: interactive.password(c, route.user, password)
             )
 
     def _key(self, title: str, key: Any) -> _Way:
@@ -171,6 +182,35 @@ class Login:
             host=self._host,
             detail="\n".join(line for line in lines if line),
             hint=hint,
+        )
+
+    def overdue(self) -> errors.ConnectError:
+        """Return the error for a login that took more than all of its time."""
+        tried = f"tried: {', '.join(self._tried)}" if self._tried else ""
+        return errors.ConnectError(
+            f"the login to {self._host} did not end within {self._deadline.seconds:.0f} s",
+            host=self._host,
+            detail=tried,
+            hint="look at the network to it and at its load; name the right key where many are"
+            " tried (identityFile in the configuration)",
+        )
+
+    def _silent(self, seconds: float, error: Exception) -> errors.ConnectError:
+        return errors.ConnectError(
+            f"{self._host} did not answer the login of {self._route.user} within {seconds:.0f} s",
+            host=self._host,
+            detail=f"{error}\ntried: {', '.join(self._tried)}",
+            hint="check the network to it, and its load; its SSH server may wait for something"
+            " itself (DNS, PAM, a directory of users)",
+        )
+
+    def _asked(self, error: interactive.AsksMoreError) -> errors.AuthError:
+        return errors.AuthError(
+            f"{self._host} asks for more than a password to let {self._route.user} in",
+            host=self._host,
+            detail=str(error),
+            hint="elysium answers no other questions: log in with a key, or have the server let"
+            " this user in without them; an expired password is changed with ssh",
         )
 
     def _broke_off(self, error: Exception) -> errors.AuthError:

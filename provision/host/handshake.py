@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from provision import errors
+from provision import errors, transfer
 from provision.host import hostkey, limits, reach
 from provision.host import link as links
 
@@ -52,11 +52,19 @@ def library() -> Any:
 
 
 def open_socket(login: reach.Route, timeout: float) -> socket.socket:
-    """Open the TCP connection. Raises `errors.ConnectError`."""
+    """Open the TCP connection; `timeout` bounds the name and every address together.
+
+    Raises `errors.ConnectError`.
+    """
     host = label(login)
+    deadline = limits.Deadline(timeout)
     try:
-        sock = socket.create_connection((login.host, login.port), timeout=timeout)
-    except socket.gaierror as error:
+        # The system's resolver has no time limit of its own that a caller could set.
+        found = transfer.within(
+            timeout,
+            lambda: socket.getaddrinfo(login.host, login.port, type=socket.SOCK_STREAM),
+        )
+    except (socket.gaierror, UnicodeError) as error:
         raise errors.ConnectError(
             f"the name {login.host} cannot be resolved",
             host=host,
@@ -64,6 +72,14 @@ def open_socket(login: reach.Route, timeout: float) -> socket.socket:
             hint="check the node's host in the configuration, or use its address",
         ) from error
     except TimeoutError as error:
+        raise errors.ConnectError(
+            f"the name {login.host} was not resolved within {timeout:.0f} s",
+            host=host,
+            hint="check the DNS servers of this machine, or use the node's address",
+        ) from error
+    try:
+        sock = _first(found, deadline, timeout)
+    except (TimeoutError, limits.OverdueError) as error:
         raise errors.ConnectError(
             f"{host} does not answer within {timeout:.0f} s",
             host=host,
@@ -85,6 +101,27 @@ def open_socket(login: reach.Route, timeout: float) -> socket.socket:
         ) from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def _first(found: list[Any], deadline: limits.Deadline, timeout: float) -> socket.socket:
+    """Return a connection to the first address that takes one.
+
+    A name with several addresses has one time for all of them, shared evenly by those that
+    are left. Raises the `OSError` of the last address, or `limits.OverdueError`.
+    """
+    for number, (family, kind, protocol, _, address) in enumerate(found, start=1):
+        share = deadline.step(timeout) / (len(found) - number + 1)
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(share)
+            sock.connect(address)
+        except OSError:
+            sock.close()
+            if number == len(found):
+                raise
+            continue
+        return sock
+    raise limits.OverdueError
 
 
 def negotiate(

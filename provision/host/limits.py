@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from provision import transfer
@@ -15,7 +16,9 @@ class Limits:
     """Seconds, but for `rate`."""
 
     connect: float = 15.0
-    """For each step of connecting: TCP, handshake, login."""
+    """For each step of connecting: TCP, key exchange, one key or password."""
+    login: float = 60.0
+    """For all of it with one server: every address, connection, key and question of it."""
     ping: float = 7.0
     """Without a message from the server, after which it is asked for one."""
     silence: float = 28.0
@@ -35,3 +38,26 @@ class Limits:
 
 
 DEFAULT = Limits()
+
+
+class OverdueError(Exception):
+    """The time for all steps together is up."""
+
+
+class Deadline:
+    """The time for several steps together, which begins now."""
+
+    def __init__(self, seconds: float) -> None:
+        """Allow `seconds` for all steps."""
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def step(self, most: float) -> float:
+        """Return the seconds for the next step, `most` or what is left.
+
+        Raises `OverdueError` where nothing is left.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise OverdueError
+        return min(most, left)

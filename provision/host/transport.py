@@ -42,6 +42,8 @@ class Transport:
     ) -> None:
         """Prepare; `timeout` in seconds bounds each step of connecting, `times` all the rest.
 
+        `times.login` bounds connecting to one server as a whole, a jump host apart.
+
         Raises `errors.ConfigError` where ssh's client configuration cannot be used.
         """
         route = login if isinstance(login, reach.Route) else reach.route(login, jump)
@@ -156,39 +158,55 @@ class Transport:
     def _connect(self) -> paramiko.Transport:
         trust = handshake.pinned(self.login)
         began = time.monotonic()
-        with auth.Login(self.login) as login:
-            while True:
-                connection = self._verified(trust)
-                try:
-                    if login.on(connection):
-                        break
-                except BaseException:
-                    handshake.shut(connection)
-                    raise
-                # Another connection for the keys that are left: the server ended this one.
-                handshake.shut(connection)
+        if self._jump is not None:
+            self._jump.connected()  # its login has a time of its own
+        deadline = limits.Deadline(self.times.login)
+        with auth.Login(self.login, deadline, self._timeout) as login:
+            try:
+                connection = self._logged_in(login, trust, deadline)
+            except limits.OverdueError as error:
+                raise login.overdue() from error
         link.of(connection).watch(connection)
         self.connections += 1
         _LOG.debug("connected to %s in %.3f s", self.host, time.monotonic() - began)
         return connection
 
-    def _verified(self, trust: hostkey.Trust) -> paramiko.Transport:
+    def _logged_in(
+        self, login: auth.Login, trust: hostkey.Trust, deadline: limits.Deadline
+    ) -> paramiko.Transport:
+        while True:
+            connection = self._verified(trust, deadline)
+            try:
+                if login.on(connection):
+                    return connection
+            except BaseException:
+                handshake.shut(connection)
+                raise
+            # Another connection for the keys that are left: the server ended this one.
+            handshake.shut(connection)
+
+    def _verified(self, trust: hostkey.Trust, deadline: limits.Deadline) -> paramiko.Transport:
         """Return a connection whose host key is pinned; nobody is logged in yet."""
-        sock = self.open_socket()
+        connection = self._negotiated(deadline, types=trust.types)
         try:
-            connection = handshake.negotiate(
-                self.login, sock, timeout=self._timeout, types=trust.types, times=self.times
-            )
-        except errors.ElysiumError:
-            sock.close()
-            raise
-        try:
-            return self._verify(connection, trust)
+            return self._verify(connection, trust, deadline)
         except BaseException:
             handshake.shut(connection)
             raise
 
-    def _verify(self, connection: paramiko.Transport, trust: hostkey.Trust) -> paramiko.Transport:
+    def _negotiated(self, deadline: limits.Deadline, **wanted: Any) -> paramiko.Transport:
+        """Return a connection that shows the `wanted` types of host keys."""
+        sock = self.open_socket(deadline.step(self._timeout))
+        try:
+            step = deadline.step(self._timeout)
+            return handshake.negotiate(self.login, sock, timeout=step, times=self.times, **wanted)
+        except (errors.ElysiumError, limits.OverdueError):
+            sock.close()
+            raise
+
+    def _verify(
+        self, connection: paramiko.Transport, trust: hostkey.Trust, deadline: limits.Deadline
+    ) -> paramiko.Transport:
         """Return a connection whose host key is the pinned one.
 
         A fingerprint does not tell the key's type: where the server showed a
@@ -211,17 +229,9 @@ class Transport:
             for key_type in _KEY_TYPES:
                 if key_type == shown.type or (key_type[:3] == shown.type[4:7] == "rsa"):
                     continue
-                sock = self.open_socket()
                 try:
-                    other = handshake.negotiate(
-                        self.login,
-                        sock,
-                        timeout=self._timeout,
-                        only=key_type,
-                        times=self.times,
-                    )
+                    other = self._negotiated(deadline, only=key_type)
                 except errors.ConnectError:
-                    sock.close()
                     continue
                 if trust.accepts(handshake.shown_key(other)):
                     handshake.shut(connection)
@@ -239,10 +249,10 @@ class Transport:
             + ("" if trust.source == "hostKey" else f", or in {trust.source}"),
         )
 
-    def open_socket(self) -> Any:
+    def open_socket(self, timeout: float) -> Any:
         """Return a fresh stream to the server: a TCP socket, or a channel of the jump host."""
         if self._jump is None:
-            return handshake.open_socket(self.login, self._timeout)
+            return handshake.open_socket(self.login, timeout)
         jump = self._jump
         jumped = jump.connected()
         try:
@@ -250,7 +260,7 @@ class Transport:
                 "direct-tcpip",
                 (self.login.host, self.login.port),
                 ("127.0.0.1", 0),
-                timeout=self._timeout,
+                timeout=timeout,
             )
         except (handshake.library().SSHException, EOFError, OSError) as error:
             raise errors.ConnectError(
@@ -276,7 +286,9 @@ def scan_host_key(
         given = given.model_copy(update={"port": port})
     through = Transport(given, jump=jump)
     try:
-        connection = handshake.negotiate(through.login, through.open_socket(), timeout=_TIMEOUT)
+        connection = handshake.negotiate(
+            through.login, through.open_socket(_TIMEOUT), timeout=_TIMEOUT
+        )
         try:
             return handshake.shown_key(connection)
         finally:

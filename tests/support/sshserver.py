@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,10 @@ class Server:
     accepts: frozenset[bytes] = frozenset()
     password: str = ""
     max_tries: int = 6
+    asks: Callable[[int], tuple[str, ...] | None] | None = None
+    """The prompts of a round of questions instead of the password; None: let in."""
+    pause: float = 0.0
+    """Seconds before each answer to a key or password."""
     tried: list[list[str]] = field(default_factory=list[list[str]])
 
     @property
@@ -37,9 +42,12 @@ class _Interface(paramiko.ServerInterface):
     def __init__(self, server: Server, transport: paramiko.Transport) -> None:
         self._server, self._transport = server, transport
         self._mine: list[str] = []
+        self._rounds = 0
         server.tried.append(self._mine)
 
     def get_allowed_auths(self, username: str) -> str:
+        if self._server.asks:
+            return "publickey,keyboard-interactive"
         return "publickey,password" if self._server.password else "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
@@ -50,10 +58,27 @@ class _Interface(paramiko.ServerInterface):
         self._mine.append("password")
         return self._verdict(bool(self._server.password) and password == self._server.password)
 
+    def check_auth_interactive(self, username: str, submethods: str) -> Any:
+        return self._next()
+
+    def check_auth_interactive_response(self, responses: list[str]) -> Any:
+        self._mine += responses
+        return self._next()
+
+    def _next(self) -> Any:
+        assert self._server.asks is not None
+        prompts = self._server.asks(self._rounds)
+        self._rounds += 1
+        if prompts is None:
+            return paramiko.AUTH_SUCCESSFUL
+        time.sleep(self._server.pause)
+        return paramiko.InteractiveQuery("", "", *((prompt, False) for prompt in prompts))
+
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return paramiko.OPEN_SUCCEEDED
 
     def _verdict(self, good: bool) -> int:
+        time.sleep(self._server.pause)
         if good:
             return paramiko.AUTH_SUCCESSFUL
         if len(self._mine) >= self._server.max_tries:

@@ -261,4 +261,4 @@ def test_the_waits_are_what_the_documentation_says() -> None:
     assert times.silence + 2 <= 30 and times.ping * 3 <= times.silence
     assert times.stall == 30 and times.rate == 62_500
     assert times.moving(62_500_000) == 1000
-    assert (times.connect, times.ask, times.answer) == (15, 5, 60)
+    assert (times.connect, times.login, times.ask, times.answer) == (15, 60, 5, 60)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import pathlib
+import socket
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from provision import config, errors, hostkeys, secret
-from provision.host import transport
+from provision.host import handshake, limits, reach, transport
 from tests.support import sshserver
 
 Keygen = Callable[..., pathlib.Path]
@@ -27,9 +30,10 @@ def prints(*keys: pathlib.Path) -> list[str]:
 
 
 def log_in(server: sshserver.Server, **values: Any) -> None:
+    times = values.pop("times", limits.DEFAULT)
     values = {"host": "127.0.0.1", "port": server.port, "user": "root"} | values
     login = config.SshLogin.model_validate({"hostKey": server.line, **values})
-    connected = transport.Transport(login, timeout=10)
+    connected = transport.Transport(login, timeout=values.pop("timeout", 10), times=times)
     try:
         connected.connected()
     finally:
@@ -197,3 +201,93 @@ def test_known_hosts_pin_the_key(home: pathlib.Path, keygen: Keygen):
         assert str(book) in str(caught.value)
         # What elysium's configuration pins wins.
         log_in(server)
+
+
+# -- the time of a login -----------------------------------------------------
+
+
+def test_keys_that_are_refused_slowly_have_one_time_together(keygen: Keygen, agent: Agent):
+    agent(*(keygen(f"k{number}") for number in range(10)))
+    began = time.monotonic()
+    with (
+        sshserver.running(pause=0.4) as server,
+        pytest.raises(errors.ConnectError, match=r"login to .* did not end within 1 s") as late,
+    ):
+        log_in(server, times=limits.Limits(login=1.0))
+    assert time.monotonic() - began < 8 and "tried: agent key" in late.value.detail
+    assert f"127.0.0.1:{server.port}" in late.value.summary
+
+
+def test_a_server_that_does_not_answer_a_key_is_not_said_to_break_off(keygen: Keygen):
+    keygen("id_ecdsa")
+    with (
+        sshserver.running(pause=3) as server,
+        pytest.raises(errors.ConnectError, match="did not answer the login of root within 1 s"),
+    ):
+        login = config.SshLogin(host="127.0.0.1", port=server.port, host_key=server.line)
+        connected = transport.Transport(login, times=limits.Limits(login=60), timeout=60)
+        connected._timeout = 1.0
+        try:
+            connected.connected()
+        finally:
+            connected.close()
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        lambda _round: ("Password: ",),
+        lambda _round: (),
+        lambda number: ("Password: ",) if not number else ("Old: ", "New: "),
+        lambda _round: ("New password for canary-word: ",),
+    ],
+    ids=["again", "nothing", "two", "new"],
+)
+def test_a_server_that_asks_without_an_end(asks: Callable[[int], tuple[str, ...]]):
+    """It gets no code and no new password from us, and does not keep us."""
+    began = time.monotonic()
+    with (
+        sshserver.running(asks=asks) as server,
+        pytest.raises(errors.AuthError, match=r"asks for more than a password") as asked,
+    ):
+        log_in(server, password=secret.Secret("canary-word"), agent=False)
+    assert time.monotonic() - began < 8 and "canary" not in str(asked.value)
+    assert all(answers.count("canary-word") <= 3 for answers in server.tried)
+
+
+def test_a_password_that_is_asked_for_as_a_question():
+    def asks(number: int) -> tuple[str, ...] | None:
+        return (("Password: ",), (), None)[number]
+
+    with sshserver.running(asks=asks) as server:
+        log_in(server, password=secret.Secret("canary"), agent=False)
+    assert server.tried == [["password", "canary"]]  # refused as a password, answered as a question
+
+
+def test_a_name_with_addresses_that_do_not_answer(monkeypatch: pytest.MonkeyPatch):
+    """They share the time; the last one, which answers, still gets some."""
+    silent = [socket.create_server(("127.0.0.1", 0), backlog=0) for _ in range(2)]
+    filling = [socket.socket() for _ in range(6)]
+    with contextlib.ExitStack() as stack, sshserver.running() as server:
+        for opened in (*silent, *filling):
+            stack.enter_context(opened)
+        for number, opened in enumerate(filling):
+            opened.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                opened.connect(silent[number % 2].getsockname())
+        addresses = [*(one.getsockname() for one in silent), ("127.0.0.1", server.port)]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", one) for one in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        route = reach.Route(name="node", host="node")
+        began = time.monotonic()
+        handshake.open_socket(route, 3.0).close()
+        assert time.monotonic() - began < 6
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found[:2])
+        with pytest.raises(errors.ConnectError, match="node does not answer within 1 s"):
+            handshake.open_socket(route, 1.0)
+
+
+def test_a_name_that_is_not_resolved_in_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(3))
+    with pytest.raises(errors.ConnectError, match=r"name node was not resolved within 1 s"):
+        handshake.open_socket(reach.Route(name="node", host="node"), 1.0)
