@@ -248,7 +248,7 @@ class Api:
                 error, operation=operation, base_url=self.cfg.base_url, ca_file=self.cfg.ca_file
             )
         elif isinstance(error, (requests.RequestException, OSError)):
-            found = failures.unreachable(error, operation=operation, host=self.host)
+            found = failures.unreachable(error, operation=operation, base_url=self.cfg.base_url)
         else:
             return None
         mine = self._exchange.last if self._exchange is not None else self._token

@@ -344,10 +344,10 @@ def renamed(slug: str, new: str, *, operation: str, status: int, detail: str = "
     )
 
 
-def unreachable(error: Exception, *, operation: str, host: str) -> UnreachableError:
-    """Return the error for a request that got no answer."""
+def unreachable(error: Exception, *, operation: str, base_url: str) -> UnreachableError:
+    """Return the error for a request that got no answer from `base_url`."""
     return UnreachableError(
-        f"GitHub at {host} did not answer, so it is not possible to {operation}",
+        f"GitHub at {base_url} did not answer, so it is not possible to {operation}",
         operation=operation,
         detail=str(error),
         hint="check the network, a proxy, and github.baseUrl",
@@ -357,8 +357,16 @@ def unreachable(error: Exception, *, operation: str, host: str) -> UnreachableEr
 def not_proven(
     error: Exception, *, operation: str, base_url: str, ca_file: str
 ) -> UnreachableError:
-    """Return the error for a server whose certificate was not accepted."""
+    """Return the error for a server whose certificate was not accepted, or whose TLS broke."""
     why = _verification(error)
+    if not why:
+        return UnreachableError(
+            f"the TLS connection to {base_url} broke, so it is not possible to {operation}:"
+            " the other end does not speak TLS as it should",
+            operation=operation,
+            detail=str(error),
+            hint="check github.baseUrl, and whether the network or a proxy changes what passes",
+        )
     where = f"the CA file {ca_file}" if ca_file else "the public authorities"
     hint = (
         "github.caFile must hold the certificate of the authority that this server's one is from;"
@@ -377,7 +385,7 @@ def not_proven(
 
 
 def _verification(error: BaseException) -> str:
-    """Return why a TLS connection was not made, in the words of OpenSSL where there are any."""
+    """Return why a certificate was not accepted, in the words of OpenSSL, or nothing."""
     seen: list[BaseException] = [error]
     for each in seen:
         if isinstance(each, ssl.SSLCertVerificationError):
@@ -385,7 +393,7 @@ def _verification(error: BaseException) -> str:
         inner = [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
         new = (one for one in inner if isinstance(one, BaseException) and one not in seen)
         seen += list(new)[:8] if len(seen) < 32 else []
-    return "it does not speak TLS as it should"
+    return ""
 
 
 def _when(seconds: float) -> str:

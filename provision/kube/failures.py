@@ -127,6 +127,14 @@ def _manager(message: str) -> str:
     return f'"{quoted[1]}"' if len(quoted) > 2 else message
 
 
+def reason(error: errors.KubeError) -> str:
+    """Return `error` on one line, with the address where no answer came from it."""
+    words = " ".join(error.detail.split())
+    if error.status == 0:
+        return f"{error.summary}: {words}" if words else error.summary
+    return words or error.summary
+
+
 def transient(error: errors.KubeError) -> bool:
     """Return whether asking again may help: not up yet, overloaded, or its datastore busy."""
     if error.status in (0, 429, 502, 503, 504):

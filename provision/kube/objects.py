@@ -160,7 +160,7 @@ def delete(client: KubeClient, obj: Mapping[str, Any], how: Writing) -> None:
         except errors.KubeError as error:
             if not failures.transient(error):
                 raise
-            trouble = error.detail or error.summary
+            trouble = failures.reason(error)
         if live is None and not trouble:
             return
         if live is not None:

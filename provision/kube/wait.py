@@ -109,10 +109,14 @@ def wait_ready(
     pending = dict.fromkeys(refs, "")
     ready: dict[Ref, dict[str, Any]] = {}
     failed: dict[Ref, str] = {}
+    silence = ""
     while pending:
-        changed = False
+        changed, silence = False, ""
         for ref, before in list(pending.items()):
-            verdict, obj = _look(client, ref, judge)
+            # A server that does not answer is asked once a round: each answer takes its timeout.
+            verdict, obj = Readiness(ready=False, reason=silence), None
+            if not silence:
+                verdict, obj, silence = _look(client, ref, judge)
             if verdict.ready and obj is not None:
                 ready[ref] = obj
                 del pending[ref]
@@ -139,7 +143,7 @@ def wait_ready(
         pause = _FIRST_PAUSE if changed else min(pause * 1.5, _LONGEST_PAUSE)
         clock.sleep(min(pause, max(left, 0.01)))
     if pending or failed:
-        raise _error(client, failed, pending, timeout)
+        raise _error(client if not silence else None, failed, pending, timeout)
     return {ref: ready[ref] for ref in refs}
 
 
@@ -152,16 +156,18 @@ def _named(pending: Mapping[Ref, str]) -> str:
 
 def _look(
     client: Reader, ref: Ref, judge: Callable[[Mapping[str, Any]], Readiness]
-) -> tuple[Readiness, dict[str, Any] | None]:
+) -> tuple[Readiness, dict[str, Any] | None, str]:
+    """Return how ready the object is, the object, and why the server did not answer, if so."""
     try:
         obj = client.get(ref.api_version, ref.kind, ref.name, ref.namespace)
     except errors.KubeError as error:
         if not failures.transient(error):
             raise
-        return Readiness(ready=False, reason=error.detail or error.summary), None
+        reason = failures.reason(error)
+        return Readiness(ready=False, reason=reason), None, "" if error.status else reason
     if obj is None:
-        return Readiness(ready=False, reason="it does not exist yet"), None
-    return judge(obj), obj
+        return Readiness(ready=False, reason="it does not exist yet"), None, ""
+    return judge(obj), obj, ""
 
 
 def _pods(client: Reader, ref: Ref) -> list[str]:
@@ -184,11 +190,14 @@ def _pods(client: Reader, ref: Ref) -> list[str]:
 
 
 def _error(
-    client: Reader, failed: Mapping[Ref, str], pending: Mapping[Ref, str], timeout: float
+    client: Reader | None, failed: Mapping[Ref, str], pending: Mapping[Ref, str], timeout: float
 ) -> errors.WaitError:
+    """Return the error. Without a `client`, as its server does not answer, nothing is asked."""
     lines: list[str] = []
     for ref, reason in [*failed.items(), *pending.items()]:
         lines.append(f"{ref}: {reason}")
+        if client is None:
+            continue
         events = client.events(ref.namespace, ref.kind, ref.name)
         lines += [f"    {event}" for event in events[-_EVENTS_SHOWN:]]
         lines += [f"    {pod}" for pod in _pods(client, ref)]

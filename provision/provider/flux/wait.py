@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from provision import errors
-from provision.kube import wait
+from provision.kube import failures, wait
 from provision.kube.client import KubeClient
 from provision.provider.context import Context
 from provision.provider.flux import causes, objects
@@ -323,7 +323,7 @@ def until_applied(
         except errors.KubeError as error:
             if error.status not in (0, 429, 500, 502, 503, 504):
                 raise
-            told_before, silent = silent, error.detail or error.summary
+            told_before, silent = silent, failures.reason(error)
             if silent != told_before:
                 said.append(f"the cluster does not answer: {silent}")
         now = clock.monotonic()
@@ -354,9 +354,25 @@ def until_applied(
     for text in said:
         ctx.progress(text)
     if not watch.entries or watch.unready():
-        if view is not None:
-            watch.look_behind(view, causes.Finder(kube))
+        if view is None:
+            raise _unanswered(watch, timeout, silent)
+        watch.look_behind(view, causes.Finder(kube))
         raise _error(kube, watch, timeout)
+
+
+def _unanswered(watch: Watch, timeout: float, silent: str) -> errors.WaitError:
+    """Return the error for a cluster that does not answer at the end: nothing more is asked."""
+    unready = watch.unready()
+    lines = [f"{entry.ref}: {_short(entry.reason or 'it is not ready')}" for entry in unready]
+    before = ["before that:", *lines] if lines else []
+    names = ", ".join(str(entry.ref) for entry in unready[:3]) or "Flux"
+    return errors.WaitError(
+        f"{names} did not become ready within {timeout:g} s; the cluster does not answer",
+        what=names,
+        last_seen="\n".join((silent, *before)),
+        hint="check the network to the node, and that k3s runs there; running the same command"
+        " again goes on waiting",
+    )
 
 
 def _error(kube: KubeClient, watch: Watch, timeout: float) -> errors.WaitError:

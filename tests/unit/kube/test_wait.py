@@ -203,3 +203,27 @@ def test_what_is_waited_for_is_said_every_30_seconds() -> None:
     assert all(after - before <= 30 for before, after in itertools.pairwise(times))
     assert times[-1] > 170
     assert "Namespace a: it is Terminating; Namespace b: it does not exist yet" in heard[-1][1]
+
+
+def test_a_server_that_is_silent_is_asked_once_a_round_and_not_at_the_end() -> None:
+    """Each question to it takes its whole timeout: eight objects would take eight of them."""
+    clock = Clock()
+    away = errors.KubeError(
+        "reading x: no answer from https://10.0.0.1:6443",
+        status=0,
+        reason="Unreachable",
+        detail="timed out",
+    )
+
+    def silent(_now: float) -> Exception:
+        clock.now += 30
+        return away
+
+    names = [f"n{number}" for number in range(8)]
+    cluster = Cluster(clock, **dict.fromkeys(names, silent))
+    asked: list[str] = []
+    cluster.events = lambda *_: asked.append("events") or []  # type: ignore[method-assign]
+    with pytest.raises(errors.WaitError) as caught:
+        wait.wait_ready(cluster, [ref(name) for name in names], timeout=60, clock=clock)
+    assert clock.now <= 60 + 31 and not asked
+    assert str(caught.value).count("no answer from https://10.0.0.1:6443: timed out") == 8

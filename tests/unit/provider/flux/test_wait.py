@@ -225,3 +225,25 @@ def test_a_silent_cluster_is_told_of_once_and_then_every_30_seconds(world):
         world.cluster.events = lambda *_: []
         fluxparts.wait(world, fluxparts.FakeTime(), timeout=100)
     assert 3 <= len(world.said) <= 5, world.said
+
+
+def test_a_cluster_that_does_not_answer_at_the_end_is_not_asked_again(world, monkeypatch):
+    """Nor is it said that what was not looked for does not exist."""
+    fluxparts.applied(world)
+    clock = fluxparts.FakeTime()
+    away = errors.KubeError(
+        "reading x: no answer from https://10.0.0.1:6443", status=0, detail="timed out"
+    )
+
+    def silent(*_: object, **__: object) -> None:
+        clock.t += 30
+        raise away
+
+    for name in ("get", "list", "events"):
+        monkeypatch.setattr(world.cluster, name, silent)
+    with pytest.raises(errors.WaitError) as caught:
+        fluxparts.wait(world, clock, timeout=60)
+    text = str(caught.value)
+    assert clock.t - 1000 <= 91 and "does not exist" not in text
+    assert "the cluster does not answer" in text
+    assert "no answer from https://10.0.0.1:6443: timed out" in text
