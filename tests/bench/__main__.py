@@ -19,6 +19,7 @@ PARTS = {
     "up": "tests.bench.whole",
     "host": "tests.bench.host",
     "cold-start": "tests.bench.coldstart",
+    "home-ops": "tests.bench.homeops",
     "rotation": "tests.bench.rotation",
     "recovery": "tests.bench.recovery",
 }

@@ -46,7 +46,7 @@ def ensure(say: Say) -> Peers:
     folder = cache() / f"peers-{key}"
     done = folder / ".done"
     if not done.exists():
-        say("installing pyinfra and ansible-core into a venv of their own")
+        say("installing pyinfra, ansible-core and flux-local into a venv of their own")
         try:
             venv.create(folder, with_pip=True, clear=True, symlinks=True)
             _run(
