@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pulumi
@@ -36,6 +37,8 @@ def main() -> None:
         )
     finally:
         connections.close()
+    if os.environ.get("ELYSIUM_NO_SEEDS"):
+        pulumi.log.warn("ELYSIUM_NO_SEEDS is no longer read; elysium up --no-seeds seeds nothing")
     for problem in decided.problems:
         pulumi.log.warn(f"an empty cluster would not come up: {problem}")
     program.make_program(cfg, decided)()

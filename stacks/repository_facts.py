@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from provision.gitops.sealing import keys as sealing_keys
     from provision.gitops.tree import Tree
 
-NO_SEEDS: Final = "ELYSIUM_NO_SEEDS"
-"""Set in the environment, nothing is seeded: to see where a repository stops."""
 _CERTIFICATE: Final = "pub-sealed-secrets.pem"
 _STUB: Final = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n"
 
@@ -100,7 +97,7 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
         )
         found = _look(cfg, read, at_hand, sorted(given), sops_keys)
         memory.keep(found)
-    decided = Decisions(
+    return Decisions(
         flux_brings_gpu_plugin=_flux_brings_gpu_plugin(cfg, found),
         sealing_namespace=cfg.sealing.namespace or found.sealing_namespace or cfg.flux.namespace,
         sealing_certificate=_certificate(cfg, repository.snapshot(head).entries),
@@ -108,9 +105,6 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
         problems=found.problems,
         notes=found.notes,
     )
-    if os.environ.get(NO_SEEDS):
-        return replace(decided, seeds=(), problems=())
-    return decided
 
 
 def _look(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from provision.cli.render.run import Run
+
+_NO_SEEDS: Final = "ELYSIUM_NO_SEEDS"
+"""Earlier versions seeded nothing while it was set."""
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,6 +46,34 @@ def refresh_option(function: Callable[..., Any]) -> Callable[..., Any]:
         help="Read every resource before it is compared (default). --no-refresh believes what "
         "the state says of the cluster; node and GitHub are looked at in any case.",
     )(function)
+
+
+def seeding_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--no-seeds`` and ``--anyway``; see `seeding`."""
+    anyway = click.option(
+        "--anyway",
+        is_flag=True,
+        help="Go on although the repository cannot come up: seed what can be seeded.",
+    )(function)
+    return click.option(
+        "--no-seeds",
+        is_flag=True,
+        help="Seed nothing, to see where the repository stops by itself.",
+    )(anyway)
+
+
+def seeding(*, no_seeds: bool, anyway: bool) -> dict[str, Any]:
+    """Return the argument `seeding` of operations; none where the user asks for nothing special.
+
+    Raises `click.UsageError` while the variable is set that earlier versions read.
+    """
+    from provision.operations.repository import Seeding
+
+    if os.environ.get(_NO_SEEDS) and not no_seeds:
+        raise click.UsageError(f"{_NO_SEEDS} is no longer read: unset it, or give --no-seeds")
+    if no_seeds:
+        return {"seeding": Seeding.NONE}
+    return {"seeding": Seeding.POSSIBLE} if anyway else {}
 
 
 def needs_an_answer(called: Settings, yes: bool, about: str) -> None:

@@ -9,10 +9,9 @@ encoding), allowed wherever a `Secret` is.
 
 from __future__ import annotations
 
-import posixpath
-
 from pydantic import Field, model_validator
 
+from provision import gitpaths
 from provision.config.backup import Backup, BackupCopy
 from provision.config.base import Model, ObjectName, Port, SafeName
 from provision.config.gitops import (
@@ -110,5 +109,4 @@ class Config(Model):
     @property
     def flux_path(self) -> str:
         """The cluster's path in the repository, without ``./``; the root is empty."""
-        path = posixpath.normpath((self.flux.path or f"clusters/{self.cluster}").lstrip("/"))
-        return "" if path == "." else path
+        return gitpaths.normal(self.flux.path or f"clusters/{self.cluster}")

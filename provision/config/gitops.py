@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from provision.config.base import Model, ObjectName, Port, SafeName
+from provision.config.base import FileInGit, FolderInGit, Model, ObjectName, Port, SafeName
 from provision.secret import Secret
 
 FLUX_SYSTEM = "flux-system"
@@ -77,7 +77,7 @@ class Flux(Model):
     """Flux CD."""
 
     version: str = Field(default="v2.9.3", pattern=r"^v\d+\.\d+\.\d+$")
-    path: str = Field(
+    path: FolderInGit = Field(
         default="", description="Default: clusters/<cluster>. `./` is the repository's root."
     )
     namespace: SafeName = Field(
@@ -155,7 +155,7 @@ class Sealing(Model):
         default="",
         description="Default: where the repository installs Sealed Secrets, else flux.namespace.",
     )
-    certificate: str = Field(
+    certificate: FileInGit = Field(
         default="etc/certs/pub-sealed-secrets.pem",
         pattern=r"^[^/\s][^\s]*$",
         description="Where the public certificate is in the repository.",

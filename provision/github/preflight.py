@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent import futures
 from typing import Literal
 
-from provision import config, errors
+from provision import config, errors, gitpaths
 from provision.github import failures, protection, repository, token
 
 _NOT_GITHUB = (failures.AnswerError, failures.RedirectError)
@@ -188,7 +188,7 @@ def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> l
 
 def flux_files(path: str, namespace: str) -> tuple[str, str, str]:
     """Return where Flux' own files are below the cluster's folder `path`."""
-    folder = f"{path.strip('/')}/{namespace}".lstrip("/")
+    folder = gitpaths.normal(f"{path}/{namespace}")
     return (
         f"{folder}/gotk-components.yaml",
         f"{folder}/gotk-sync.yaml",

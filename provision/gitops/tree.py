@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from provision import errors
+from provision import errors, gitpaths
 from provision.fileio import contents, names
 from provision.gitops import ignore
 
@@ -63,8 +63,8 @@ class Tree:
         found, left_out = _listed(folder)
         if _MODULES in found:
             modules = _MODULE_PATH.findall(_read(found[_MODULES]))
-            left_out |= {normal_path(path): SUBMODULE for path in modules}
-            inside = tuple(f"{normal_path(path)}/" for path in modules)
+            left_out |= {gitpaths.normal(path): SUBMODULE for path in modules}
+            inside = tuple(f"{gitpaths.normal(path)}/" for path in modules)
             found = {path: file for path, file in found.items() if not path.startswith(inside)}
         ignored = {path: _read(found[path]) for path in found if path.endswith(ignore.FILE)}
         files: dict[str, str] = {}
@@ -94,7 +94,7 @@ class Tree:
 
     def including(self, other: Tree, folder: str, to: str) -> Tree:
         """Return the tree with `folder` of `other` in place of the folder `to`."""
-        place, prefix = normal_path(to), normal_path(folder)
+        place, prefix = gitpaths.normal(to), gitpaths.normal(folder)
         files = {p: text for p, text in self.files.items() if not p.startswith(f"{place}/")}
         for path in other.below(prefix):
             files[posixpath.join(place, posixpath.relpath(path, prefix or "."))] = other.files[path]
@@ -185,12 +185,3 @@ def _read(path: Path) -> str:
     except OSError as error:
         problem = errors.Problem(where=str(path), message=error.strerror or str(error))
         raise errors.GitOpsError("the repository cannot be read", [problem]) from error
-
-
-def normal_path(path: str) -> str:
-    """Return a Flux `spec.path` as this module writes folders: no ``./``, no slashes around.
-
-    A path cannot leave the repository: ``..`` at the top is dropped, as the
-    controller does.
-    """
-    return posixpath.normpath("/" + path).strip("/")

@@ -36,10 +36,11 @@ def preview(
     on_event: Listener,
     options: api.Options | None = None,
     migrate_datastore: bool = False,
+    seeding: repository.Seeding = repository.Seeding.ALL,
 ) -> api.Result:
     """Show what `up` would do: plans, file diffs, commits, keys. Changes nothing."""
     described = program.make_program(
-        stack.config, repository.decide(stack), migrate_datastore=migrate_datastore
+        stack.config, repository.decide(stack, seeding), migrate_datastore=migrate_datastore
     )
     return stack.engine().preview(described, options=options or api.Options(), on_event=on_event)
 
@@ -50,12 +51,14 @@ def up(
     on_event: Listener,
     options: api.Options | None = None,
     migrate_datastore: bool = False,
+    seeding: repository.Seeding = repository.Seeding.ALL,
 ) -> UpResult:
     """Make the cluster as the configuration and the repository say.
 
     Reads what is there first, unless the options say not to; what is as
     wanted is left alone. With `migrate_datastore`, k3s moves its datastore from
-    SQLite to etcd for good; the caller has made a backup before.
+    SQLite to etcd for good; the caller has made a backup before. `seeding` is what is put into
+    the cluster before Flux starts.
     """
     steps: list[tuple[str, float]] = []
     names: dict[str, str] = {}
@@ -68,7 +71,7 @@ def up(
             steps.append((name, event.seconds))
         on_event(event)
 
-    decided = repository.decide(stack)
+    decided = repository.decide(stack, seeding)
 
     def under_lock() -> None:
         stack_id.ensure(stack, on_event)

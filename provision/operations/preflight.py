@@ -23,11 +23,16 @@ _K3S = "elysium:node:K3sServer"
 
 
 def preflight(
-    stack: Stack, progress: Progress = silent, *, migrate_datastore: bool = False
+    stack: Stack,
+    progress: Progress = silent,
+    *,
+    migrate_datastore: bool = False,
+    seeding: repository.Seeding = repository.Seeding.ALL,
 ) -> list[str]:
     """Check node, GitHub and repository; change nothing.
 
-    `migrate_datastore`: the datastore is to be moved from SQLite to etcd.
+    `migrate_datastore`: the datastore is to be moved from SQLite to etcd. `seeding` says whether
+    a repository that cannot come up is refused.
     Returns warnings: a datastore that the stack does not know, what of the node
     may not work well, and problems that matter only for a new cluster.
 
@@ -45,17 +50,17 @@ def preflight(
     )
     problems: list[errors.Problem] = []
     raised: list[errors.ElysiumError] = []
-    later: list[errors.Problem] = []
+    checked = repository.Checked()
     with futures.ThreadPoolExecutor(max_workers=len(checks) + 1) as pool:
-        looking = pool.submit(repository.check, stack)
+        looking = pool.submit(repository.check, stack, seeding)
         for future in [pool.submit(check, stack) for check in checks]:
             try:
                 problems += future.result()
             except errors.ElysiumError as error:
                 raised.append(error)
         try:
-            now, later = looking.result()
-            problems += now
+            checked = looking.result()
+            problems += [*checked.problems, *checked.lacks]
         except errors.ElysiumError as error:
             if not problems and not raised:  # else it met what was told already
                 raised.append(error)
@@ -70,10 +75,10 @@ def preflight(
             f"{len(problems)} thing{'s' if len(problems) > 1 else ''} to put right "
             "before anything is changed",
             problems,
-            hint="nothing was changed; run the same command again afterwards",
+            hint="nothing was changed; run the same command again afterwards"
+            + ("; --anyway goes on without what the repository lacks" if checked.lacks else ""),
         )
-    warnings = [f"a new cluster would not come up: {problem}" for problem in later]
-    return [*_unrecorded_datastore(stack), *node_warnings(stack), *warnings]
+    return [*_unrecorded_datastore(stack), *node_warnings(stack), *checked.warnings]
 
 
 _SHORT = 300

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import functools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from provision import errors
 from provision.operations import state
@@ -14,18 +17,58 @@ from stacks import repository_facts
 from stacks.components import node as node_component
 
 if TYPE_CHECKING:
+    from provision.gitops.coldstart import needs
     from provision.gitops.sealing import keys as sealing_keys
 
 _SEALING = "elysium:secrets:SealingKey"
 _K3S = "elysium:node:K3sServer"
+_TOLD: Final = 10
+"""More notes than these are counted, not listed."""
 
 
-def decide(stack: Stack) -> repository_facts.Decisions:
+class Seeding(enum.Enum):
+    """What of a repository's needs is put into the cluster before Flux starts.
+
+    `ALL`: every need, and a repository that cannot come up is refused. `POSSIBLE`: what can be
+    had, and the rest is a warning. `NONE`: nothing, and nothing is refused.
+    """
+
+    ALL = enum.auto()
+    POSSIBLE = enum.auto()
+    NONE = enum.auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What is wrong with the repository.
+
+    `problems` refuse the run in any case. `lacks` are why an empty cluster cannot come up; they
+    refuse it unless the user goes on. `warnings` refuse nothing.
+    """
+
+    problems: tuple[errors.Problem, ...] = ()
+    lacks: tuple[errors.Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def decide(stack: Stack, seeding: Seeding = Seeding.ALL) -> repository_facts.Decisions:
     """Return what the branch head means for the program, with the keys of state and configuration.
+
+    Its seeds are those that `seeding` asks for.
 
     Raises `errors.CodeHostError` when the repository cannot be read, and
     `errors.ConfigError` or `errors.GitOpsError` for definitions that cannot be.
     """
+    decided = _decisions(stack)
+    if seeding is Seeding.NONE:
+        return replace(decided, seeds=(), problems=())
+    if seeding is Seeding.POSSIBLE:
+        missing = [need for need, _ in _unobtainable(stack, decided)]
+        return replace(decided, seeds=tuple(one for one in decided.seeds if one not in missing))
+    return decided
+
+
+def _decisions(stack: Stack) -> repository_facts.Decisions:
     context = stack.live.bind(lambda _level, _text: None)
     return repository_facts.decide(stack.config, context, at_hand(stack))
 
@@ -66,17 +109,40 @@ def is_empty(stack: Stack) -> bool:
     return all(facts.file(path) is None for path in at.databases)
 
 
-def check(stack: Stack) -> tuple[list[errors.Problem], list[errors.Problem]]:
-    """Return what keeps the repository from coming up, and what would, were the cluster new.
+def check(stack: Stack, seeding: Seeding = Seeding.ALL) -> Checked:
+    """Return what keeps the repository from coming up.
 
-    The first is for an empty node; where a cluster runs already, the same
-    problems only matter to the next one.
+    An empty node is refused for that. Where a cluster runs already, the same problems only
+    matter to the next one: they are warnings. With a `seeding` that goes on they are warnings, too.
     """
-    decided = decide(stack)
-    problems = [*decided.problems, *_certificate(stack, decided), *_release(stack, decided)]
-    if not problems:
-        return [], []
-    return (problems, []) if is_empty(stack) else ([], problems)
+    decided = _decisions(stack)
+    certificate = _certificate(stack, decided)
+    lacks: list[errors.Problem] = []
+    if seeding is not Seeding.NONE:
+        lacks += [*decided.problems, *(why for _, why in _unobtainable(stack, decided))]
+    if not (certificate or lacks or decided.notes):
+        return Checked()
+    if not is_empty(stack):
+        later = [*certificate, *lacks]
+        return Checked(warnings=tuple(f"a new cluster would not come up: {one}" for one in later))
+    unseen = _unseen(stack, decided)
+    if seeding is Seeding.ALL:
+        return Checked(problems=tuple(certificate), lacks=tuple(lacks), warnings=unseen)
+    told = tuple(f"the cluster cannot come up: {one}" for one in lacks)
+    return Checked(problems=tuple(certificate), warnings=(*told, *unseen))
+
+
+def _unseen(stack: Stack, decided: repository_facts.Decisions) -> tuple[str, ...]:
+    """Return what was assumed of the repository, shortened where it is much."""
+    told = [f"not everything of the repository was seen: {note}" for note in decided.notes[:_TOLD]]
+    more = len(decided.notes) - len(told)
+    if more > 0:
+        path = stack.config.flux_path or "./"
+        told.append(
+            f"{more} more parts of the repository were not seen:"
+            f" elysium gitops cold-start --path {shlex.quote(path)} lists them"
+        )
+    return tuple(told)
 
 
 def _certificate(stack: Stack, decided: repository_facts.Decisions) -> list[errors.Problem]:
@@ -94,27 +160,31 @@ def _certificate(stack: Stack, decided: repository_facts.Decisions) -> list[erro
     return [problem] if problem else []
 
 
-def _release(stack: Stack, decided: repository_facts.Decisions) -> list[errors.Problem]:
-    """Return why the pinned release's definitions cannot be had, if a new cluster needs them."""
+def _unobtainable(
+    stack: Stack, decided: repository_facts.Decisions
+) -> Iterator[tuple[needs.Need, errors.Problem]]:
+    """Yield the seeds whose definition the pinned release does not give, if a new cluster needs it.
+
+    Each comes with the reason.
+    """
     wanted = [
         need
         for need in decided.seeds
         if need.kind == "CustomResourceDefinition" and need.object is None
     ]
     if not wanted or not is_empty(stack):
-        return []
+        return
     from provision.gitops.coldstart import definitions
     from provision.provider.sealing import seed
 
     context = stack.live.bind(lambda _level, _text: None)
-    problems: list[errors.Problem] = []
     for need in wanted:
         name = definitions.RELEASED[need.name]
         try:
             seed.released(context, name, stack.config.sealing.version)
         except errors.ArtifactError as error:
             message = f"{need.reason}; {name} cannot be had: {error.summary}"
-            problems.append(
-                errors.Problem(where=need.where, key=need.ref, message=message, hint=error.hint)
+            yield (
+                need,
+                errors.Problem(where=need.where, key=need.ref, message=message, hint=error.hint),
             )
-    return problems

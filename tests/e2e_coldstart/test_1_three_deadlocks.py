@@ -56,7 +56,7 @@ def test_with_other_keys_nothing_is_touched(lab: labs.Lab, forge) -> None:
 
 def test_without_seeds_it_stops_at_the_first_deadlock(lab: labs.Lab, forge) -> None:
     lab.elysium("config", "set", "flux.timeout", "15").ok()
-    done = lab.elysium("up", "--yes", environ={"ELYSIUM_NO_SEEDS": "1"})
+    done = lab.elysium("up", "--yes", "--no-seeds")
     lab.elysium("config", "set", "flux.timeout", "600").ok()
     assert done.status == 5, done.stderr
     coldstarts.until(

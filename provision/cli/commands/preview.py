@@ -20,6 +20,7 @@ from provision.cli.settings import Settings
 )
 @running.options
 @running.refresh_option
+@running.seeding_options
 @click.option("--diff/--no-diff", default=True, help="Show file hunks and values (default).")
 @click.option("--summary", is_flag=True, help="Show the totals only.")
 @click.option(
@@ -27,7 +28,13 @@ from provision.cli.settings import Settings
 )
 @click.pass_obj
 def preview(
-    called: Settings, diff: bool, summary: bool, expect_no_changes: bool, **options: Any
+    called: Settings,
+    diff: bool,
+    summary: bool,
+    expect_no_changes: bool,
+    no_seeds: bool,
+    anyway: bool,
+    **options: Any,
 ) -> None:
     """Show what up would do, and change nothing.
 
@@ -39,11 +46,15 @@ def preview(
     from provision.cli.render import reporter
     from provision.operations import deploy, preflight
 
+    asked = running.seeding(no_seeds=no_seeds, anyway=anyway)
     with stack_context.stack(called) as stack, reporter.of(called) as listening:
-        for warning in preflight.preflight(stack, listening.step):
+        for warning in preflight.preflight(stack, listening.step, **asked):
             called.terminal.warn(warning)
         result = deploy.preview(
-            stack, on_event=listening.on_event, options=stack_context.run_options(**options)
+            stack,
+            on_event=listening.on_event,
+            options=stack_context.run_options(**options),
+            **asked,
         )
     if not called.json:
         console = called.terminal.out

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 )
 @running.options
 @running.refresh_option
+@running.seeding_options
 @click.option("-y", "--yes", is_flag=True, help="Do it without asking.")
 @click.option("--diff/--no-diff", default=True, help="Show file hunks and values (default).")
 @click.option(
@@ -47,6 +48,8 @@ def up(
     diff: bool,
     migrate_datastore: bool,
     passphrase_file: Path | None,
+    no_seeds: bool,
+    anyway: bool,
     **options: Any,
 ) -> None:
     """Make the cluster as configured; repair what drifted.
@@ -65,25 +68,28 @@ def up(
     from provision.operations import deploy, preflight
 
     wanted = stack_context.run_options(**options)
-    asked: dict[str, bool] = {"migrate_datastore": True} if migrate_datastore else {}
+    moving: dict[str, Any] = {"migrate_datastore": True} if migrate_datastore else {}
+    asked = running.seeding(no_seeds=no_seeds, anyway=anyway)
     with stack_context.stack(called) as stack, reporter.of(called) as listening:
-        for warning in preflight.preflight(stack, listening.step, **asked):
+        for warning in preflight.preflight(stack, listening.step, **moving, **asked):
             called.terminal.warn(warning)
         if migrate_datastore and not preflight.moves_datastore(stack):
             called.terminal.warn("the node has no SQLite datastore to move: no backup is made")
-            asked = {}
+            moving = {}
         if not yes:
-            planned = deploy.preview(stack, on_event=listening.on_event, options=wanted, **asked)
+            planned = deploy.preview(
+                stack, on_event=listening.on_event, options=wanted, **moving, **asked
+            )
             listening.pause()
             running.show_plan(called.terminal.err, listening.seen, called, diffs=diff)
             if planned.changed and not called.terminal.confirm("Do this?"):
                 called.terminal.say("nothing was changed")
                 return
-        if asked:
+        if moving:
             listening.pause()
             locks = bundlekeys.locks(called, stack.config.backup.recipients, passphrase_file)
             _back_up(called, stack, locks, listening.step)
-        done = deploy.up(stack, on_event=listening.on_event, options=wanted, **asked)
+        done = deploy.up(stack, on_event=listening.on_event, options=wanted, **moving, **asked)
     running.update_kubeconfigs(called, stack.config.cluster, done.result.outputs.get("kubeconfig"))
     if called.json:
         called.terminal.event(summary.as_json(done))

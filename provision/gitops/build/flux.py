@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import yaml
 
-from provision import errors
+from provision import errors, gitpaths
 from provision.gitops import documents
 from provision.gitops.build import substitute, workspace
 from provision.gitops.documents import mapping, mappings, sequence
-from provision.gitops.tree import normal_path
 
 GROUP: Final = "kustomize.toolkit.fluxcd.io"
 NAMESPACE: Final = "flux-system"
@@ -105,7 +104,7 @@ def is_kustomization(obj: Mapping[str, Any]) -> bool:
 
 def root(path: str, names: Root = BOOTSTRAPPED) -> Kustomization:
     """Return the Kustomization that bootstrap makes for the cluster folder `path`."""
-    overlay = workspace.Overlay(path=normal_path(path))
+    overlay = workspace.Overlay(path=gitpaths.normal(path))
     return Kustomization(
         name=names.name,
         namespace=names.namespace,
@@ -127,7 +126,7 @@ def read(doc: documents.Document) -> Kustomization:
         name=str(metadata.get("name")),
         namespace=namespace,
         overlay=workspace.Overlay(
-            path=normal_path(str(spec.get("path") or "")),
+            path=gitpaths.normal(str(spec.get("path") or "")),
             target_namespace=str(spec.get("targetNamespace") or ""),
             name_prefix=str(spec.get("namePrefix") or ""),
             name_suffix=str(spec.get("nameSuffix") or ""),

@@ -7,11 +7,11 @@ seen from here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from provision import giturls
 from provision.gitops import documents
 from provision.gitops.build import artifacts, flux
 from provision.gitops.documents import mapping, mappings
@@ -20,9 +20,6 @@ from provision.gitops.tree import Tree
 GROUP: Final = "source.toolkit.fluxcd.io"
 KINDS: Final = frozenset(["GitRepository", "OCIRepository", "Bucket", "ExternalArtifact"])
 """Kinds that a Kustomization can take its files from."""
-_SCHEME: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_USER: Final = re.compile(r"^[^@/]*@")
-_PORT: Final = re.compile(r"^([^/:]+):\d+/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +28,6 @@ class View:
 
     tree: Tree | None = None
     unseen: str = ""
-
-
-def same_repository(url: str) -> str:
-    """Return `url` so that all spellings of one repository are equal: ``github.com/me/home``."""
-    bare = _SCHEME.sub("", url.strip())
-    scp_like = bare == url.strip()
-    bare = _USER.sub("", bare)
-    bare = _PORT.sub(r"\1/", bare)
-    if scp_like:
-        bare = bare.replace(":", "/", 1)
-    return bare.rstrip("/").removesuffix(".git").rstrip("/").casefold()
 
 
 class Sources:
@@ -57,7 +43,7 @@ class Sources:
         """Read `tree`. `given` are other sources by name, `addresses` this repository's URLs."""
         self._tree = tree
         self._given = given or {}
-        self._addresses = {same_repository(url) for url in addresses if url}
+        self._addresses = {giturls.parse(url).repository for url in addresses if url}
         self._found: dict[documents.Place, documents.Document] = {}
         self._generators: list[documents.Document] = []
         self.own: flux.Source = ("", "", "")
@@ -150,7 +136,7 @@ class Sources:
         doc = self._found.get(source)
         if doc is None:
             return ""
-        return same_repository(str(mapping(doc.obj.get("spec")).get("url") or ""))
+        return giturls.parse(str(mapping(doc.obj.get("spec")).get("url") or "")).repository
 
     def _narrowed(
         self, tree: Tree, doc: documents.Document | None, above: frozenset[flux.Source]

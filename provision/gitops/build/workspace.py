@@ -27,7 +27,7 @@ _SPARE: Final = 16
 class Overlay:
     """A folder to build, and what a Flux Kustomization overrides in it.
 
-    `path` is normalised (`tree.normal_path`); the other fields are those of
+    `path` is normalised (`gitpaths.normal`); the other fields are those of
     the Kustomization's spec, lists as JSON-like values.
     """
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from provision import config, errors
+from provision import config, errors, giturls
 from provision.operations.adoption.model import Part, Setting
 from provision.operations.stack import Stack
 from provision.provider.deploy_key import keypair
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 _TITLE = "Flux"
 _VERSION = "app.kubernetes.io/version"
-_SCP = re.compile(r"^(?:(?P<user>[^@/]+)@)?(?P<host>[^:/]+):(?P<path>.+)$")
 _AGAIN = "correct the configuration with 'elysium config set', then adopt again"
 
 
@@ -99,14 +97,9 @@ def place(url: str) -> tuple[str, int, str, str] | None:
 
     For an HTTPS URL the SSH host is that of the same server.
     """
-    short = None if "://" in url else _SCP.match(url)
-    if short:
-        host, port, path = short["host"], 22, short["path"]
-    else:
-        parts = urlsplit(url)
-        host, path = parts.hostname or "", parts.path
-        port = (parts.port or 22) if parts.scheme == "ssh" else 22
-    words = path.strip("/").removesuffix(".git").split("/")
+    found = giturls.parse(url)
+    host, words = found.host, found.path.split("/")
+    port = (found.port or 22) if found.scheme == "ssh" else 22
     if not host or len(words) != 2 or not all(words):
         return None
     return host, port, words[0], words[1]
@@ -127,7 +120,7 @@ def _chosen(
             return one, []
     alone = [one for one in found.followers if one.kustomization is None and not one.origin[1]]
     same = [
-        [one for one in kind if detection.repository_of(one.url) == cfg.github.slug.lower()]
+        [one for one in kind if giturls.parse(one.url).slug == cfg.github.slug.lower()]
         for kind in (roots, alone)
     ]
     for candidates in (*same, list(roots)):
@@ -208,7 +201,7 @@ def _other_repository(
 ) -> Iterator[errors.Problem]:
     """Yield how what Flux follows is not what was configured: that is for a person to decide."""
     found = place(chosen.url)
-    have = "/".join(found[2:]) if found else detection.repository_of(chosen.url)
+    have = "/".join(found[2:]) if found else giturls.parse(chosen.url).slug
     for key, text, want in (
         ("github", have or detection.shown(chosen.url), cfg.slug),
         ("github.branch", branch, cfg.branch),

@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from provision import config, errors
+from provision import config, errors, gitpaths
 from provision.change import Change
 from provision.github import commits, trees
 from provision.provider.context import Context
@@ -261,7 +261,7 @@ def _wanted(inputs: Values, root: str, slug: str) -> detection.Wanted:
         source=inputs.get("sourceName") or inputs["namespace"],
         root=root,
         repository=slug.lower(),
-        path=install.normal_path(inputs["path"]),
+        path=gitpaths.normal(inputs["path"]),
     )
 
 

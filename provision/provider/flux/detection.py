@@ -10,11 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from provision import errors
+from provision import errors, gitpaths, giturls
 from provision.kube.client import KubeClient
-from provision.provider.flux import install
 
 CRD: Final = "gitrepositories.source.toolkit.fluxcd.io"
 NEEDED: Final = ("source-controller", "kustomize-controller")
@@ -32,7 +30,6 @@ _COMPONENTS: Final = re.compile(
     r"""|^ *- .*\bfluxcd/flux2(?://?manifests/|/releases/.*/install\.yaml)""",
     re.MULTILINE,
 )
-_SCP: Final = re.compile(r"(?:[^@/]+@)?[^:/]+:(?P<path>.+)")
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -183,7 +180,7 @@ def refuse_other_repository(source: Mapping[str, Any] | None, wanted: str, ref: 
     Pointed at another repository, Flux would remove all that it applied from the first.
     """
     url = _url(source or {})
-    if repository_of(url) in ("", wanted.lower()):
+    if giturls.parse(url).slug in ("", wanted.lower()):
         return
     raise errors.PreflightError(
         "Flux in this cluster follows another repository",
@@ -235,16 +232,6 @@ def refuse_twice_in_git(files: Mapping[str, str], cluster: str, components: str)
     )
 
 
-def repository_of(url: str) -> str:
-    """Return ``owner/name`` of a git URL in any spelling, in lower case; empty for no URL."""
-    short = None if "://" in url else _SCP.fullmatch(url)
-    path = short["path"] if short else urlsplit(url).path
-    words = [word for word in path.lower().split("/") if word]
-    if len(words) < 2:
-        return ""
-    return f"{words[-2]}/{words[-1].removesuffix('.git')}"
-
-
 def shown(url: str) -> str:
     """Return `url` without user and password."""
     return re.sub(r"//[^/]*@", "//", url)
@@ -253,7 +240,7 @@ def shown(url: str) -> str:
 def _competes(one: Follower, wanted: Wanted) -> bool:
     """Return whether `one` is a Flux that follows the wanted repository beside ours."""
     ours: Key = (wanted.namespace, wanted.root)
-    if ours in (one.kustomization, one.origin) or repository_of(one.url) != wanted.repository:
+    if ours in (one.kustomization, one.origin) or giturls.parse(one.url).slug != wanted.repository:
         return False
     if one.source != (wanted.namespace, wanted.source):
         return True
@@ -277,7 +264,7 @@ def _followers(
             kustomization=key,
             origin=_origin(key, obj, kustomizations),
             url=_url(sources[source]),
-            path=install.normal_path(str(spec.get("path") or "")),
+            path=gitpaths.normal(str(spec.get("path") or "")),
         )
     for key, obj in sources.items():
         if key not in followed:

@@ -7,12 +7,11 @@ user's is built, so that patches count.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provision import errors
+from provision import errors, gitpaths
 from provision.gitops import tree
 from provision.gitops.build import kustomize, workspace
 from provision.kube import wait
@@ -57,7 +56,7 @@ def look(kube: KubeClient, namespace: str, name: str) -> Cluster:
     return Cluster(
         present=True,
         reconciled=bool(((root or {}).get("status") or {}).get("lastAppliedRevision")),
-        path=None if root is None else normal_path(str(root["spec"].get("path") or "")),
+        path=None if root is None else gitpaths.normal(str(root["spec"].get("path") or "")),
         deployments=frozenset(str(one["metadata"]["name"]) for one in found),
         owner=str(labels.get("app.kubernetes.io/managed-by") or ""),
     )
@@ -71,15 +70,9 @@ def value_at(obj: Mapping[str, Any] | None, *path: str | int) -> Any:
     return value
 
 
-def normal_path(path: str) -> str:
-    """Return a Kustomization's path without ``./`` and slashes around; the root is empty."""
-    normal = posixpath.normpath(path.lstrip("/"))
-    return "" if normal == "." else normal
-
-
 def refuse_other_path(cluster: Cluster, path: str, root: str) -> None:
     """Raise `errors.PreflightError` when the Kustomization `root` follows another folder."""
-    wanted = normal_path(path)
+    wanted = gitpaths.normal(path)
     if cluster.path is not None and cluster.path != wanted:
         raise errors.PreflightError(
             "Flux in this cluster follows another path",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from provision import errors
+from provision import errors, gitpaths
 from provision.gitops import documents
 from provision.kube.client import KubeClient
 from provision.provider.flux import install
@@ -58,7 +58,7 @@ def refuse(instances: tuple[Instance, ...], path: str) -> tuple[str, ...]:
 
     Raises `errors.PreflightError` that says what to set.
     """
-    wanted = install.normal_path(path)
+    wanted = gitpaths.normal(path)
     ours: list[Instance] = []
     unsure: list[Instance] = []
     for each in instances:
@@ -112,5 +112,5 @@ def _instance(obj: Mapping[str, Any], where: str) -> Instance:
     return Instance(
         ref=documents.ref(obj),
         where=where,
-        path=None if path is None else install.normal_path(str(path)),
+        path=None if path is None else gitpaths.normal(str(path)),
     )

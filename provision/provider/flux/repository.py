@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from provision import config, errors
+from provision import config, errors, gitpaths
 from provision.github import commits
 from provision.gitops import tree
 from provision.provider.context import Context
@@ -36,7 +36,7 @@ class Paths:
 
         As `flux bootstrap` does, Flux' folder has the name of its `namespace`.
         """
-        cluster = path.removeprefix("./").strip("/")
+        cluster = gitpaths.normal(path)
         folder = f"{cluster}/{namespace}" if cluster else namespace
         return cls(
             cluster=cluster,

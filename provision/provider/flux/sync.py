@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from provision import errors
+from provision import errors, gitpaths
 from provision.change import Change
 from provision.github import commits
 from provision.gitops import documents
@@ -370,7 +370,7 @@ class Sync(Resource[Facts]):
         cluster = install.Cluster(
             path=None
             if facts.root is None
-            else install.normal_path(str(facts.root["spec"].get("path") or ""))
+            else gitpaths.normal(str(facts.root["spec"].get("path") or ""))
         )
         install.refuse_other_path(cluster, inputs["path"], _ref(inputs, "Kustomization"))
         if inputs["commit"] != "none":

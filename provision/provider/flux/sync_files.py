@@ -13,11 +13,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import yaml
 
-from provision import errors
+from provision import errors, gitpaths, giturls
 from provision.gitops import documents, scalars, tree
 from provision.gitops.build import layout
 from provision.provider.flux import install, objects, repository
@@ -87,7 +86,7 @@ def sync_objects(inputs: Values) -> tuple[dict[str, Any], dict[str, Any]]:
         "metadata": {"name": root_name(inputs), "namespace": namespace},
         "spec": {
             "interval": ROOT_INTERVAL,
-            "path": f"./{install.normal_path(inputs['path'])}",
+            "path": f"./{gitpaths.normal(inputs['path'])}",
             "prune": True,
             "sourceRef": {"kind": "GitRepository", "name": inputs["name"]},
         },
@@ -185,10 +184,10 @@ def essence(source: Mapping[str, Any] | None, root: Mapping[str, Any] | None) ->
     reference = str(install.value_at(root, "spec", "sourceRef", "name") or "")
     kind = str(install.value_at(root, "spec", "sourceRef", "kind") or "GitRepository")
     return Essence(
-        url=normal_url(str(install.value_at(source, "spec", "url") or "")),
+        url=giturls.parse(str(install.value_at(source, "spec", "url") or "")).spelled,
         branch=str(install.value_at(source, "spec", "ref", "branch") or ""),
         secret=str(install.value_at(source, "spec", "secretRef", "name") or ""),
-        path=install.normal_path(str(install.value_at(root, "spec", "path") or "")),
+        path=gitpaths.normal(str(install.value_at(root, "spec", "path") or "")),
         source=reference if kind == "GitRepository" else f"{kind}/{reference}",
         interval=seconds(str(install.value_at(source, "spec", "interval") or "")),
     )
@@ -356,16 +355,6 @@ def _appended(text: str, document: str) -> str:
     last = text.rstrip().rpartition("\n")[2]
     separator = "" if not text.strip() or last == "---" else f"---{newline}"
     return text + separator + document.replace("\n", newline)
-
-
-def normal_url(url: str) -> str:
-    """Return a git URL as one of several spellings: no ``.git``, no default port."""
-    parts = urlsplit(url)
-    port = parts.port if parts.port not in (None, 22) else None
-    host = (parts.hostname or "") + (f":{port}" if port else "")
-    user = f"{parts.username}@" if parts.username else ""
-    path = parts.path.rstrip("/").removesuffix(".git")
-    return f"{parts.scheme}://{user}{host}{path}"
 
 
 def seconds(duration: str) -> float | None:

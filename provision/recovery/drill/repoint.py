@@ -13,11 +13,10 @@ Facts: k3s' documentation (cli/server, ``--disable-agent``); Flux' GitRepository
 from __future__ import annotations
 
 import contextlib
-import urllib.parse
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from provision import errors
+from provision import errors, giturls
 from provision.host import scripts
 from provision.kube.client import KubeClient
 from provision.progress import Progress
@@ -58,10 +57,10 @@ def turn(work: restore_steps.Work, real: tuple[str, ...]) -> None:
 
 def point(kube: KubeClient, real: tuple[str, ...], ours: str) -> None:
     """Rewrite every GitRepository of an address in `real` to `ours`, without its key."""
-    before = {place(each) for each in real}
+    before = {giturls.parse(each).repository for each in real}
     for obj in kube.list(_SOURCE, _GIT):
         spec: Mapping[str, Any] = obj.get("spec") or {}
-        if place(str(spec.get("url") or "")) not in before:
+        if giturls.parse(str(spec.get("url") or "")).repository not in before:
             continue
         metadata = obj["metadata"]
         name, namespace = str(metadata["name"]), str(metadata["namespace"])
@@ -72,7 +71,7 @@ def point(kube: KubeClient, real: tuple[str, ...], ours: str) -> None:
     left = [
         f"{_GIT} {each['metadata']['namespace']}/{each['metadata']['name']}"
         for each in kube.list(_SOURCE, _GIT)
-        if place(str((each.get("spec") or {}).get("url") or "")) in before
+        if giturls.parse(str((each.get("spec") or {}).get("url") or "")).repository in before
     ]
     if left:
         raise errors.NotConvergedError(
@@ -129,10 +128,3 @@ def _stop(node: NodeSession) -> None:
         what="stopping k3s",
     )
     etcd_snapshot.halt(node)
-
-
-def place(url: str) -> str:
-    """Return host and path of an address, however it is reached: two of one are one repository."""
-    parsed = urllib.parse.urlsplit(url)
-    host = (parsed.hostname or "").removeprefix("ssh.")  # GitHub's SSH on the HTTPS port
-    return host + parsed.path.rstrip("/").removesuffix(".git").lower()

@@ -39,7 +39,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Look:
         monkeypatch.setattr(preflight, "node", lambda _stack: [])
         monkeypatch.setattr(preflight, "node_warnings", lambda _stack: [])
         monkeypatch.setattr(preflight, "github", lambda *_args, **_options: [])
-        monkeypatch.setattr(repository, "check", lambda _stack: ([], []))
+        monkeypatch.setattr(repository, "check", lambda *_: repository.Checked())
         monkeypatch.setattr(state, "has", lambda _stack, _type: known)
         stack: Any = types.SimpleNamespace(config=cfg, live=live)
         return preflight.preflight(stack, **options)

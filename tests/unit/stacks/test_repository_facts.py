@@ -24,7 +24,6 @@ def key(monkeypatch: pytest.MonkeyPatch) -> sealing_keys.SealingKey:
 @pytest.fixture
 def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> fluxworld.World:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(repository_facts.NO_SEEDS, raising=False)
     return fluxworld.World()
 
 
@@ -182,10 +181,3 @@ def test_the_repositorys_namespace_and_certificate_are_followed(world, key) -> N
     assert found.sealing_certificate == "secrets/pub-sealed-secrets.pem"
     configured = cfg(sealing={"namespace": "mine"})
     assert repository_facts.decide(configured, world, hand(key)).sealing_namespace == "mine"
-
-
-def test_the_debug_switch_turns_seeding_off(world, key, monkeypatch) -> None:
-    publish(world, elysiumrepo.deadlocked(key))
-    monkeypatch.setenv(repository_facts.NO_SEEDS, "1")
-    found = repository_facts.decide(cfg(), world, hand())
-    assert (found.seeds, found.problems) == ((), ())

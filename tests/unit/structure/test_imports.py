@@ -28,7 +28,9 @@ LAYERS = {
     "config": 8,
     "hostkeys": 9,
     "hosts": 9,
-    "fileio": 8,
+    "fileio": 10,
+    "gitpaths": 9,
+    "giturls": 9,
     "transfer": 8,
     "coredumps": 8,
 }
@@ -123,7 +125,17 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         *(
             f"provision.{name}"
             for name in LAYERS
-            if name not in ("stacks", "config", "hostkeys", "hosts", "transfer", "coredumps")
+            if name
+            not in (
+                "stacks",
+                "config",
+                "hostkeys",
+                "hosts",
+                "transfer",
+                "coredumps",
+                "gitpaths",
+                "giturls",
+            )
         ),
         "provision.engine.embedded",
         "stacks",

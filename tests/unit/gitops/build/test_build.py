@@ -10,7 +10,7 @@ import pytest
 from provision import errors
 from provision.gitops import documents, ignore
 from provision.gitops.build import flux, isolation, kustomize, layout, partition, workspace
-from provision.gitops.tree import Tree, normal_path
+from provision.gitops.tree import Tree
 
 
 def config_map(name: str, **data: str) -> str:
@@ -75,14 +75,6 @@ def test_a_checkout(tmp_path: Path) -> None:
     assert tree.left_out == {"a/link.yaml": "a symbolic link"}
     with pytest.raises(errors.GitOpsError):
         Tree.from_directory(tmp_path / "absent")
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [("./a/b/", "a/b"), ("", ""), (".", ""), ("/a", "a"), ("../../a", "a"), ("a/../b", "b")],
-)
-def test_paths_stay_in_the_repository(path: str, expected: str) -> None:
-    assert normal_path(path) == expected
 
 
 # -- documents ----------------------------------------------------------------

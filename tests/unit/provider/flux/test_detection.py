@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from provision import errors
-from provision.provider.flux import detection
 from tests.support import flux_objects as made
 from tests.support import fluxparts
 
@@ -223,14 +222,6 @@ def test_manifests_of_another_namespace_are_not_applied(world, tmp_path) -> None
     assert "--namespace=gitops" in caught.value.hint
     assert world.cluster.objects == {}
     assert world.hub.messages == []
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [*((one, "me/home") for one in SPELLINGS), ("https://example.org", ""), ("", "")],
-)
-def test_one_repository_in_all_spellings(url, expected) -> None:
-    assert detection.repository_of(url) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The words of Flux' sync files: durations and addresses."""
+"""The words of Flux' sync files: durations."""
 
 from __future__ import annotations
 
@@ -21,15 +21,3 @@ from provision.provider.flux import sync_files
 )
 def test_durations(text, value):
     assert sync_files.seconds(text) == value
-
-
-@pytest.mark.parametrize(
-    ("one", "two"),
-    [
-        ("ssh://git@github.com/a/b.git", "ssh://git@github.com/a/b"),
-        ("ssh://git@github.com:22/a/b", "ssh://git@github.com/a/b.git"),
-    ],
-)
-def test_urls_that_are_the_same(one, two):
-    assert sync_files.normal_url(one) == sync_files.normal_url(two)
-    assert sync_files.normal_url(one) != sync_files.normal_url("ssh://git@github.com:2222/a/b")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision import errors
-from provision.recovery.drill import outcome, page, repoint, report, sandbox_config
+from provision.recovery.drill import outcome, page, report, sandbox_config
 from tests.support import memorysandbox
 
 REAL = "ssh://git@github.com/me/homelab.git"
@@ -118,21 +118,6 @@ def made(**changes: object) -> outcome.Outcome:
         "equal": 3,
     }
     return outcome.Outcome.model_validate(values | changes)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        REAL,
-        "ssh://git@ssh.github.com:443/me/homelab",
-        "https://user@GitHub.com/me/homelab.git/",
-        "https://github.com/Me/HomeLab",
-    ],
-)
-def test_an_address_of_the_real_repository_is_known_in_any_form(url: str) -> None:
-    assert repoint.place(url) == repoint.place(REAL)
-    assert repoint.place(url) != repoint.place(OURS)
-    assert repoint.place("https://github.com/me/homelab2") != repoint.place(REAL)
 
 
 class Strict(HTMLParser):
