@@ -38,7 +38,7 @@ def gitops() -> None:
     default=".",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
-@click.option("--path", metavar="DIR", help="The cluster's folder. Default: the only clusters/*.")
+@click.option("--path", metavar="DIR", help="The cluster's folder. Default: the only one.")
 @click.option(
     "--keys",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -89,13 +89,20 @@ def cold_start(
     seen is named, where something needs it. Exits with 3 when the cluster
     cannot come up.
     """
+    from provision import gitpaths
     from provision.gitops import tree
     from provision.gitops.build import discovery
     from provision.gitops.coldstart import analysis as coldstart_analysis
     from provision.gitops.coldstart import installed
 
+    reason = gitpaths.unusable(path or "")
+    if reason:
+        raise click.BadParameter(
+            f"{reason}: expected a folder of the repository, such as clusters/home",
+            param_hint="--path",
+        )
     read = tree.Tree.from_directory(directory)
-    chosen = tree.normal_path(path) if path is not None else _only_cluster(read)
+    chosen = gitpaths.normal(path) if path is not None else _only_cluster(read)
     opened = None
     if keys is not None:
         from provision.cli import sealingkeys
@@ -115,7 +122,7 @@ def cold_start(
         return
     for line in _described(chosen, analysis):
         called.terminal.result(line)
-    analysis.check()
+    analysis.check_problems()
     if analysis.verdict in failing:
         raise click.exceptions.Exit(3)
 
@@ -138,15 +145,18 @@ def _sources(given: tuple[str, ...]) -> dict[str, Tree]:
 
 def _only_cluster(read: Tree) -> str:
     from provision import errors
+    from provision.gitops.build import placement
 
-    found = sorted(f for f in read.folders if f.startswith("clusters/") and f.count("/") == 1)
-    if len(found) == 1:
-        return found[0]
+    found = placement.clusters(read)
+    named = [folder for folder in found if placement.CLUSTERS.fullmatch(folder)]
+    for candidates in (found, named):
+        if len(candidates) == 1:
+            return candidates[0]
     raise errors.ConfigError(
-        f"there {'are several' if found else 'is no'} clusters/* in {read.origin}",
+        f"{'several clusters begin' if found else 'no cluster begins'} in {read.origin}",
         [],
         hint="say which folder Flux begins in: --path "
-        + (found[0] if found else "clusters/kyrion"),
+        + (" or --path ".join(one or "./" for one in found) or "DIR"),
     )
 
 

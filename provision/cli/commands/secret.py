@@ -14,6 +14,7 @@ from provision.cli import lazy
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
+    from provision.cli.checkouts import Checkouts
     from provision.gitops.documents import Document
     from provision.gitops.sealing.sealed import Verdict
 
@@ -96,7 +97,7 @@ def seal(
     What is printed can be committed: only the cluster's controller opens it.
     """
     from provision import errors
-    from provision.cli import manifests, sealingkeys
+    from provision.cli import checkouts, manifests, sealing_places, sealingkeys
     from provision.gitops import documents
     from provision.gitops.sealing import keys as sealing_keys
     from provision.gitops.sealing import rewriting, sealed
@@ -114,26 +115,25 @@ def seal(
         obj = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
         secrets = [documents.Document(obj=obj | {"type": type_, "data": values}, file="", line=0)]
     wide = sealing_keys.Scope(scope) if scope else None
-    made, problems = sealed.seal_all(secrets, certificate, scope=wide)
+    before = manifests.read(merge_into) if merge_into is not None else ""
+    into = manifests.sealed(merge_into, before) if merge_into is not None else []
+    homes = sealing_places.Places(checkouts.Checkouts(), wide, called.terminal)
+    if merge_into is not None:
+        targets = homes.in_file(secrets, merge_into, into)
+    else:
+        targets = homes.in_folder(secrets, _folder_of(manifest))
+    made, problems = sealed.seal_all([target.doc for target in targets], certificate, scope=wide)
     if problems:
         raise errors.GitOpsError("the Secret cannot be sealed", problems)
+    made = [target.written(one) for target, one in zip(targets, made, strict=True)]
     if merge_into is None:
         called.terminal.result("---\n".join(map(documents.dump, made)).rstrip("\n"))
         return
-    before = manifests.read(merge_into)
-    into = manifests.sealed(merge_into, before)
     wanted: dict[rewriting.Place, dict[str, Any]] = {}
-    for update in made:
-        same = [one for one in into if documents.ref(one.obj) == documents.ref(update)]
-        if len(same) != 1:
-            refs = ", ".join(documents.ref(one.obj) for one in into)
-            raise errors.ConfigError(
-                f"{documents.ref(update)} is {'more than once' if same else 'not'} in {merge_into}",
-                [],
-                hint=f"there are: {refs or 'no SealedSecrets'}",
-            )
-        place = same[0].place
-        wanted[place] = sealed.merge(wanted.get(place, same[0].obj), update)
+    for target, update in zip(targets, made, strict=True):
+        if target.into is not None:
+            there = wanted.get(target.into.place, target.into.obj)
+            wanted[target.into.place] = sealed.merge(there, update)
     after = rewriting.replaced(before, wanted, str(merge_into))
     for _ in manifests.write([manifests.Changed(path=merge_into, before=before, after=after)]):
         pass
@@ -151,15 +151,18 @@ def unseal(called: Settings, file: Path, keys: Path | None) -> None:
     They are printed as they are, to stdout only: keep them out of files.
     """
     from provision import errors
-    from provision.cli import manifests, sealingkeys
+    from provision.cli import checkouts, manifests, sealingkeys
     from provision.gitops import documents
-    from provision.gitops.sealing import sealed
+    from provision.gitops.sealing import resealing, sealed
 
     opened = sealingkeys.read(called, keys)
-    found = [one.doc for one in manifests.sealed(file, manifests.read(file))]
+    found = manifests.sealed(file, manifests.read(file))
     if not found:
         raise errors.ConfigError(f"no SealedSecret is in {file}", [])
-    secrets = [documents.dump(sealed.unseal(d.obj, opened, where=d.where)) for d in found]
+    around = checkouts.Checkouts(opened)
+    ways = [resealing.placed(one, str(file), opened, around.applied) for one in found]
+    _say_not_built(called, around, any(one.problems for one in ways))
+    secrets = [documents.dump(sealed.unseal(one.opened, opened, where=one.where)) for one in ways]
     called.terminal.reveal("---\n".join(secrets), newline=False)
 
 
@@ -176,13 +179,15 @@ def reseal(called: Settings, paths: tuple[Path, ...], keys: Path | None, cert: P
     everything opens.
     """
     from provision import errors
-    from provision.cli import manifests, sealingkeys
+    from provision.cli import checkouts, manifests, sealingkeys
     from provision.gitops.sealing import resealing
 
     opened = sealingkeys.read(called, keys)
+    around = checkouts.Checkouts(opened, paths)
     certificate = sealingkeys.read_text(cert) if cert else opened[0].certificate_pem
     files = manifests.read_all(paths)
-    found = resealing.survey(files, opened, place_of=manifests.place_of)
+    found = resealing.survey(files, opened, place_of=manifests.place_of, applied=around.applied)
+    _say_not_built(called, around, bool(found.closed))
     _say_left_alone(called, found.templates)
     problems = [problem for one in found.closed for problem in one.problems]
     problems += found.unreadable
@@ -213,18 +218,21 @@ def verify(called: Settings, directory: Path, keys: Path | None) -> None:
     SealedSecrets cannot be read. Helm's templates are left alone.
     """
     from provision import errors
-    from provision.cli import manifests, sealingkeys
+    from provision.cli import checkouts, manifests, sealingkeys
     from provision.gitops import tree
-    from provision.gitops.sealing import resealing, sealed
+    from provision.gitops.sealing import resealing
 
     opened = sealingkeys.read(called, keys)
+    around = checkouts.Checkouts(opened, [directory])
     files = tree.Tree.from_directory(directory).files
     found = resealing.survey(
         {path: files[path] for path in resealing.candidates(files)},
         opened,
         place_of=lambda path: manifests.place_of(str(directory / path)),
+        applied=lambda path, obj: around.applied(str(directory / path), obj),
     )
-    verdicts = sealed.verify(found.objects, opened)
+    verdicts = resealing.verdicts(found.found, opened)
+    _say_not_built(called, around, any(not one.ok for one in verdicts))
     if called.json:
         called.terminal.data([_verdict(one) for one in verdicts])
     else:
@@ -279,6 +287,13 @@ def _verdict(one: Verdict) -> dict[str, Any]:
     }
 
 
+def _folder_of(manifest: Path | None) -> Path | None:
+    """Return the folder that what is sealed belongs into; None where that is not known."""
+    if manifest is None:
+        return Path()
+    return None if str(manifest) == "-" else manifest.parent
+
+
 def _secrets(path: Path) -> list[Document]:
     from provision import errors
     from provision.cli import sealingkeys
@@ -319,6 +334,15 @@ def _values(
         except OSError as error:
             raise click.UsageError(f"--from-file {name}: {error.strerror}") from error
         yield key if given else path.name, encoded(content)
+
+
+def _say_not_built(called: Settings, around: Checkouts, closed: bool) -> None:
+    """Warn of Kustomizations whose namespaces are not known, where something does not open."""
+    if closed and around.failed:
+        called.terminal.warn(
+            f"Kustomizations that do not build: {', '.join(around.failed)}; what they apply counts"
+            " as it is in its file (elysium gitops cold-start says why)"
+        )
 
 
 def _say_left_alone(called: Settings, templates: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import flux, kustomize, rules, sources, validity, values
+from provision.gitops.build import findings, flux, kustomize, rules, sources, validity, values
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.tree import Tree
 
@@ -166,12 +166,12 @@ class _Discovery:
             if again == found and not learnt:
                 break
             found = again
-        problems = [p for one in found.values() for p in self._build_problems(one)]
+        problems = [(p, one.one) for one in found.values() for p in self._build_problems(one)]
         units = [self._unit(one, problems) for one in found.values()]
         built = [one.built for one in found.values() if one.built is not None]
         return Discovered(
             units=units,
-            problems=list(dict.fromkeys(problems)),
+            problems=findings.named(problems),
             own=self._sources.own,
             expected=self._expected,
             rules=self._rules,
@@ -274,14 +274,16 @@ class _Discovery:
             for p in problems
         ]
 
-    def _unit(self, found: _Found, problems: list[errors.Problem]) -> Unit:
+    def _unit(
+        self, found: _Found, problems: list[tuple[errors.Problem, flux.Kustomization]]
+    ) -> Unit:
         one = found.one
         if found.built is None:
             return Unit(kustomization=one, objects=(), parent=found.parent, unseen=found.unseen)
         made = self._current(found)
         wrong = [*made.problems]
         wrong += [p for doc in made.docs for p in validity.problems(doc, one)]
-        problems += wrong
+        problems += [(problem, one) for problem in wrong]
         return Unit(
             kustomization=one,
             objects=tuple(made.docs),

@@ -351,9 +351,7 @@ def _as_text(
 
 
 def _problem(one: Kustomization, doc: documents.Document, message: str) -> errors.Problem:
-    return errors.Problem(
-        where=doc.where, key=documents.ref(doc.obj), message=f"{message} (Kustomization {one})"
-    )
+    return errors.Problem(where=doc.where, key=documents.ref(doc.obj), message=message)
 
 
 def _has_dollar(value: Any) -> bool:

@@ -61,6 +61,6 @@ def _problem(
     return errors.Problem(
         where=doc.where,
         key=f"{ref} {key}".rstrip(),
-        message=f"{message} (Kustomization {one})",
+        message=message,
         hint=hint,
     )

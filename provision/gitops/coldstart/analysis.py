@@ -52,7 +52,7 @@ def analyse_found(
         kustomizations=tuple(played.order),
         needs=tuple(played.needs),
         problems=tuple(dict.fromkeys(problems)),
-        assumptions=tuple(played.assumptions),
+        assumptions=tuple(dict.fromkeys(played.assumptions)),
         notes=tuple(dict.fromkeys([*_notes(found), *played.notes])),
     )
 

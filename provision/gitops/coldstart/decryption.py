@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import importlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from provision import errors
-from provision.gitops.build import discovery, sops
+from provision.gitops.build import discovery, flux, sops
 from provision.gitops.documents import Document
 from provision.secret import Secret
 
@@ -79,21 +79,26 @@ def read(text: Secret) -> Keys:
     return Keys(recipients=tuple(recipients), pgp=bool(pgp), data=data)
 
 
-def closed(units: Iterable[discovery.Unit], keys: Keys) -> list[errors.Problem]:
-    """Return what SOPS encrypted for other age recipients than those of `keys` only."""
-    return [
-        errors.Problem(
-            where=doc.where,
-            key=_KEY,
-            message="no key at hand opens it: SOPS encrypted it for "
-            + ", ".join(sops.recipients(doc.obj)["age"]),
-            hint="add the age key of one of them: elysium config set --secret sops.keys",
-        )
-        for unit in units
-        if unit.kustomization.decryption
-        for doc in unit.objects
-        if not _opens(doc, keys)
-    ]
+def closed(
+    units: Iterable[discovery.Unit], keys: Keys
+) -> Iterator[tuple[errors.Problem, flux.Kustomization]]:
+    """Yield what SOPS encrypted for other age recipients than those of `keys` only."""
+    for unit in units:
+        if not unit.kustomization.decryption:
+            continue
+        for doc in unit.objects:
+            if not _opens(doc, keys):
+                yield _closed(doc), unit.kustomization
+
+
+def _closed(doc: Document) -> errors.Problem:
+    return errors.Problem(
+        where=doc.where,
+        key=_KEY,
+        message="no key at hand opens it: SOPS encrypted it for "
+        + ", ".join(sops.recipients(doc.obj)["age"]),
+        hint="add the age key of one of them: elysium config set --secret sops.keys",
+    )
 
 
 def _opens(doc: Document, keys: Keys) -> bool:

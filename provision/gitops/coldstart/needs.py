@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from provision import errors
 from provision.gitops import documents
@@ -56,7 +56,7 @@ class Need:
         return errors.Problem(
             where=self.where,
             key=self.ref,
-            message=f"{self.reason}; it cannot be seeded: {self.obstacle}",
+            message=f"{self.reason}; it cannot be seeded: {self.obstacle}{_in(self)}",
             hint=self.suggestion,
         )
 
@@ -75,6 +75,8 @@ class Need:
             "suggestion": self.suggestion,
         }
 
+
+_NOT: Final = "the repository cannot be brought up"
 
 Verdict = Literal["comes up", "needs a seed", "may come up", "cannot come up"]
 
@@ -103,7 +105,8 @@ class Assumption:
 
     def note(self) -> str:
         """Return it as one line."""
-        return f"{self.ref} ({self.where}) is taken to come from {' or '.join(self.by)}"
+        by = " or ".join(self.by)
+        return f"{self.ref} ({self.where}) is taken to come from {by}{_in(self)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it."""
@@ -117,6 +120,13 @@ class Assumption:
             "by": list(self.by),
             "check": list(self.check),
         }
+
+
+def _in(found: Need | Assumption) -> str:
+    """Return the Kustomization that `found` stops, where it does not say so itself."""
+    if found.blocks in found.reason or " " in found.blocks:
+        return ""
+    return f" (Kustomization {found.blocks})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +168,14 @@ class Analysis:
         """Raise `errors.GitOpsError` naming everything that keeps a cold start from ending."""
         problems = [*self.problems, *(need.problem() for need in self.missing)]
         if problems:
-            raise errors.GitOpsError("the repository cannot be brought up", problems)
+            raise errors.GitOpsError(_NOT, problems)
+
+    def check_problems(self) -> None:
+        """Raise `errors.GitOpsError` as `check` does, for who has printed the needs already."""
+        if self.problems or self.missing:
+            count = len(self.missing)
+            hint = f"see the {count} above that cannot be seeded" if count else ""
+            raise errors.GitOpsError(_NOT, list(self.problems), hint=hint)
 
     def to_json(self) -> dict[str, Any]:
         """Return the analysis for machines, without any secret value."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import discovery, flux
+from provision.gitops.build import discovery, findings, flux
 from provision.gitops.coldstart import analysis as coldstart_analysis
 from provision.gitops.coldstart import decryption, gpu, needs, releases, simulation
 from provision.gitops.sealing import keys as sealing_keys
@@ -70,9 +70,9 @@ def prepare(
     problems = [*analysis.problems, *(need.problem() for need in missing)]
     if keys is not None:
         told = {need.source for need in missing}
-        problems += _closed(found.units, keys, told)
+        problems += findings.named(_closed(found.units, keys, told))
     if sops_keys is not None:
-        problems += decryption.closed(found.units, sops_keys)
+        problems += findings.named(decryption.closed(found.units, sops_keys))
     return Preparation(
         seeds=analysis.seeds,
         problems=tuple(dict.fromkeys(problems)),
@@ -110,9 +110,8 @@ def _closed(
     units: Sequence[discovery.Unit],
     keys: Sequence[sealing_keys.SealingKey],
     told: Collection[str],
-) -> list[errors.Problem]:
-    """Return what no key opens, but for the SealedSecrets at the places `told`."""
-    problems: list[errors.Problem] = []
+) -> Iterator[tuple[errors.Problem, flux.Kustomization]]:
+    """Yield what no key opens, but for the SealedSecrets at the places `told`."""
     for unit in units:
         for doc in unit.objects:
             if not sealed.is_sealed(doc.obj) or doc.where in told:
@@ -120,8 +119,7 @@ def _closed(
             closed = sealed.closed(doc.obj, keys, where=doc.where)
             if closed and not keys:
                 closed = [_no_key(doc.where)]
-            problems += closed
-    return problems
+            yield from ((problem, unit.kustomization) for problem in closed)
 
 
 def _no_key(where: str) -> errors.Problem:

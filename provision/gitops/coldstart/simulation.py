@@ -22,7 +22,8 @@ class Cluster:
 
     `release` is major and minor version of Flux, `components` its controllers. `bundled_traefik`:
     k3s brings its Traefik. `present` are more objects that are there, such as those of a backup.
-    `decrypts`: keys for SOPS are at hand.
+    `decrypts`: keys for SOPS are at hand. `secret` is the name of the Secret of Flux' own source;
+    empty for what the source in the repository reads, else the source's own name.
     """
 
     release: tuple[int, int] = rules.RELEASE
@@ -30,6 +31,7 @@ class Cluster:
     bundled_traefik: bool = True
     present: tuple[Place, ...] = ()
     decrypts: bool = False
+    secret: str = ""
 
 
 class World:
@@ -38,7 +40,7 @@ class World:
     def __init__(self, cluster: Cluster, own: flux.Source, all_: releases.Objects) -> None:
         """Begin with `cluster`, the source `own`, and `all_` objects of the repository by place."""
         self.namespaces = {*NAMESPACES, own[1]}
-        self.objects: set[Place] = {own, ("Secret", own[1], own[2]), *cluster.present}
+        self.objects: set[Place] = {own, _secret_of(own, cluster, all_), *cluster.present}
         self.sealed: dict[Place, documents.Document] = {}
         self.releases: dict[Place, releases.Release] = {}
         self.installed: set[Place] = set()
@@ -140,6 +142,14 @@ class World:
         if found.chart == charts.SEALED_SECRETS:
             self.unsealing = True
         self.unseen.append(unseen.of_release(found))
+
+
+def _secret_of(own: flux.Source, cluster: Cluster, all_: releases.Objects) -> Place:
+    """Return the Secret that comes with the source `own`, before Flux starts."""
+    doc = all_.get(own)
+    spec = documents.mapping(doc.obj.get("spec")) if doc else {}
+    reads = str(documents.mapping(spec.get("secretRef")).get("name") or "")
+    return "Secret", own[1], cluster.secret or reads or own[2]
 
 
 def _artifacts(obj: Mapping[str, Any]) -> list[Place]:

@@ -9,30 +9,37 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from provision import errors
 from provision.gitops import documents
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.sealing import rewriting, sealed, templates
+from provision.gitops.sealing.applied import Applied, Lookup, as_written
 
 _KIND: Final = "SealedSecret"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One SealedSecret. `problems` say why it does not open; none when it does."""
+    """One SealedSecret. `problems` say why it does not open; none when it does.
+
+    `applied` is how Kustomizations apply it; nothing where none does. `opened` is the object with
+    the metadata that it opens with, which are those of its file or of one of `applied`.
+    """
 
     path: str
     place: rewriting.Place
     doc: documents.Document
+    opened: Mapping[str, Any]
+    applied: tuple[Applied, ...] = ()
     problems: tuple[errors.Problem, ...] = ()
 
     @property
     def ref(self) -> str:
         """Return its kind, namespace and name."""
-        return documents.ref(self.doc.obj)
+        return documents.ref(self.opened)
 
     @property
     def where(self) -> str:
@@ -67,12 +74,11 @@ class Survey:
     unreadable: tuple[errors.Problem, ...] = ()
 
     @property
-    def objects(self) -> list[documents.Document]:
+    def found(self) -> list[Found]:
         """Return all SealedSecrets, by file and place."""
-        found = sorted(
+        return sorted(
             [*self.stale, *self.current, *self.closed], key=lambda one: (one.path, one.place)
         )
-        return [one.doc for one in found]
 
 
 def candidates(paths: Iterable[str]) -> list[str]:
@@ -86,8 +92,9 @@ def survey(
     newest: sealing_keys.SealingKey | None = None,
     *,
     place_of: Callable[[str], templates.Place] | None = None,
+    applied: Lookup = as_written,
 ) -> Survey:
-    """Return the SealedSecrets in `files` (path to content).
+    """Return the SealedSecrets in `files` (path to content). `applied` says how each is applied.
 
     Without `newest`, the one to seal for is still to be made: everything that
     opens is stale. `place_of` returns where the file of a path is; by default
@@ -105,7 +112,7 @@ def survey(
         problems: list[errors.Problem] = []
         located = rewriting.find(files[path], path, problems)
         place = place_of(path)
-        found = [_found(one, path, keys) for one in located]
+        found = [placed(one, path, keys, applied) for one in located]
         shut = [one.obj for one in found if one.problems]
         if templates.is_template(files[path], place, readable=not problems) or (
             shut and templates.may_be_template(files[path], place, shut)
@@ -116,7 +123,7 @@ def survey(
         for one in found:
             if one.problems:
                 closed.append(one)
-            elif _is_current(one.obj, newest):
+            elif _is_current(one.opened, newest):
                 current.append(one)
             else:
                 stale.append(one)
@@ -129,13 +136,73 @@ def survey(
     )
 
 
-def _found(located: rewriting.Located, path: str, keys: Sequence[sealing_keys.SealingKey]) -> Found:
+def verdicts(
+    found: Iterable[Found], keys: Sequence[sealing_keys.SealingKey]
+) -> list[sealed.Verdict]:
+    """Return a verdict for each way in which each of `found` is applied."""
+    made: list[sealed.Verdict] = []
+    for one in found:
+        for way in one.applied:
+            doc = replace(one.doc, obj=way.to(one.obj))
+            for verdict in sealed.verify([doc], keys):
+                told = tuple(_named(problem, way) for problem in verdict.problems)
+                made.append(replace(verdict, problems=told))
+        if not one.applied:
+            for verdict in sealed.verify([one.doc], keys):
+                told = tuple(_homeless(problem, one.obj) for problem in verdict.problems)
+                made.append(replace(verdict, problems=told))
+    return made
+
+
+def placed(
+    located: rewriting.Located,
+    path: str,
+    keys: Sequence[sealing_keys.SealingKey],
+    applied: Lookup,
+) -> Found:
+    """Return the SealedSecret `located` in the file `path` with how it is applied and opened."""
+    ways = tuple(applied(path, located.obj))
+    where = located.doc.where
+    problems: list[errors.Problem] = []
+    opened: Mapping[str, Any] | None = None
+    for way in ways:
+        obj = way.to(located.obj)
+        closed = sealed.closed(obj, keys, where=where)
+        if not closed:
+            opened = obj
+            break
+        problems += [_named(problem, way) for problem in closed]
+    if opened is None:
+        # What is applied under another name than it was sealed for can be read all the same.
+        closed = sealed.closed(located.obj, keys, where=where)
+        if not closed or not ways:
+            opened = located.obj
+            problems = [_homeless(problem, located.obj) for problem in closed]
+    else:
+        problems = []
     return Found(
         path=path,
         place=located.place,
         doc=located.doc,
-        problems=tuple(sealed.closed(located.obj, keys, where=located.doc.where)),
+        opened=opened if opened is not None else ways[0].to(located.obj),
+        applied=ways,
+        problems=tuple(problems),
     )
+
+
+def _named(problem: errors.Problem, way: Applied) -> errors.Problem:
+    metadata = way.metadata
+    ref = "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
+    return replace(problem, message=f"{problem.message} (Kustomization {way.by} makes it {ref})")
+
+
+def _homeless(problem: errors.Problem, obj: Mapping[str, Any]) -> errors.Problem:
+    """Return `problem` of an object that no Kustomization applies, with what may be its cause."""
+    metadata = obj.get("metadata") or {}
+    if metadata.get("namespace") or sealed.scope_of(obj) is sealing_keys.Scope.CLUSTER_WIDE:
+        return problem
+    hint = "it has no namespace, and no Kustomization of this repository gives it one"
+    return replace(problem, hint=problem.hint or hint)
 
 
 def _is_current(obj: Mapping[str, Any], newest: sealing_keys.SealingKey | None) -> bool:
@@ -174,10 +241,12 @@ def resealed(
     for path, found in _by_path(stale).items():
         anew: dict[tuple[bytes, str], str] = {}
         try:
-            wanted = {
-                one.place: sealed.reseal(one.obj, keys, certificate_pem, where=one.where, anew=anew)
-                for one in found
-            }
+            wanted: dict[rewriting.Place, Mapping[str, Any]] = {}
+            for one in found:
+                made_anew = sealed.reseal(
+                    one.opened, keys, certificate_pem, where=one.where, anew=anew
+                )
+                wanted[one.place] = {**one.obj, "spec": made_anew["spec"]}
             made[path] = rewriting.replaced(files[path], wanted, path)
         except errors.GitOpsError as error:
             problems += error.problems
@@ -202,8 +271,9 @@ def _not_the_same(
     problems: list[errors.Problem] = []
     after = {one.place: one.obj for one in rewriting.find(text, path, problems)}
     for one in found:
-        before = sealed.values(one.obj, keys)
-        if before is None or before != sealed.values(after[one.place], opener):
+        before = sealed.values(one.opened, keys)
+        written = {**after[one.place], "metadata": one.opened.get("metadata")}
+        if before is None or before != sealed.values(written, opener):
             problems.append(errors.Problem(where=one.where, message="it would not be what it was"))
     return problems
 

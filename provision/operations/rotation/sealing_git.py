@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from provision import errors
 from provision.github import commits, failures
+from provision.gitops import tree
+from provision.gitops.build import placement
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.sealing import resealing, rewriting, sealed
 from provision.kube import wait
@@ -20,11 +22,15 @@ _ROUNDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the certificate and the SealedSecrets are. `commit` is as `flux.commit`."""
+    """Where the certificate and the SealedSecrets are. `commit` is as `flux.commit`.
+
+    `path` is the cluster's folder.
+    """
 
     branch: str
     certificate: str
     commit: Literal["push", "pull-request", "none"]
+    path: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +65,19 @@ def survey(
     """
     repo = ctx.github()
     files = repo.read_tree(repo.head(place.branch))
-    found = _survey(files, keys, newest)
+    found = _survey(files, place, keys, newest)
     return found, resealing.refused(files, found.stale) if place.commit != "none" else []
 
 
 def _survey(
     files: Mapping[str, str],
+    place: Place,
     keys: list[sealing_keys.SealingKey],
     newest: sealing_keys.SealingKey | None,
 ) -> resealing.Survey:
-    return resealing.survey(
-        {path: files[path] for path in resealing.candidates(files)}, keys, newest
-    )
+    built = placement.Placement(tree.Tree.of(files), keys=keys, paths=[place.path])
+    wanted = {path: files[path] for path in resealing.candidates(files)}
+    return resealing.survey(wanted, keys, newest, applied=built.of)
 
 
 def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> Published:
@@ -90,7 +97,7 @@ def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> 
             pull = pull if pull is not None and pull.state == "open" else None
         base = pull.head if pull is not None else head
         files = repo.read_tree(base)
-        found = _survey(files, keys, newest)
+        found = _survey(files, place, keys, newest)
         changed = _resealed(files, found, keys)
         if files.get(place.certificate) != newest.certificate_pem:
             changed[place.certificate] = newest.certificate_pem
@@ -113,12 +120,7 @@ def publish(ctx: Context, place: Place, keys: list[sealing_keys.SealingKey]) -> 
             except failures.ConflictError:
                 ctx.progress(f"{place.branch} moved on meanwhile; sealing what it has now")
                 continue
-        after = _survey(changed, [newest], newest).current
-        return Published(
-            pull=pull,
-            resealed=found.stale,
-            after={(one.path, one.place): one.encrypted for one in after},
-        )
+        return Published(pull=pull, resealed=found.stale, after=_sealed_now(changed, found.stale))
     raise failures.ConflictError(
         f"the SealedSecrets of {repo.slug} change faster than they can be sealed anew",
         operation="commit",
@@ -137,6 +139,19 @@ def _resealed(
         hint = "the new key is installed and nothing was committed; correct the files, then run"
         hint += " the same command again: it goes on with that key"
         raise errors.GitOpsError(error.summary, error.problems, hint=hint) from None
+
+
+def _sealed_now(
+    changed: Mapping[str, str], stale: tuple[resealing.Found, ...]
+) -> dict[tuple[str, rewriting.Place], Mapping[str, Any]]:
+    """Return the values that each of `stale` has in the files that were `changed`."""
+    wanted = {(one.path, one.place) for one in stale}
+    return {
+        (path, one.place): (one.obj.get("spec") or {}).get("encryptedData") or {}
+        for path, text in changed.items()
+        for one in rewriting.find(text, path, [])
+        if (path, one.place) in wanted
+    }
 
 
 def settle(
@@ -163,12 +178,12 @@ def settle(
     wanted: dict[tuple[str, str], Mapping[str, Any]] = {}
     refs: list[wait.Ref] = []
     for one in published.resealed:
-        there = live.get(_key(one.obj))
+        there = live.get(_key(one.opened))
         after = published.after.get((one.path, one.place))
         values = ((there or {}).get("spec") or {}).get("encryptedData")
         if there is None or after is None or values not in (one.encrypted, after):
             continue
-        wanted[_key(one.obj)] = after
+        wanted[_key(one.opened)] = after
         refs.append(wait.Ref.of(there))
 
     def judge(obj: Mapping[str, Any]) -> wait.Readiness:

@@ -233,7 +233,10 @@ def _options(stack: Stack) -> api.Options:
 def _place(record: state.Record) -> sealing_git.Place:
     inputs = record.inputs
     return sealing_git.Place(
-        branch=inputs["branch"], certificate=inputs["certificatePath"], commit=inputs["commit"]
+        branch=inputs["branch"],
+        certificate=inputs["certificatePath"],
+        commit=inputs["commit"],
+        path=inputs["path"],
     )
 
 

@@ -26,7 +26,9 @@ def test_cold_start_without_what_opens_it(call, checkout):
     assert outcome.code == 3
     assert "✗ Secret flux-system/cluster-secret-vars" in outcome.out
     assert "the repository cannot be brought up" in outcome.err
-    assert "clusters/kyrion/infrastructure.yaml:1" in outcome.err
+    assert "see the 1 above that cannot be seeded" in outcome.err
+    assert outcome.out.count("where:   clusters/kyrion/infrastructure.yaml:1") == 1
+    assert "infrastructure.yaml" not in outcome.err
 
 
 def test_cold_start_for_machines(call, checkout):
@@ -59,3 +61,42 @@ def test_cold_start_needs_to_know_the_folder(call, checkout):
     assert "--path clusters/kyrion" in outcome.err
     assert call("gitops", "cold-start", str(checkout), "--path", "./clusters/kyrion").code == 0
     assert call("gitops", "cold-start", str(checkout / "apps")).code == 2
+
+
+def test_cold_start_of_the_folder_that_the_repository_says(call, checkout):
+    """A root Kustomization lies in the folder that it applies."""
+    moved = checkout / "infra" / "live"
+    (checkout / "infra").mkdir()
+    (checkout / "clusters" / "kyrion").rename(moved)
+    (checkout / "clusters").rmdir()
+    sync = (
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+        "metadata: {name: flux-system, namespace: flux-system}\n"
+        "spec: {interval: 1m, path: ./infra/live, prune: true,"
+        " sourceRef: {kind: GitRepository, name: flux-system}}\n"
+    )
+    (moved / "flux-system").mkdir(exist_ok=True)
+    (moved / "flux-system" / "gotk-sync.yaml").write_text(sync)
+    outcome = call("gitops", "cold-start", str(checkout), "--keys", "keys.yaml")
+    assert outcome.out.startswith("infra/live: "), outcome.err
+
+
+def test_a_finding_of_several_kustomizations_is_printed_once(call, folder):
+    cluster = folder / "shared" / "clusters" / "k"
+    cluster.mkdir(parents=True)
+    base = folder / "shared" / "base"
+    base.mkdir()
+    (base / "kustomization.yaml").write_text("resources: [absent.yaml]\n")
+    one = (
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+        "metadata: {name: NAME, namespace: flux-system}\n"
+        "spec: {interval: 1m, path: ./base, prune: true,"
+        " sourceRef: {kind: GitRepository, name: flux-system}}\n"
+    )
+    (cluster / "ks.yaml").write_text(
+        "---\n".join(one.replace("NAME", name) for name in ("one", "two"))
+    )
+    outcome = call("gitops", "cold-start", "shared")
+    assert outcome.code == 3
+    assert (outcome.out + outcome.err).count("absent.yaml") == 1
+    assert "(Kustomizations one, two)" in outcome.err

@@ -157,7 +157,7 @@ def test_a_path_that_is_missing(repo) -> None:
 
 def test_the_cluster_path_that_is_missing(repo) -> None:
     found = analysis.analyse(Tree.of({"a.yaml": ""}), "clusters/other")
-    assert messages(found) == ["clusters/other: there is no such path"]
+    assert messages(found) == ["clusters/other: there is no such path (Kustomization flux-system)"]
 
 
 def test_everything_wrong_is_named_at_once(repo) -> None:
