@@ -113,8 +113,8 @@ test-whole:
 	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
 	$(BIN)/pytest -q $(addprefix tests/e2e_coldstart/test_,1_three_deadlocks.py 2_rotate_sealing_key.py 9_restore.py 9_then_github_calls.py)
 
-bench: setup sandbox-parts ## Ratios against peers and limits
-	$(BIN)/python -m tests.bench
+bench: setup sandbox-parts ## Ratios against peers and limits; AGAINST=REV pairs up with a commit
+	$(BIN)/python -m tests.bench $(if $(AGAINST),--against $(AGAINST))
 
 bench-engine: setup ## The engine against upstream's, where a pulumi is on PATH, else against recorded times
 	$(BIN)/python -m tests.bench_engine

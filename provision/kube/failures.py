@@ -74,6 +74,18 @@ def unreachable(
     )
 
 
+def environment(what: str, server: str, words: str) -> errors.KubeError:
+    """Return the error (status 400: nothing was asked) for proxies that cannot be used."""
+    return errors.KubeError(
+        f"{what}: {server} cannot be asked, since the proxy for it cannot be used",
+        status=400,
+        reason="Proxy",
+        detail=words,
+        hint="check HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the"
+        " environment, and proxy-url in the kubeconfig",
+    )
+
+
 def refused(
     what: str, status: int, body: str, hide: Iterable[str] = (), *, address: str = ""
 ) -> errors.KubeError:

@@ -83,7 +83,7 @@ class Wire:
         headers = {"Accept": accept, "Accept-Encoding": "gzip"}
         if body is not None:
             headers["Content-Type"] = content_type
-        client = self._client()
+        client = self._client(what)
         pace = transfer.Pace(self._timeout + BODY_TIME, size=len(body or ""))
 
         def exchange() -> tuple[int, Mapping[str, str], bytes]:
@@ -137,29 +137,39 @@ class Wire:
             if self._http is client:
                 self._http = None
 
-    def _client(self) -> httpx2.Client:
+    def _client(self, what: str) -> httpx2.Client:
         with self._lock:
             if self._http is None:
                 import httpx2
 
-                # A connection that the server closed while idle is opened again by the
-                # transport; retries concern connecting only, so nothing is sent twice.
-                tls: Any = self._endpoint.tls if self._endpoint.tls else False
-                server = self._endpoint.server
-                path = self._tunnel.socket_for(server) if self._tunnel is not None else ""
-                self._http = httpx2.Client(
-                    base_url=self._endpoint.server,
-                    headers={**self._endpoint.headers, "User-Agent": "elysium"},
-                    verify=tls,
-                    timeout=self._timeout,
-                    proxy=None if path else self._endpoint.proxy or None,
-                    # With a transport of its own no proxy of the environment is taken.
-                    transport=httpx2.HTTPTransport(verify=tls, uds=path) if path else None,
-                    event_hooks={"request": [_sni(self._endpoint.tls_server_name)]}
-                    if self._endpoint.tls_server_name
-                    else None,
-                )
+                try:
+                    self._http = self._made()
+                except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
+                    # The address of a proxy that cannot be read may hold a password anywhere.
+                    words = "" if isinstance(error, httpx2.InvalidURL) else str(error)
+                    raise failures.environment(what, self._endpoint.server, words) from error
             return self._http
+
+    def _made(self) -> httpx2.Client:
+        import httpx2
+
+        # A connection that the server closed while idle is opened again by the
+        # transport; retries concern connecting only, so nothing is sent twice.
+        tls: Any = self._endpoint.tls if self._endpoint.tls else False
+        server = self._endpoint.server
+        path = self._tunnel.socket_for(server) if self._tunnel is not None else ""
+        return httpx2.Client(
+            base_url=server,
+            headers={**self._endpoint.headers, "User-Agent": "elysium"},
+            verify=tls,
+            timeout=self._timeout,
+            proxy=None if path else self._endpoint.proxy or None,
+            # With a transport of its own no proxy of the environment is taken.
+            transport=httpx2.HTTPTransport(verify=tls, uds=path) if path else None,
+            event_hooks={"request": [_sni(self._endpoint.tls_server_name)]}
+            if self._endpoint.tls_server_name
+            else None,
+        )
 
 
 def _body(answer: httpx2.Response, source: answers.Source, pace: transfer.Pace) -> bytes:

@@ -1,4 +1,4 @@
-"""Run the benchmark: ``python -m tests.bench [--only NAME] [--rounds N] [--json FILE]``."""
+"""Run the benchmark: ``python -m tests.bench``; ``--help`` lists the options."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=PARTS, help="this part; repeatable")
     report.add_arguments(parser, rounds=5, of="each part")
+    parser.add_argument(
+        "--against", metavar="REV", help="pair the no-op up with the one of another commit"
+    )
     given = parser.parse_args(arguments)
     report.end_with_sigterm()
     on = machine.describe()
@@ -39,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, module in PARTS.items():
         if given.only and name not in given.only:
             continue
+        more = {"against": given.against} if name == "up" and given.against else {}
         try:
-            importlib.import_module(module).run(table, given.rounds, report.say)
+            importlib.import_module(module).run(table, given.rounds, report.say, **more)
         except machine.Failed as error:
             problems.append(f"{name}: {error}")
         except errors.ElysiumError as error:

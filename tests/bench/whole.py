@@ -6,9 +6,12 @@ GitHub by the forge: not by what elysium thinks it did.
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from provision.sandbox import model, node
 from tests.bench import figures, machine
@@ -21,13 +24,20 @@ _VERBOSE = (
 )
 
 
-def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
+_PROGRAM = "import sys; from provision.cli import main; sys.exit(main.main())"
+
+
+def run(table: figures.Table, rounds: int, say: Callable[[str], None], against: str = "") -> None:
     """Bring a cluster up once, then measure `rounds` times that nothing is to be done.
+
+    With `against`, the program of that commit does the same in each round, and the
+    ratio of the two is shown.
 
     Raises:
         machine.Failed: when the first one does not come to its end.
     """
     with (
+        _commit(against) as other,
         tempfile.TemporaryDirectory(prefix="elysium-bench-") as folder,
         labs.sandbox("bench", say) as sandbox,
     ):
@@ -36,10 +46,17 @@ def run(table: figures.Table, rounds: int, say: Callable[[str], None]) -> None:
             labs.configure(lab)
         except AssertionError as error:
             raise machine.Failed(f"the stack cannot be made: {error}") from error
-        _measure(table, rounds, lab, say)
+        _measure(table, rounds, lab, say, f"elysium at {against}", other)
 
 
-def _measure(table: figures.Table, rounds: int, lab: labs.Lab, say: Callable[[str], None]) -> None:
+def _measure(
+    table: figures.Table,
+    rounds: int,
+    lab: labs.Lab,
+    say: Callable[[str], None],
+    name: str,
+    other: pathlib.Path | None,
+) -> None:
     _run(lab.sandbox.node, _VERBOSE)
     say("up: the first one")
     first = _up(lab)
@@ -52,6 +69,8 @@ def _measure(table: figures.Table, rounds: int, lab: labs.Lab, say: Callable[[st
     one = (figures.Aim(comparison="==", limit=1),)
     for number in range(rounds):
         say(f"up: round {number + 1} of {rounds}")
+        if other is not None and number % 2:
+            _add_other(table, lab, name, other)
         state = _state(lab.sandbox.node)
         calls, cursor = len(lab.forge.calls()), _cursor(lab.sandbox.node)
         ran = _up(lab)
@@ -70,12 +89,41 @@ def _measure(table: figures.Table, rounds: int, lab: labs.Lab, say: Callable[[st
         ):
             series = table.series(f"{WHAT}: {label}", figures.ELYSIUM, unit="", aims=wanted)
             series.add(count)
+        if other is not None and not number % 2:
+            _add_other(table, lab, name, other)
 
 
-def _up(lab: labs.Lab) -> machine.Ran:
-    return machine.measure(
-        (str(labs.ELYSIUM), "up", "--yes"), environ=lab.environ, folder=lab.folder, timeout=1800
-    )
+def _add_other(table: figures.Table, lab: labs.Lab, name: str, other: pathlib.Path) -> None:
+    ran = _up(lab, other)
+    table.series(WHAT, name).add(ran.seconds, ran.memory)
+    table.series(f"{WHAT}: processor time", name).add(ran.cpu)
+
+
+@contextlib.contextmanager
+def _commit(revision: str) -> Generator[pathlib.Path | None]:
+    """Give a folder with the files of a commit; None where none is named."""
+    if not revision:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="elysium-bench-") as folder:
+        archive = subprocess.run(
+            ["git", "archive", revision, "provision", "stacks", "templates"],
+            capture_output=True,
+            check=False,
+        )
+        if archive.returncode != 0:
+            raise machine.Failed(f"there is no commit {revision}: {archive.stderr.decode()}")
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+        yield pathlib.Path(folder)
+
+
+def _up(lab: labs.Lab, program: pathlib.Path | None = None) -> machine.Ran:
+    """Run ``elysium up``, of the commit in the folder `program` if it is given."""
+    argv: tuple[str, ...] = (str(labs.ELYSIUM),)
+    environ = dict(lab.environ)
+    if program is not None:
+        argv, environ["PYTHONPATH"] = (sys.executable, "-c", _PROGRAM), str(program)
+    return machine.measure((*argv, "up", "--yes"), environ=environ, folder=lab.folder, timeout=1800)
 
 
 def _state(where: model.Node) -> str:

@@ -26,6 +26,12 @@ from provision.sandbox.forge import authority
 from provision.secret import Secret
 from tests.support import faultproxy, hostile
 
+# Python leaves a TLS socket open that was reset before its handshake began.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 LARGE = "x" * 300_000
 SECONDS = 1.0
 LATE = 15.0
@@ -133,6 +139,25 @@ def test_a_fault_of_the_connection(link: Link, mode: faultproxy.Mode, phase: str
     assert caught.value.hint and "canary" not in str(caught.value)
     link.proxy.heal()
     assert link.call()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HTTPS_PROXY", "gopher://user:hush@proxy:1"),
+        ("ALL_PROXY", "socks5://user:hush@127.0.0.1:1"),
+        ("HTTPS_PROXY", "http://user:hush@proxy:port"),
+        ("HTTPS_PROXY", "http://user:hush@127.0.0.1:1"),
+    ],
+)
+def test_a_proxy_of_the_environment_that_cannot_be_used(
+    link: Link, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(errors.ElysiumError) as caught:
+        link.call()
+    assert isinstance(caught.value, (errors.KubeError, errors.CodeHostError))
+    assert link.address in caught.value.summary and "hush" not in str(caught.value)
 
 
 def test_the_page_of_the_deadlines_is_true() -> None:
