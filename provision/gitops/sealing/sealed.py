@@ -89,9 +89,10 @@ def seal(
     template: Object = {
         "metadata": metadata | ({"annotations": annotations} if annotations else {})
     }
-    for key in ("type", "immutable"):
-        if secret.get(key) is not None:
-            template[key] = secret[key]
+    if secret.get("type") is not None:
+        template["type"] = plain.as_text(secret["type"])
+    if secret.get("immutable") is not None:
+        template["immutable"] = secret["immutable"]
     label = scope.label(namespace, name)
     outer: Object = {"name": name}
     if namespace:
@@ -150,6 +151,10 @@ def _unsealable(
     found: list[errors.Problem] = []
     if secret.get("kind") != "Secret":
         found.append(errors.Problem(message=f"a Secret is expected, not {secret.get('kind')}"))
+    if plain.as_text(secret.get("type")) is None:
+        found.append(errors.Problem(key="type", message="a text is expected"))
+    if not isinstance(secret.get("immutable"), bool | None):
+        found.append(errors.Problem(key="immutable", message="true or false is expected"))
     if not name:
         found.append(errors.Problem(key="metadata.name", message="it is missing"))
     if not namespace and scope is not sealing_keys.Scope.CLUSTER_WIDE:

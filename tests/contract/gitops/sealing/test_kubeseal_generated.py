@@ -19,7 +19,7 @@ from tests.support import apiserver
 
 pytestmark = pytest.mark.sandbox
 
-EXAMPLES = 80
+EXAMPLES = 40
 
 
 @pytest.fixture(scope="module")

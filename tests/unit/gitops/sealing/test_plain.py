@@ -6,7 +6,7 @@ import pytest
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.sealing import plain
+from provision.gitops.sealing import plain, sealed
 
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\n"
 
@@ -73,3 +73,16 @@ def test_every_document_and_every_item_is_read() -> None:
 def test_a_text_that_go_would_take_for_something_else_is_written_in_quotes(text: str) -> None:
     assert documents.dump({"a": text}) == f"a: '{text}'\n"
     assert plain.read(f"kind: Secret\na: {text}\n", "", [])[0].obj["a"] != text
+
+
+def test_type_and_immutable_are_what_the_api_takes(sealing_key) -> None:
+    def sealed_with(line: str) -> dict:
+        (doc,) = plain.read(f"{SECRET}{line}\nstringData: {{a: b}}\n", "a.yaml", [])
+        return sealed.seal(doc.obj, sealing_key.certificate_pem)["spec"]["template"]
+
+    assert sealed_with("type: 5")["type"] == "5"
+    assert sealed_with("immutable: yes")["immutable"] is True
+    for line, key in (("immutable: 'true'", "immutable"), ("type: [a]", "type")):
+        with pytest.raises(errors.GitOpsError) as caught:
+            sealed_with(line)
+        assert [problem.key for problem in caught.value.problems] == [key]
