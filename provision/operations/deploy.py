@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from concurrent import futures
 from dataclasses import dataclass, replace
 
+from provision import errors
 from provision.engine import api, events
 from provision.engine.state import urns
-from provision.kube.client import title
-from provision.operations import repository, repository_health, stack_id
+from provision.kube.client import KubeClient, title
+from provision.operations import repository, repository_health, stack_id, state, workloads
 from provision.operations.stack import Listener, Stack
 from provision.secret import Secret
 from stacks import program
@@ -21,13 +24,15 @@ class UpResult:
     """How an `up` ended. `steps` are (what, seconds) of everything that was done.
 
     `seeds` names what was put into the cluster before Flux, `repository` is what of the
-    repository is not ready; None where Flux was not set up.
+    repository is not ready; None where Flux was not set up. `components` is how k3s' own
+    components are; None where k3s was not set up.
     """
 
     result: api.Result
     steps: tuple[tuple[str, float], ...]
     seeds: tuple[str, ...] = ()
     repository: repository_health.Report | None = None
+    components: workloads.Finding | None = None
 
 
 def preview(
@@ -77,21 +82,58 @@ def up(
         stack_id.ensure(stack, on_event)
         program.make_program(stack.config, decided, migrate_datastore=migrate_datastore)()
 
-    result = stack.engine().up(under_lock, options=_told(options), on_event=watch)
+    try:
+        result = stack.engine().up(under_lock, options=_told(options), on_event=watch)
+    except errors.ElysiumError as error:
+        _explain(stack, error)
+        raise
+    kubeconfig = result.outputs.get("kubeconfig")
+    report: repository_health.Report | None = None
+    components: workloads.Finding | None = None
+    if isinstance(kubeconfig, Secret):
+        kube = stack.live.kube(kubeconfig.reveal())
+        with futures.ThreadPoolExecutor(max_workers=1) as aside:
+            looking = aside.submit(workloads.check_components, kube, stack.config.k3s.disable)
+            if result.outputs.get("fluxRevision"):
+                report = _repository(stack, kube)
+            components = looking.result()
     return UpResult(
         result=result,
         steps=tuple(steps),
         seeds=tuple(title(seed.kind, seed.name, seed.namespace) for seed in decided.seeds),
-        repository=_repository(stack, result),
+        repository=report,
+        components=components,
     )
 
 
-def _repository(stack: Stack, result: api.Result) -> repository_health.Report | None:
-    """Return what of the repository is not ready; None where Flux was not set up."""
-    kubeconfig = result.outputs.get("kubeconfig")
-    if not isinstance(kubeconfig, Secret) or not result.outputs.get("fluxRevision"):
-        return None
-    return repository_health.look(stack.live.kube(kubeconfig.reveal()))
+def _explain(stack: Stack, error: errors.ElysiumError) -> None:
+    """Add to the error of a wait which of k3s' components are not ready.
+
+    Without CoreDNS, for instance, Flux cannot find its repository. Adds nothing where
+    nothing can be read.
+    """
+    upstream = isinstance(error, errors.StackError) and error.operation == "upstream"
+    if not upstream and not isinstance(error, (errors.WaitError, errors.NotConvergedError)):
+        return
+    with contextlib.suppress(errors.ElysiumError):
+        kubeconfig = state.kubeconfig(stack)
+        if not kubeconfig:
+            return
+        found = workloads.components(stack.live.kube(kubeconfig), stack.config.k3s.disable)
+        if found.problems:
+            listed = "\n".join(f"- {problem}" for problem in found.problems)
+            error.detail = f"{error.detail}\nof the {found.title}, not ready:\n{listed}".strip()
+
+
+def _repository(stack: Stack, kube: KubeClient) -> repository_health.Report:
+    """Return what of the repository is not ready, beside what the run has waited for."""
+    inputs = state.public_inputs(stack, "elysium:flux:Sync")
+    return repository_health.look(
+        kube,
+        name=str(inputs.get("name") or "flux-system"),
+        namespace=str(inputs.get("namespace") or "flux-system"),
+        images="image-reflector-controller" in stack.config.flux.all_components,
+    )
 
 
 def up_server(stack: Stack, *, on_event: Listener, message: str) -> api.Result:

@@ -25,6 +25,7 @@ _KINDS: Final = (
     (causes.SOURCES, "OCIRepository"),
     (causes.SOURCES, "Bucket"),
 )
+IMAGE_KINDS: Final = ("ImageRepository", "ImagePolicy", "ImageUpdateAutomation")
 _NAMED: Final = 4
 
 
@@ -75,16 +76,19 @@ def look(
     name: str = "flux-system",
     namespace: str = "flux-system",
     without: frozenset[str] = frozenset(),
+    images: bool = False,
 ) -> Report:
     """Return what of the repository is not ready, the kinds `without` left out.
 
-    Without the GitRepository `namespace`/`name` and the Kustomizations that follow it: `up`
-    waits for these, and ``status`` shows them by themselves. Suspended objects are left out.
+    `images`: the objects of image automation count too. Without the GitRepository
+    `namespace`/`name` and the Kustomizations that follow it: `up` waits for these, and
+    ``status`` shows them by themselves. Suspended objects are left out.
     """
     finder = causes.Finder(kube)
+    kinds = [*_KINDS, *((objects.IMAGE, kind) for kind in IMAGE_KINDS if images)]
     try:
-        with futures.ThreadPoolExecutor(max_workers=len(_KINDS)) as pool:
-            listed = list(pool.map(lambda kind: finder.all(*kind), _KINDS))
+        with futures.ThreadPoolExecutor(max_workers=len(kinds)) as pool:
+            listed = list(pool.map(lambda kind: finder.all(*kind), kinds))
     except errors.KubeError as error:
         return Report(unknown=error.summary)
     followed = {

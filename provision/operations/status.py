@@ -82,7 +82,16 @@ def _workloads(stack: Stack, records: list[state.Record]) -> list[Section]:
     except errors.ElysiumError as error:
         problem = f"not checked: {error.summary}"
         return [Section(title="components of k3s", health="unknown", problems=(problem,))]
-    return [Section(**vars(finding)) for finding in found]
+    return [
+        Section(
+            title=finding.title,
+            health=finding.health,
+            facts=finding.facts,
+            problems=finding.problems,
+            hints=finding.hints,
+        )
+        for finding in found
+    ]
 
 
 def _repository(stack: Stack, ours: Sequence[state.Record]) -> list[Section]:

@@ -20,6 +20,18 @@ class Cluster:
         self.lists.append(kind)
         return [o for o in self.objects if (o["apiVersion"], o["kind"]) == (api_version, kind)]
 
+    def get(
+        self, api_version: str, kind: str, name: str, namespace: str | None = None
+    ) -> dict[str, Any] | None:
+        """Return the object of that name, or None."""
+        wanted = (name, namespace)
+        found = (
+            o
+            for o in self.list(api_version, kind)
+            if (o["metadata"]["name"], o["metadata"].get("namespace")) == wanted
+        )
+        return next(found, None)
+
 
 def flux(
     version: str,

@@ -23,7 +23,8 @@ _OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "losses": ("What `destroy` would take away, before it begins.", {"losses": _TEXTS}),
     "result": (
         "How an `up` ended; its last line. Secrets among the outputs are `***`. `seeds` names what "
-        "was put into the cluster before Flux, `notReady` what of the repository is not ready.",
+        "was put into the cluster before Flux, `notReady` what of k3s' components and of the "
+        "repository is not ready.",
         {
             "counts": _COUNTS,
             "seconds": {"type": "number"},

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from provision import config
     from provision.operations.deploy import UpResult
     from provision.operations.repository_health import Report
+    from provision.operations.workloads import Finding
 
 _ROWS = (
     ("node", "nodeName"),
@@ -47,6 +48,9 @@ def render(cfg: config.Config, done: UpResult) -> console.Group:
         grid.add_row("", text.Text("Flux", style="dim"), row)
     if done.seeds:
         grid.add_row("", text.Text("seeds", style="dim"), text.Text(", ".join(done.seeds)))
+    if done.components is not None:
+        words = _components(done.components)
+        grid.add_row("", text.Text("components", style="dim"), text.Text(words))
     if done.repository is not None:
         words = _repository(done.repository)
         grid.add_row("", text.Text("repository", style="dim"), text.Text(words))
@@ -58,7 +62,7 @@ def render(cfg: config.Config, done: UpResult) -> console.Group:
     head = text.Text(f"{cfg.cluster} is up", style="bold green")
     head.append(f" after {done.result.seconds:.1f}s: ")
     head.append_text(plan.counts(done.result.counts, planned=False))
-    parts: list[console.RenderableType] = [head, grid, *_not_ready(done.repository)]
+    parts: list[console.RenderableType] = [head, grid, *_not_ready(done)]
     if done.steps:
         parts += [text.Text("  What took how long:", style="dim"), table_of_steps(done.steps)]
     return console.Group(*parts)
@@ -74,7 +78,7 @@ def as_json(done: UpResult) -> dict[str, Any]:
         "steps": [{"what": what, "seconds": seconds} for what, seconds in done.steps],
         "outputs": _masked(dict(done.result.outputs)),
         "seeds": list(done.seeds),
-        "notReady": _sentences(done.repository),
+        "notReady": [sentence for sentence, _ in _sentences(done)],
     }
 
 
@@ -89,21 +93,42 @@ def _repository(report: Report) -> str:
     return f"{report.unready} of {report.total} not ready"
 
 
-def _sentences(report: Report | None) -> list[str]:
-    return [*report.failing, *report.under_way] if report is not None else []
+def _components(finding: Finding) -> str:
+    """Return how k3s' own components are, in a few words."""
+    if finding.health == "unknown":
+        return f"whether those of k3s are ready is {finding.problems[0]}"
+    return ", ".join(f"{name} {how}" for name, how in finding.facts)
 
 
-def _not_ready(report: Report | None) -> list[console.RenderableType]:
-    """Return what of the repository is not ready, what fails first."""
-    if report is None or not report.unready:
+def _sentences(done: UpResult) -> list[tuple[str, bool]]:
+    """Return what is not ready, and whether it fails; what fails comes first."""
+    found: list[tuple[str, bool]] = []
+    components, report = done.components, done.repository
+    if components is not None and components.health != "unknown":
+        found += [(problem, problem not in components.under_way) for problem in components.problems]
+    if report is not None:
+        found += [(sentence, True) for sentence in report.failing]
+        found += [(sentence, False) for sentence in report.under_way]
+    return sorted(found, key=lambda each: not each[1])
+
+
+def _not_ready(done: UpResult) -> list[console.RenderableType]:
+    """Return what of the cluster and of the repository is not ready, what fails first."""
+    found = _sentences(done)
+    if not found:
         return []
-    lines: list[console.RenderableType] = [
-        text.Text(
-            "  Set up as configured; of the repository this is not ready:", style="bold yellow"
-        )
+    components, report = done.components, done.repository
+    failed = components is not None and components.health == "failed"
+    whose = ["k3s' components"] if failed else []
+    whose += ["the repository"] if report is not None and report.unready else []
+    head = f"  Set up as configured; of {' and '.join(whose)} this is not ready:"
+    lines: list[console.RenderableType] = [text.Text(head, style="bold yellow")]
+    lines += [
+        text.Text(f"    {'✗' if fails else '~'} {sentence}", style="red" if fails else "yellow")
+        for sentence, fails in found
     ]
-    lines += [text.Text(f"    ✗ {sentence}", style="red") for sentence in report.failing]
-    lines += [text.Text(f"    ~ {sentence}", style="yellow") for sentence in report.under_way]
+    if components is not None:
+        lines += [text.Text(f"  hint: {hint}", style="cyan") for hint in components.hints]
     lines.append(text.Text("  elysium status shows it again.", style="dim"))
     return lines
 

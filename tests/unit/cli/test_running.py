@@ -342,3 +342,34 @@ def test_up_says_what_of_the_repository_is_not_ready_and_names_seeds(call, opera
     last = json.loads(call("up", "--yes", "--json").out.splitlines()[-1])
     assert last["seeds"] == ["Secret flux-system/vars"]
     assert last["notReady"] == ["HelmRelease media/plex: InstallFailed: timed out"]
+
+
+def test_up_does_not_say_that_all_is_well_while_a_component_fails(call, operations):
+    from provision.operations import deploy, workloads
+
+    failing = "CoreDNS: 0 of 1 replicas available (pod coredns-1: ImagePullBackOff)"
+    starting = "Traefik: Job kube-system/helm-install-traefik installs it: 0 of 1"
+    finding = workloads.Finding(
+        title="components of k3s",
+        health="failed",
+        facts=(("CoreDNS", "not ready"), ("Traefik", "missing")),
+        problems=(starting, failing),
+        hints=("kubectl -n kube-system get pods",),
+        under_way=frozenset({starting}),
+    )
+    real = operations.up
+
+    def up(*arguments, **more):
+        done = real(*arguments, **more)
+        return deploy.UpResult(result=done.result, steps=(), components=finding)
+
+    operations.up = up
+    outcome = call("up", "--yes")
+    assert outcome.code == 0
+    shown = " ".join(outcome.out.split())
+    assert "of k3s' components this is not ready" in shown
+    assert "CoreDNS not ready, Traefik missing" in shown
+    assert f"✗ {failing} ~ {starting}" in shown
+    assert "hint: kubectl -n kube-system get pods" in shown
+    last = json.loads(call("up", "--yes", "--json").out.splitlines()[-1])
+    assert last["notReady"] == [failing, starting]

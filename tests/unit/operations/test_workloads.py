@@ -165,3 +165,63 @@ def test_flux_own_objects_are_resumed_by_a_command_too() -> None:
     source = flux_object("GitRepository", "flux-system", suspend=True)
     assert "flux resume source git flux-system -n media" in workloads.resume(source)
     assert workloads.resume(flux_object("GitRepository", "flux-system")) == ""
+
+
+def job(name: str, **status: Any) -> dict[str, Any]:
+    labels = {"job-name": name}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": "kube-system"},
+        "spec": {"selector": {"matchLabels": labels}},
+        "status": status,
+    }
+
+
+def test_a_component_that_is_being_installed_is_not_failing(kube) -> None:
+    del kube.objects["Deployment", "traefik", "kube-system"]
+    kube.put(job("helm-install-traefik", active=1))
+    (found,) = by_title(kube).values()
+    (problem,) = found.problems
+    assert "Job kube-system/helm-install-traefik installs it: 0 of 1 pods have succeeded" in problem
+    assert found.failing == () and found.under_way == {problem}
+    assert "k3s.disable" not in str(found.hints)
+
+
+def test_an_installation_that_failed_is_named_with_its_job(kube) -> None:
+    del kube.objects["Deployment", "traefik", "kube-system"]
+    failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "x"}
+    kube.put(job("helm-install-traefik", conditions=[failed]))
+    (found,) = by_title(kube).values()
+    assert found.failing == found.problems
+    assert "helm-install-traefik installs it: BackoffLimitExceeded: x" in found.problems[0]
+
+
+def starting(name: str) -> dict[str, Any]:
+    made = pod(name, "ContainerCreating")
+    del made["status"]["containerStatuses"][0]["state"]["waiting"]["message"]
+    return made
+
+
+def test_a_pod_that_starts_is_under_way(kube) -> None:
+    kube.put(deployment("coredns", available=0))
+    kube.put(starting("coredns"))
+    (found,) = by_title(kube).values()
+    assert found.problems and not found.failing
+
+
+@pytest.mark.parametrize(
+    ("event", "failing"),
+    [
+        ("FailedCreatePodSandBox (x9): failed to pull image registry.invalid/pause", True),
+        ("FailedMount: failed to sync configmap cache", False),
+    ],
+)
+def test_why_a_pod_has_no_sandbox_is_in_its_events(kube, event: str, failing: bool) -> None:
+    kube.put(deployment("coredns", available=0))
+    kube.put(starting("coredns"))
+    happened = ["Normal Scheduled: ok", f"Warning {event}", "Normal Pulling: x"]
+    kube.happened["Pod", "coredns-1"] = happened
+    (found,) = by_title(kube).values()
+    assert f"(pod coredns-1: container coredns: ContainerCreating; {event})" in found.problems[0]
+    assert bool(found.failing) is failing
