@@ -240,8 +240,8 @@ def _pin(line: str) -> Pin:
         raise ValueError("the line is marked @revoked: its key must not be trusted")
     if entry.marker == "cert-authority":
         raise ValueError(
-            "the line is marked @cert-authority: elysium does not check host certificates;"
-            " pin the host's own key"
+            "the line is marked @cert-authority: write it into ~/.ssh/known_hosts, or pin the"
+            " host's own key"
         )
     return entry.pin
 

@@ -1,7 +1,8 @@
 """The second half of a connection: proving who we are.
 
-Keys are tried as ssh does: first those in the agent that belong to a key file,
-then the agent's others, then the files. A given key is the only one: the agent is
+Keys are tried as ssh does: first the certificates of CertificateFile, then those in the agent
+that belong to a key file, then the agent's others, then the files, each with the certificate
+beside it. A given key is the only one: the agent is
 asked for it and for no other. The password comes last. A server that ends the
 connection after some refused keys is asked for the others on a new one. All of it has one
 deadline, however slowly or often the server asks.
@@ -10,12 +11,13 @@ deadline, however slowly or often the server asks.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from provision import errors, hostkeys
-from provision.host import handshake, identities, interactive, limits, reach
+from provision.host import certificates, handshake, identities, interactive, limits, reach
 
 _CONNECTIONS = 4
 """Connections for one login. sshd ends each after MaxAuthTries refused keys, six by default."""
@@ -108,17 +110,34 @@ class Login:
         files = [identities.read(path, route.passphrase) for path in route.keys]
         agent = self._stack.enter_context(identities.agent_keys(route.agent))
         by_blob = {key.asbytes(): key for key in agent}
-        mine = [file.blob for file in files if file.blob in by_blob]
+        signers = by_blob | {file.blob: file.key for file in files if file.key is not None}
+        known = {file.blob for file in files}
+        known |= {file.certificate.blob for file in files if file.certificate is not None}
+        shown: set[bytes] = set()
+        for path in route.certificates:
+            found = certificates.read(path)
+            if found is None or found.key.blob not in signers:
+                why = "no certificate" if found is None else "no private key for it"
+                self._skipped.append(f"certificate {path} ({why})")
+                continue
+            yield self._certificate(path, found, signers)
+            shown.add(found.blob)
+        mine = [blob for blob in by_blob if blob in known]
         order = mine + ([] if route.only else [blob for blob in by_blob if blob not in mine])
         for blob in order:
-            yield self._key(f"agent key {_shown(by_blob[blob], blob)}", by_blob[blob])
+            if blob not in shown:
+                yield self._key(f"agent key {_shown(by_blob[blob], blob)}", by_blob[blob])
         for file in files:
             if file.state == "usable":
                 if file.blob not in order:
                     yield self._key(f"key {file.path}", file.key)
             elif file.state != "absent" and file.blob not in order:
                 self._skipped.append(f"{file.path} ({_WHY[file.state]})")
-            if route.given and file.blob not in order:
+            found = file.certificate
+            if found is not None and file.blob in signers and found.blob not in {*shown, *order}:
+                yield self._certificate(Path(f"{file.path}-cert.pub"), found, signers)
+            usable = {file.blob} | ({found.blob} if found is not None else set())
+            if route.given and not usable & {*order}:
                 self._check_given(file)
         if route.password:
             password = route.password
@@ -129,6 +148,12 @@ class Login:
     def _key(self, title: str, key: Any) -> _Way:
         user = self._route.user
         return _Way(title=title, attempt=lambda connection: connection.auth_publickey(user, key))
+
+    def _certificate(
+        self, path: Path, found: certificates.Certificate, signers: Mapping[bytes, Any]
+    ) -> _Way:
+        key = identities.certified(signers[found.key.blob], found)
+        return self._key(f"certificate {path}", key)
 
     def _check_given(self, file: identities.KeyFile) -> None:
         """Raise for the key that the configuration gives, when nothing can sign with it."""

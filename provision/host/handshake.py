@@ -15,13 +15,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from provision import errors, transfer
-from provision.host import hostkey, limits, reach
+from provision.host import certificates, hostkey, limits, reach
 from provision.host import link as links
 
 if TYPE_CHECKING:
     import paramiko
 
 _IMPORTING = threading.Lock()
+_FAMILIES = {"": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 
@@ -62,7 +63,9 @@ def open_socket(login: reach.Route, timeout: float) -> socket.socket:
         # The system's resolver has no time limit of its own that a caller could set.
         found = transfer.within(
             timeout,
-            lambda: socket.getaddrinfo(login.host, login.port, type=socket.SOCK_STREAM),
+            lambda: socket.getaddrinfo(
+                login.host, login.port, _FAMILIES[login.family], socket.SOCK_STREAM
+            ),
         )
     except (socket.gaierror, UnicodeError) as error:
         raise errors.ConnectError(
@@ -78,7 +81,7 @@ def open_socket(login: reach.Route, timeout: float) -> socket.socket:
             hint="check the DNS servers of this machine, or use the node's address",
         ) from error
     try:
-        sock = _first(found, deadline, timeout)
+        sock = _first(found, deadline, timeout, login.bind)
     except (TimeoutError, limits.OverdueError) as error:
         raise errors.ConnectError(
             f"{host} does not answer within {timeout:.0f} s",
@@ -103,8 +106,10 @@ def open_socket(login: reach.Route, timeout: float) -> socket.socket:
     return sock
 
 
-def _first(found: list[Any], deadline: limits.Deadline, timeout: float) -> socket.socket:
-    """Return a connection to the first address that takes one.
+def _first(
+    found: list[Any], deadline: limits.Deadline, timeout: float, source: str
+) -> socket.socket:
+    """Return a connection to the first address that takes one, from the address `source` if set.
 
     A name with several addresses has one time for all of them, shared evenly by those that
     are left. Raises the `OSError` of the last address, or `limits.OverdueError`.
@@ -114,6 +119,8 @@ def _first(found: list[Any], deadline: limits.Deadline, timeout: float) -> socke
         sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(share)
+            if source:
+                sock.bind((source, 0))
             sock.connect(address)
         except OSError:
             sock.close()
@@ -131,18 +138,19 @@ def negotiate(
     timeout: float,
     types: tuple[str, ...] = (),
     only: str = "",
+    certified: bool = False,
     times: limits.Limits = limits.DEFAULT,
 ) -> paramiko.Transport:
     """Negotiate SSH over `sock`; nobody is logged in yet, no key verified.
 
     The connection's `sock` is its `link.Link`. `types` of host keys are asked
-    for first, `only` one type is accepted. Raises `errors.ConnectError`.
+    for first, `only` one type is accepted; `certified`: certificates of any type are asked
+    for before plain keys. Raises `errors.ConnectError`.
     """
     paramiko = library()
     host = label(login)
-    connection: Any = paramiko.Transport(
-        links.Link(sock, times), packetizer_class=links.packetizer(paramiko)
-    )
+    made: Any = _asks_for_certificates() if certified else paramiko.Transport
+    connection: Any = made(links.Link(sock, times), packetizer_class=links.packetizer(paramiko))
     connection.banner_timeout = connection.auth_timeout = connection.channel_timeout = timeout
     options = connection.get_security_options()
     fast = [cipher for cipher in _CIPHERS if cipher in options.ciphers]
@@ -179,6 +187,27 @@ def shown_key(connection: paramiko.Transport) -> hostkey.HostKey:
     return hostkey.HostKey(type=key.get_name(), blob=key.asbytes())
 
 
+def shown_certificate(connection: paramiko.Transport) -> certificates.Certificate | None:
+    """Return the certificate that the server has shown for its host key, None for a plain key."""
+    shown = getattr(connection.get_remote_server_key(), "public_blob", None)
+    return certificates.parse(shown.key_blob) if shown is not None else None
+
+
+def _asks_for_certificates() -> type[paramiko.Transport]:
+    """Return paramiko's class with the order of ssh: it puts certificates after plain keys."""
+    library()
+    import paramiko
+
+    class Transport(paramiko.Transport):
+        @property
+        def preferred_keys(self) -> tuple[str, ...]:
+            every = super().preferred_keys
+            first = tuple(one for one in every if one.endswith(certificates.SUFFIX))
+            return (*first, *(one for one in every if one not in first))
+
+    return Transport
+
+
 def _signature_types(key_type: str) -> tuple[str, ...]:
     """Return the signature algorithms for a type of key: RSA keys sign in two ways."""
     if key_type in ("ssh-rsa", "rsa-sha2-512", "rsa-sha2-256"):
@@ -187,23 +216,20 @@ def _signature_types(key_type: str) -> tuple[str, ...]:
 
 
 def pinned(login: reach.Route) -> hostkey.Trust:
-    """Return the pinned host keys. Raises `errors.HostKeyError` where there is none."""
+    """Return the pinned host keys and the authorities for host certificates.
+
+    Raises `errors.HostKeyError` where there is neither.
+    """
     trust = login.trust()
-    if trust.pins:
+    if trust.pins or trust.authorities:
         return trust
     looked = ", ".join(map(str, login.known_hosts))
-    detail = f"no line of {looked} is for {login.known_as[0]}" if looked else ""
-    if trust.authorities:
-        detail = (
-            f"{trust.authorities[0].where} names an authority for it (@cert-authority), and"
-            " elysium does not check host certificates"
-        )
     raise errors.HostKeyError(
         f"no host key is pinned for {login.label}",
         host=login.label,
         expected="",
         got="",
-        detail=detail,
+        detail=f"no line of {looked} is for {login.known_as[0]}" if looked else "",
         hint="pin it: hostKey in the configuration, as 'elysium init' shows it; or connect once"
         " with ssh and compare the key",
     )

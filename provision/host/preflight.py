@@ -34,6 +34,7 @@ CLOCK = 60.0
 _UNIT = "k3s.service"
 _BINARIES = "/usr/local/bin"
 _BINARY = f"{_BINARIES}/k3s"
+_RCLONE = f"{_BINARIES}/rclone"
 _FALLBACK = "/opt/bin"
 """The folder for programs where the other one is read-only, as in k3s' install script."""
 _SELINUX_POLICY = "/usr/share/selinux/packages/k3s.pp"
@@ -48,7 +49,8 @@ def preflight_request(cfg: config.Config) -> facts.FactRequest:
     return facts.FactRequest(
         files=frozenset(
             {_BINARY, f"{_FALLBACK}/k3s", _FALLBACK, _SELINUX_POLICY, "/dev/fuse", "/dev/autofs"}
-        ),
+        )
+        | (frozenset({_RCLONE}) if media is not None else frozenset()),
         contents=preflight_warnings.CONTENTS,
         listings=frozenset({_DRI}) if cfg.gpu is not None else frozenset(),
         units=frozenset({_UNIT}) | preflight_warnings.UNITS,
@@ -290,6 +292,15 @@ def _media(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
                 f"its kernel has no {name}, which the media library is mounted with",
                 f"load it (modprobe {name}), or take a kernel that has it",
             )
+    read_only = "ro" in preflight_facts.mount_options(found, _BINARIES)
+    told = _installed(found) is None and _programs(found) == _BINARIES
+    if read_only and not told and found.file(_RCLONE) is None:
+        yield (
+            "read-only",
+            f"{_BINARIES} is read-only, and rclone is put there for the media library",
+            f"mount it for writing, put rclone at {_RCLONE} in the node's image, or take 'media'"
+            " out of the configuration",
+        )
     there = found.mount(cfg.media.mount_point)
     if there is not None and not there.fstype.startswith("fuse"):
         yield (

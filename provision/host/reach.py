@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from provision import config, errors, hostkeys
 from provision.host import known_hosts, sshconfig
@@ -32,7 +33,9 @@ DEFAULT = "default"
 class Route:
     """How one server is reached. `sources` says where each value is from.
 
-    `keys` are the private keys to try; `only`: the agent is asked for these alone.
+    `keys` are the private keys to try, `certificates` those for some of them; `only`: the agent
+    is asked for these keys alone. `family` is that of the addresses to connect to, and `bind`
+    the own address to connect from; empty: any. What a file of `revoked` lists is refused.
     `agent` is its socket, or empty. `known_as` are the names of the server in
     known_hosts files, `known_hosts` these files; a `host_key` stands above them.
     """
@@ -45,9 +48,13 @@ class Route:
     known_as: tuple[str, ...] = ()
     known_hosts: tuple[Path, ...] = ()
     keys: tuple[Path, ...] = ()
+    certificates: tuple[Path, ...] = ()
     given: bool = False
     only: bool = False
     agent: str = ""
+    family: Literal["", "inet", "inet6"] = ""
+    bind: str = ""
+    revoked: tuple[Path, ...] = ()
     password: Secret | None = field(default=None, repr=False)
     passphrase: Secret | None = field(default=None, repr=False)
     jump: Route | None = None
@@ -67,7 +74,14 @@ class Route:
         return f"{own} through {self.jump.way}" if self.jump is not None else own
 
     def trust(self) -> hostkeys.Trust:
-        """Return the pinned host keys. Raises `errors.HostKeyError` where none can be read."""
+        """Return the pinned host keys. Raises `errors.HostKeyError` where one cannot be read."""
+        trust = self._trust()
+        revoked = [
+            entry for path in self.revoked for entry in known_hosts.revoked(path, self.label)
+        ]
+        return replace(trust, revoked=(*trust.revoked, *revoked))
+
+    def _trust(self) -> hostkeys.Trust:
         if not self.host_key:
             return known_hosts.trusted(self.known_hosts, self.known_as)
         try:
@@ -97,6 +111,13 @@ def route(
     """
     environ = os.environ if environ is None else environ
     return _Router(environ).login(login, jump)
+
+
+def _family(options: sshconfig.Options) -> Literal["", "inet", "inet6"]:
+    value = options.get("addressfamily").lower()
+    if value == "inet":
+        return "inet"
+    return "inet6" if value == "inet6" else ""
 
 
 class _Router:
@@ -192,7 +213,11 @@ class _Router:
             else (hostkeys.name_of(options.hostname, options.port), options.hostname),
             known_hosts=self._known_hosts(options, files),
             keys=tuple(dict.fromkeys(keys)),
+            certificates=options.paths("certificatefile"),
             only=options.yes("identitiesonly"),
+            family=_family(options),
+            bind=options.get("bindaddress"),
+            revoked=options.paths("revokedhostkeys"),
             agent=self._agent(options),
             jump=jump,
             sources=where,

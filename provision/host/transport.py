@@ -12,7 +12,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from provision import errors
-from provision.host import auth, channel, handshake, hostkey, limits, link, reach, sessions
+from provision.host import (
+    auth,
+    channel,
+    handshake,
+    hostkey,
+    limits,
+    link,
+    reach,
+    sessions,
+    trusting,
+)
 
 if TYPE_CHECKING:
     import paramiko
@@ -187,7 +197,9 @@ class Transport:
 
     def _verified(self, trust: hostkey.Trust, deadline: limits.Deadline) -> paramiko.Transport:
         """Return a connection whose host key is pinned; nobody is logged in yet."""
-        connection = self._negotiated(deadline, types=trust.types)
+        connection = self._negotiated(
+            deadline, types=trust.types, certified=bool(trust.authorities)
+        )
         try:
             return self._verify(connection, trust, deadline)
         except BaseException:
@@ -207,47 +219,34 @@ class Transport:
     def _verify(
         self, connection: paramiko.Transport, trust: hostkey.Trust, deadline: limits.Deadline
     ) -> paramiko.Transport:
-        """Return a connection whose host key is the pinned one.
+        """Return a connection whose host key is pinned, or certified by a known authority.
 
-        A fingerprint does not tell the key's type: where the server showed a
-        key of another type first, it is asked for the others.
+        Where the server showed another key first, it is asked for the pinned ones: instead of
+        a certificate that is not valid, and since a fingerprint does not tell the key's type.
         """
-        shown = handshake.shown_key(connection)
-        if trust.accepts(shown):
+        verdict = trusting.judge(self.login, connection, trust)
+        if verdict is None:
             return connection
-        revoked = trust.revoking(shown)
-        if revoked is not None:
-            raise errors.HostKeyError(
-                f"the host key of {self.host} is revoked",
-                host=self.host,
-                expected=trust.fingerprints,
-                got=shown.fingerprint,
-                detail=f"shown: {shown.fingerprint} ({shown.type}); revoked in {revoked.where}",
-                hint="do not use this machine before you know why its key was revoked",
-            )
+        shown = handshake.shown_key(connection)
+        others: list[dict[str, Any]] = []
+        if handshake.shown_certificate(connection) is not None and trust.types:
+            others.append({"types": trust.types})
         if any(not pin.type for pin in trust.pins):
-            for key_type in _KEY_TYPES:
-                if key_type == shown.type or (key_type[:3] == shown.type[4:7] == "rsa"):
-                    continue
-                try:
-                    other = self._negotiated(deadline, only=key_type)
-                except errors.ConnectError:
-                    continue
-                if trust.accepts(handshake.shown_key(other)):
-                    handshake.shut(connection)
-                    return other
-                handshake.shut(other)
-        raise errors.HostKeyError(
-            f"the host key of {self.host} is not the pinned one",
-            host=self.host,
-            expected=trust.fingerprints,
-            got=shown.fingerprint,
-            detail=f"pinned: {trust.fingerprints} ({trust.source})\n"
-            f"shown:  {shown.fingerprint} ({shown.type})",
-            hint="someone may be in between; if the machine was really installed anew, "
-            "pin its new key: hostKey in the configuration"
-            + ("" if trust.source == "hostKey" else f", or in {trust.source}"),
-        )
+            others += [
+                {"only": key_type}
+                for key_type in _KEY_TYPES
+                if key_type != shown.type and not key_type[:3] == shown.type[4:7] == "rsa"
+            ]
+        for options in others if verdict.retry else ():
+            try:
+                other = self._negotiated(deadline, **options)
+            except errors.ConnectError:
+                continue
+            if trusting.judge(self.login, other, trust) is None:
+                handshake.shut(connection)
+                return other
+            handshake.shut(other)
+        raise verdict.error
 
     def open_socket(self, timeout: float) -> Any:
         """Return a fresh stream to the server: a TCP socket, or a channel of the jump host."""

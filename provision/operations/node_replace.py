@@ -123,7 +123,8 @@ def living(stack: Stack) -> str:
     try:
         text = status.kubeconfig(stack)
         endpoint = kubeconfig.parse(text)
-        with client.KubeClient(endpoint, timeout=_PATIENCE) as kube:
+        tunnel = stack.live.tunnels
+        with client.KubeClient(endpoint, timeout=_PATIENCE, tunnel=tunnel) as kube:
             version = kube.version()
     except (errors.StackError, errors.KubeError):
         return ""

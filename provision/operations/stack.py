@@ -62,7 +62,12 @@ class Stack:
             providers,
             environment=self.live.environment(),
         )
-        return engine
+        if self.kind != "upstream":
+            return engine
+        from provision.operations import upstream_reach
+
+        checked: Any = upstream_reach.Checked(engine, self.config)
+        return checked
 
 
 def open_stack(
@@ -103,8 +108,9 @@ def _without_known(loaded: config_file.Loaded) -> tuple[errors.Problem, ...]:
 
     def needless(warning: errors.Problem) -> bool:
         node = loaded.config.server
-        return warning.kind == checks.NO_HOST_KEY and bool(
-            reach.route(node, node.jump).trust().pins
-        )
+        if warning.kind != checks.NO_HOST_KEY:
+            return False
+        trust = reach.route(node, node.jump).trust()
+        return bool(trust.pins or trust.authorities)
 
     return tuple(warning for warning in loaded.warnings if not needless(warning))

@@ -51,7 +51,8 @@ class _Interface(paramiko.ServerInterface):
         return "publickey,password" if self._server.password else "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        self._mine.append(key.fingerprint)
+        certified = "certificate " if getattr(key, "public_blob", None) is not None else ""
+        self._mine.append(certified + key.fingerprint)
         return self._verdict(key.asbytes() in self._server.accepts)
 
     def check_auth_password(self, username: str, password: str) -> int:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-MULTIPLE = frozenset({"identityfile"})
+MULTIPLE = frozenset({"certificatefile", "identityfile"})
 """Keywords whose values add up; of all others the first one counts."""
 
 LISTS = frozenset({"canonicaldomains", "globalknownhostsfile", "userknownhostsfile"})
 """Those with several arguments."""
 
 _FOLLOWED = """
-canonicaldomains canonicalizehostname canonicalizemaxdots globalknownhostsfile host hostkeyalias
-hostname identitiesonly identityagent identityfile ignoreunknown include match port proxycommand
-proxyjump user userknownhostsfile
+addressfamily bindaddress canonicaldomains canonicalizehostname canonicalizemaxdots certificatefile
+globalknownhostsfile host hostkeyalias hostname identitiesonly identityagent identityfile
+ignoreunknown include match port proxycommand proxyjump revokedhostkeys user userknownhostsfile
 """
 
 _OTHERS = """
-addkeystoagent addressfamily afstokenpassing applemultipath batchmode bindaddress bindinterface
-canonicalizefallbacklocal canonicalizepermittedcnames casignaturealgorithms certificatefile
+addkeystoagent afstokenpassing applemultipath batchmode bindinterface
+canonicalizefallbacklocal canonicalizepermittedcnames casignaturealgorithms
 challengeresponseauthentication channeltimeout checkhostip cipher ciphers clearallforwardings
 compression compressionlevel connecttimeout connectionattempts controlmaster controlpath
 controlpersist dsaauthentication dynamicforward enableescapecommandline enablesshkeysign
@@ -31,7 +31,7 @@ localforward loglevel logverbose macs nohostauthenticationforlocalhost numberofp
 obscurekeystroketiming passwordauthentication permitlocalcommand permitremoteopen pkcs11provider
 preferredauthentications protocol proxyusefdpass pubkeyacceptedalgorithms pubkeyacceptedkeytypes
 pubkeyauthentication refuseconnection rekeylimit remotecommand remoteforward requesttty
-requiredrsasize revokedhostkeys rhostsauthentication rhostsrsaauthentication rsaauthentication
+requiredrsasize rhostsauthentication rhostsrsaauthentication rsaauthentication
 securitykeyprovider sendenv serveralivecountmax serveraliveinterval sessiontype setenv
 skeyauthentication smartcarddevice stdinnull streamlocalbindmask streamlocalbindunlink
 stricthostkeychecking syslogfacility tag tcpkeepalive tisauthentication tunnel tunneldevice

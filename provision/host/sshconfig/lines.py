@@ -63,6 +63,7 @@ def of_file(path: Path, *, checked: bool) -> Iterator[Line]:
     text = _text(path, checked)
     for number, line in enumerate(text.split("\n"), 1):
         where = f"{path}:{number}"
+        line = line.partition("\0")[0]  # ssh reads no further either
         match = _KEYWORD.match(line)
         keyword = match[1].strip('"') if match else ""
         if match is None or not keyword or keyword.startswith("#"):

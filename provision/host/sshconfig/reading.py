@@ -20,6 +20,7 @@ from provision import config
 from provision.host.sshconfig import keywords, lines, patterns, tokens
 
 SYSTEM = Path("/etc/ssh/ssh_config")
+_NONE = ""
 _CANONICAL = ("yes", "true", "always")
 
 
@@ -239,7 +240,7 @@ class _Reader:
         return found
 
     def _is_match(self, line: lines.Line, outer: bool) -> bool:
-        words, result, count = list(line.words), True, 0
+        words, result, count = _criteria(line.words), True, 0
         while words:
             word = words.pop(0)
             negated = word.startswith("!")
@@ -325,10 +326,27 @@ class _Reader:
             return (str(_port(line, value)),)
         if line.key == "identitiesonly" and value.lower() not in ("yes", "no", "true", "false"):
             raise line.broken(f"{value!r} is neither yes nor no")
+        if line.key == "addressfamily" and value.lower() not in ("any", "inet", "inet6"):
+            raise line.broken(f"{value!r} is no family of addresses: any, inet or inet6")
         if line.key == "proxyjump":
             for hop in value.split(",") if value.lower() != "none" else ():
                 _parse_hop(hop, line.where)
         return line.words
+
+
+def _criteria(words: Iterable[str]) -> list[str]:
+    """Return the criteria and arguments of a Match; ``host=a`` and ``host = a`` are two words."""
+    found: list[str] = []
+    for word in words:
+        if len(found) % 2:
+            found += [word.removeprefix("=")] if word != "=" else []
+            continue
+        name, equals, argument = word.partition("=")
+        found += [name, argument] if equals and argument else [name]
+        if name.lstrip("!").lower() in ("all", "canonical", "final"):
+            # They have no argument: the next word is a criterion again.
+            found[-1:] = [name, _NONE]
+    return [word for word in found if word is not _NONE]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,6 +368,8 @@ def _parse_hop(text: str, where: str) -> Hop:
     """Read ``[user@]host[:port]`` or an ``ssh://`` URI. Raises `lines.BrokenError`."""
     try:
         split = config.split_host(text.strip())
+        if ":" in split.host and "[" not in text:
+            raise ValueError(f"an IPv6 address stands in brackets: [{split.host}]")
     except ValueError as error:
         raise lines.BrokenError(where, "ProxyJump", str(error)) from None
     return Hop(host=split.host, user=split.user, port=split.port)

@@ -87,7 +87,8 @@ def _alone(stack: Stack, progress: Progress) -> Generator[KubeClient]:
     at = k3s_files.places(inputs)
     _stop(node)
     progress("starting k3s without anything that runs in it")
-    node.run(_start(at.kubeconfig), timeout=_LONG + 60, what="starting k3s without its agent")
+    script = start_script(at.kubeconfig, etcd_snapshot.program(node))
+    node.run(script, timeout=_LONG + 60, what="starting k3s without its agent")
     try:
         text = node.run(
             f"cat -- {scripts.quote([at.kubeconfig])}\n",
@@ -98,16 +99,19 @@ def _alone(stack: Stack, progress: Progress) -> Generator[KubeClient]:
         opened = k3s_service.kubeconfig(
             text, cluster=stack.config.cluster, address=str(inputs["address"])
         )
-        with KubeClient.from_kubeconfig(opened) as kube:
+        with KubeClient.from_kubeconfig(opened, tunnel=stack.live.tunnels) as kube:
             yield kube
     finally:
         _stop(node)
 
 
-def _start(kubeconfig: str) -> str:
-    """Return the script that starts k3s alone and returns when its API serves Flux' objects."""
-    command = scripts.quote([k3s_files.BINARY, "server", "--disable-agent"])
-    get = scripts.quote([k3s_files.BINARY, "kubectl", "--kubeconfig", kubeconfig, "get"])
+def start_script(kubeconfig: str, binary: str) -> str:
+    """Return the script that starts k3s alone and returns when its API serves Flux' objects.
+
+    `binary` is the path of k3s on the node.
+    """
+    command = scripts.quote([binary, "server", "--disable-agent"])
+    get = scripts.quote([binary, "kubectl", "--kubeconfig", kubeconfig, "get"])
     return (
         "set -eu\n"
         f"systemd-run --quiet --collect --unit={_UNIT} -p Type=notify -p KillMode=mixed "

@@ -87,13 +87,18 @@ def restore_snapshot(node: NodeSession, data: str, snapshot: bytes, progress: Pr
     progress("uploading the snapshot")
     node.stream(io.BytesIO(snapshot), path, mode=0o600)
     progress("having k3s restore the snapshot")
-    binary = f"{k3s_binaries.folder(node.facts(_PROGRAMS))}/k3s"
+    binary = program(node)
     node.run(
         reset_script(data, path, binary), timeout=_LONG + 60, what="restoring the snapshot of etcd"
     )
 
 
-def reset_script(data: str, snapshot: str, binary: str = k3s_files.BINARY) -> str:
+def program(node: NodeSession) -> str:
+    """Return the path of k3s on the node: /usr/local/bin/k3s, or that in /opt/bin."""
+    return f"{k3s_binaries.folder(node.facts(_PROGRAMS))}/k3s"
+
+
+def reset_script(data: str, snapshot: str, binary: str) -> str:
     """Return the script that has k3s restore the file `snapshot`, and removes it afterwards."""
     database = f"{data}/server/db"
     command = scripts.quote(

@@ -191,7 +191,7 @@ def test_known_hosts_pin_the_key(home: pathlib.Path, keygen: Keygen):
             log_in(server, hostKey="")
         assert f"{book}:2" in caught.value.detail
         book.write_text(f"@cert-authority * {server.line}\n")
-        with pytest.raises(errors.HostKeyError, match="no host key is pinned") as caught:
+        with pytest.raises(errors.HostKeyError, match="shows no host certificate") as caught:
             log_in(server, hostKey="")
         assert f"{book}:1" in caught.value.detail
         other = pathlib.Path(f"{key}.pub").read_text()

@@ -79,6 +79,7 @@ def disk(path: str, free: int) -> dict[str, Any]:
 
 
 BINARIES = "/usr/local/bin"
+RCLONE = f"{BINARIES}/rclone"
 
 
 def mounted(options: str, path: str = "/var/lib/rancher/k3s") -> dict[str, Any]:
@@ -88,7 +89,7 @@ def mounted(options: str, path: str = "/var/lib/rancher/k3s") -> dict[str, Any]:
 def fallback(options: str, kind: facts.Kind = "directory") -> dict[str, Any]:
     """A read-only /usr/local/bin, with something at /opt/bin."""
     said = f"ro {BINARIES}\n{options} /opt/bin\n"
-    files = {path: device(path) for path in ("/dev/fuse", "/dev/autofs")}
+    files = {path: device(path) for path in ("/dev/fuse", "/dev/autofs", RCLONE)}
     files["/opt/bin"] = dataclasses.replace(device("/opt/bin"), kind=kind)
     return {"snippets": {preflight_facts.MOUNTS: said}, "files": files}
 
@@ -96,6 +97,16 @@ def fallback(options: str, kind: facts.Kind = "directory") -> dict[str, Any]:
 def test_opt_bin_takes_the_place_of_a_read_only_folder():
     cfg = configuration()
     assert preflight.check(node(cfg, **fallback("rw")), cfg) == []
+
+
+def test_rclone_cannot_be_put_into_a_read_only_folder():
+    cfg = configuration()
+    changes = fallback("rw")
+    del changes["files"][RCLONE]
+    (problem,) = preflight.check(node(cfg, **changes), cfg)
+    assert problem.kind == "read-only" and "rclone" in problem.message and problem.hint
+    cfg = configuration(media=None)
+    assert preflight.check(node(cfg, **changes), cfg) == []
 
 
 @pytest.mark.parametrize("folder", [BINARIES, "/opt/bin"])

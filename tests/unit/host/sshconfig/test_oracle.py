@@ -104,6 +104,14 @@ READ: dict[str, tuple[str, str]] = {
     "a user in the name": ("root@a ops@b", "Host a\n User x\n Port 10\n"),
     "a service as port": ("a", "Port https\n"),
     "an empty file": ("a", ""),
+    "Match with equal signs": ("a b", "Match host=a\n Port 9\nMatch host = b user=root\n Port 8\n"),
+    "Match all after final": ("a", "Match final all\n Port 9\n"),
+    "a NUL": ("a", "Host a\n Port 9\0\n User u\0v w\n"),
+    "Match with negation": ("a b", "Match !host a\n Port 9\nMatch host !a,*\n User u\n"),
+    "certificates": ("a b", "CertificateFile ~/.ssh/c1\nHost a\n CertificateFile %d/c2\n"),
+    "addresses": ("a b", "Host a\n AddressFamily inet6\n BindAddress ::1\nHost *\n"
+        " AddressFamily inet\n"),
+    "revoked keys": ("a", "RevokedHostKeys /etc/ssh/revoked\n"),
 }  # fmt: skip
 
 REFUSED = {
@@ -122,6 +130,8 @@ REFUSED = {
     "all with another": "Match all host a\n",
     "a switch that is none": "IdentitiesOnly perhaps\n",
     "a jump that is none": "ProxyJump a:b\n",
+    "an address of a jump without brackets": "ProxyJump fd00::1\n",
+    "a family that is none": "AddressFamily ipv4\n",
     "an include of itself": "Include SELF\n",
     "an empty pattern": 'Host "" b\n',
     "a broken include": "Include INC/broken\n",
@@ -196,6 +206,11 @@ def test_as_ssh_reads_it(folder: pathlib.Path, case: str):
         assert options.get("hostkeyalias") == said.get("hostkeyalias", [""])[0]
         agent = options.expanded(options.get("identityagent"), "identityagent", "")
         assert agent == said.get("identityagent", [""])[0]
+        certificates = options.settings.get("certificatefile")
+        assert list(certificates.values if certificates else ()) == said.get("certificatefile", [])
+        assert (options.get("addressfamily") or "any") == said["addressfamily"][0]
+        assert options.get("bindaddress") == said.get("bindaddress", [""])[0]
+        assert options.get("revokedhostkeys") == said.get("revokedhostkeys", [""])[0]
         for key in ("userknownhostsfile", "globalknownhostsfile"):
             if key in options.settings:
                 shown = " ".join(map(str, options.paths(key))) or "none"

@@ -20,7 +20,10 @@ def test_a_folder_without_a_member_is_no_datastore(
     (programs / "systemd-run").chmod(0o755)
     (tmp_path / "data/server/db" / made).mkdir(parents=True)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
-    script = etcd_snapshot.reset_script(str(tmp_path / "data"), str(tmp_path / "snapshot"))
+    script = etcd_snapshot.reset_script(
+        str(tmp_path / "data"), str(tmp_path / "snapshot"), "/opt/bin/k3s"
+    )
+    assert "-- /opt/bin/k3s server" in script
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == status
     assert ("without a datastore" in done.stderr) == bool(status)
