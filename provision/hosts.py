@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import NamedTuple
 
 
@@ -30,6 +31,8 @@ def split_host(text: str) -> HostParts:
         colon, port = after[:1], after[1:]
     elif rest.count(":") > 1:  # an IPv6 address without a port
         host, colon = rest, ""
+        if not _is_ipv6(host):
+            raise ValueError(f"{text!r} has several colons, and {host!r} is no IPv6 address")
     else:
         host, colon, port = rest.partition(":")
     if not host or any(c.isspace() or c in "/[]'\"\\" or ord(c) < 32 for c in host + user):
@@ -39,3 +42,11 @@ def split_host(text: str) -> HostParts:
     if colon and not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= 65535):
         raise ValueError(f"{text!r}: the port after the colon is a number from 1 to 65535")
     return HostParts(host=host, user=user, port=int(port) if colon else 0)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True

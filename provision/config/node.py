@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
 from provision.config.base import Model, Port, SafeName
 from provision.hosts import split_host
@@ -49,7 +49,11 @@ class SshLogin(Model):
     def _split(cls, values: Any) -> Any:
         """Split ``user@host:port`` in host, and refuse what contradicts the other keys."""
         text = values.get("host") if isinstance(values, dict) else None
-        if not isinstance(text, str) or not any(c in text for c in "@:["):
+        if not isinstance(text, str):
+            return values
+        if not any(c in text for c in "@:["):
+            if text.startswith("-") or any(c.isspace() for c in text):
+                raise ValueError(f"host is {text!r}: no blanks, and no hyphen in front")
             return values
         parts = split_host(text)
         split: dict[str, Any] = {"host": parts.host}
@@ -103,6 +107,27 @@ class K3s(Model):
         default_factory=dict, description="Any other k3s server option, as in its config.yaml."
     )
     start_timeout: int = Field(default=300, ge=10, description="Seconds until Ready.")
+
+    @field_validator("options")
+    @classmethod
+    def _usable_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Refuse values of options that elysium itself needs to understand."""
+        port = options.get("https-listen-port")
+        number = str(port)
+        if port and not (
+            number.isascii() and number.isdigit() and len(number) < 6 and 0 < int(number) < 65535
+        ):
+            raise ValueError(
+                f"https-listen-port is {port!r}: a number from 1 to 65534 is expected, since k3s"
+                " uses the next port too"
+            )
+        for key in ("data-dir", "node-name"):
+            value = options.get(key)
+            if value and not isinstance(value, str):
+                raise ValueError(f"{key} is {value!r}: a text is expected")
+        if str(options.get("data-dir") or "/")[0] != "/":
+            raise ValueError(f"data-dir is {options['data-dir']!r}: an absolute path is expected")
+        return options
 
 
 class Gpu(Model):

@@ -34,10 +34,11 @@ def test_it_is_split(text: str, expected: tuple[str, str, int]):
 @pytest.mark.parametrize(
     "text",
     ["@node", "node:", "node:x", "node:0", "node:65536", "[fd00::1", "[fd00::1]x", "root@", ":22",
-     "a b", "-oProxyCommand=x", "-x@node", "node/path", "", "root@[]:22"],
+     "a b", "-oProxyCommand=x", "-x@node", "node/path", "", "root@[]:22",
+     "node:22:33", "root@10.0.0.7:22:22"],
 )  # fmt: skip
 def test_what_is_no_host(text: str):
-    with pytest.raises(ValueError, match=r"no host|port|user|bracket|hyphen"):
+    with pytest.raises(ValueError, match=r"no host|port|user|bracket|hyphen|no IPv6"):
         config.split_host(text)
 
 
@@ -65,3 +66,32 @@ def test_the_parts_are_settings_like_others():
 def test_a_contradiction_names_both(values: dict[str, Any], words: str):
     with pytest.raises(ValueError, match=words):
         login(**values)
+
+
+@pytest.mark.parametrize("host", ["a b", "-oProxyCommand=x", "node\tx", "-x"])
+def test_a_host_without_parts_is_checked_too(host: str):
+    with pytest.raises(ValueError, match="no blanks, and no hyphen"):
+        login(host=host)
+    assert login(host="prod/node").host == "prod/node"  # may be a Host of ~/.ssh/config
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        *(
+            ("https-listen-port", value, "1 to 65534")
+            for value in ("x", "6 443", [6443], 70000, True)
+        ),
+        ("data-dir", ["/x"], "a text is expected"),
+        ("data-dir", "srv/k3s", "an absolute path"),
+        ("node-name", 5, "a text is expected"),
+    ],
+)
+def test_options_that_elysium_reads_itself_are_checked(option: str, value: Any, words: str):
+    with pytest.raises(ValueError, match=words):
+        config.K3s.model_validate({"options": {option: value}})
+
+
+@pytest.mark.parametrize("port", [6443, "6443", None, ""])
+def test_a_port_of_the_api_may_be_a_number_or_a_text(port: Any):
+    assert config.K3s.model_validate({"options": {"https-listen-port": port}}).options

@@ -83,6 +83,14 @@ def test_several_jumps_each_with_its_own_settings(write):
     )
 
 
+def test_eight_jumps_are_followed_and_nine_refused(write):
+    write("Host node\n ProxyJump " + ",".join(f"gate{number}" for number in range(8)) + "\n")
+    assert route().way.count(" through ") == 8
+    write("Host node\n ProxyJump " + ",".join(f"gate{number}" for number in range(9)) + "\n")
+    with pytest.raises(errors.ConfigError, match="more than 8 hosts"):
+        route()
+
+
 def test_a_jump_of_the_configuration_may_have_jumps_in_sshs(write):
     write("Host gate\n ProxyJump front\n")
     assert route({"host": "gate"}).way.startswith("root@node through root@gate through ")
