@@ -112,6 +112,8 @@ def _explain(stack: Stack, error: errors.ElysiumError) -> None:
     Without CoreDNS, for instance, Flux cannot find its repository. Adds nothing where
     nothing can be read.
     """
+    if isinstance(error, errors.WaitError) and error.what.startswith("k3s on "):
+        return  # k3s itself does not run: nothing can be asked
     upstream = isinstance(error, errors.StackError) and error.operation == "upstream"
     if not upstream and not isinstance(error, (errors.WaitError, errors.NotConvergedError)):
         return

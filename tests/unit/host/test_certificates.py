@@ -113,7 +113,7 @@ def host(home: pathlib.Path, tmp_path: pathlib.Path, keygen: Keygen) -> Iterator
 
 
 def connect(server: sshd.Sshd, **values: Any) -> None:
-    opened = transport.Transport(server.node(**{"host_key": "", **values}), timeout=20)
+    opened = transport.Transport(server.node(**{"host_key": "", **values}), timeout=60)
     try:
         opened.connected()
     finally:

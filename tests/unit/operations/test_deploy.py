@@ -107,6 +107,7 @@ def test_image_automation_counts_where_its_controllers_run(kube, up) -> None:
         (errors.NotConvergedError("it differs", remaining=("a",)), True),
         (errors.StackError("update failed", operation="upstream"), True),
         (errors.CodeHostError("GitHub refused", operation="keys"), False),
+        (errors.WaitError("k3s on kyrion crashes", what="k3s on kyrion"), False),
     ],
 )
 def test_an_up_that_waited_in_vain_names_the_component_behind_it(
