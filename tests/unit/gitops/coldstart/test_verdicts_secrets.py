@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from provision.gitops.coldstart import simulation
 from tests.support.gitopsdocs import (
     chart,
     config_map,
@@ -12,7 +13,7 @@ from tests.support.gitopsdocs import (
     many,
     obj,
 )
-from tests.support.verdicts import assumed, look, operator, problems
+from tests.support.verdicts import PATH, assumed, look, operator, problems
 
 SEALED_VALUES = {"substituteFrom": [{"kind": "Secret", "name": "vars"}]}
 
@@ -139,3 +140,48 @@ def test_the_secret_that_flux_decrypts_with_is_a_need() -> None:
 def test_what_sops_encrypted_needs_a_decryption() -> None:
     secret = obj("v1:Secret", "a", "default", stringData={"A": ENC}, **SOPS)
     assert "no spec.decryption" in problems(files(clusters__home=secret))
+
+
+def own_source(secret: str) -> str:
+    return obj(
+        "source.toolkit.fluxcd.io/v1:GitRepository",
+        "flux-system",
+        "flux-system",
+        spec={"url": "ssh://git@github.com/me/home", "secretRef": {"name": secret}},
+    )
+
+
+def uses(secret: str) -> str:
+    """A GitRepository of a private repository that is read with Flux' own key."""
+    other = obj(
+        "source.toolkit.fluxcd.io/v1:GitRepository",
+        "other",
+        "flux-system",
+        spec={"url": "ssh://git@github.com/me/other", "secretRef": {"name": secret}},
+    )
+    apps = obj(
+        "kustomize.toolkit.fluxcd.io/v1:Kustomization",
+        "apps",
+        "flux-system",
+        spec={"path": "./", "sourceRef": {"kind": "GitRepository", "name": "other"}},
+    )
+    return many(other, apps)
+
+
+def test_flux_own_secret_has_the_configured_name() -> None:
+    cluster = simulation.Cluster(secret="deploy-key")
+    tree = {f"{PATH}/a.yaml": uses("deploy-key")}
+    assert look(tree, cluster).missing == ()
+    wrong = {f"{PATH}/a.yaml": uses("flux-system")}
+    assert [need.name for need in look(wrong, cluster).missing] == ["flux-system"]
+
+
+def test_flux_own_secret_has_the_name_that_its_source_gives() -> None:
+    tree = {
+        f"{PATH}/a.yaml": uses("deploy-key"),
+        f"{PATH}/gotk-sync.yaml": own_source("deploy-key"),
+    }
+    assert look(tree).missing == ()
+    assert [need.name for need in look({f"{PATH}/a.yaml": uses("deploy-key")}).missing] == [
+        "deploy-key"
+    ]

@@ -375,3 +375,32 @@ def test_a_template_of_a_chart_is_no_reason_to_refuse(world) -> None:
     state, _ = rotate(world, state, "1")
     finished(world, state, 2)
     assert in_git(world)["charts/a/templates/s.yaml"] == template
+
+
+def test_a_namespace_that_only_kustomize_sets(world) -> None:
+    """It is sealed anew for the name that it is applied under, and awaited under that name."""
+    state = begin(world)
+    key = keyring.load(state["keys"])[0]
+    text = elysiumrepo.sealed_secret(key, "a", "media", token="t-1")
+    files = {
+        "clusters/kyrion/ks.yaml": elysiumrepo.kustomization("apps", "./apps"),
+        "apps/kustomization.yaml": "namespace: media\nresources: [a.yaml, b.yaml]\n",
+        "apps/a.yaml": text.replace("  namespace: media\n", "", 1),
+    }
+    world.hub.write("main", "no namespace", files)
+    state, published = rotate(world, state, "1")
+    keys = keyring.load(state["keys"])
+    assert [one.ref for one in published.resealed] == [
+        "SealedSecret media/a",
+        "SealedSecret media/b",
+    ]
+    made = yaml.safe_load(in_git(world)["apps/a.yaml"])
+    assert made["metadata"] == {"name": "a"}
+    built = {**made, "metadata": {"name": "a", "namespace": "media"}}
+    assert sealed.values(built, [keys[0]]) == {"token": b"t-1"}
+    after = {(path, place[0]) for path, place in published.after}
+    assert after == {("apps/a.yaml", 0), ("apps/b.yaml", 0)}
+    assert [sealing_git._key(one.opened) for one in published.resealed] == [
+        ("media", "a"),
+        ("media", "b"),
+    ]
