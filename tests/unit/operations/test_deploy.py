@@ -41,7 +41,7 @@ def kube() -> fluxworld.FakeKube:
 @pytest.fixture
 def up(kube, monkeypatch: pytest.MonkeyPatch):
     """Run `up` with an engine over the cluster `kube`."""
-    monkeypatch.setattr(deploy.repository, "decide", lambda _: SimpleNamespace(seeds=()))
+    monkeypatch.setattr(deploy.repository, "decide", lambda *_: SimpleNamespace(seeds=()))
     monkeypatch.setattr(deploy.state, "kubeconfig", lambda _: "kubeconfig")
     inputs = {"name": "fleet", "namespace": "gitops"}
     monkeypatch.setattr(deploy.state, "public_inputs", lambda *_: inputs)
