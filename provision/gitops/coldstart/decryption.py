@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from provision import errors
 from provision.gitops.build import discovery, flux, sops
+from provision.gitops.coldstart import pgp
 from provision.gitops.documents import Document
 from provision.secret import Secret
 
@@ -31,11 +32,14 @@ class Keys:
     """Keys for SOPS.
 
     `recipients` are the public halves of the age keys. `pgp` says whether there are PGP keys,
-    whose recipients are not compared. `data` is the content of Flux' Secret.
+    `fingerprints` are theirs and their subkeys', and `unread` says that some have none that can
+    be read. `data` is the content of Flux' Secret.
     """
 
     recipients: tuple[str, ...] = ()
     pgp: bool = False
+    fingerprints: frozenset[str] = frozenset()
+    unread: bool = False
     data: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
 
     def secret(self, name: str, namespace: str) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def read(text: Secret) -> Keys:
     """Return the age and PGP keys in `text`. Raises `errors.ConfigError`, without the text."""
     pyrage: Any = importlib.import_module("pyrage")  # only who has such keys waits for it
     plain = text.reveal()
-    age, pgp = _AGE.findall(plain), _PGP.findall(plain)
+    age, blocks = _AGE.findall(plain), _PGP.findall(plain)
     recipients: list[str] = []
     for number, line in enumerate(age, 1):
         try:
@@ -64,7 +68,7 @@ def read(text: Secret) -> Keys:
         except pyrage.IdentityError:
             problem = errors.Problem(key=_KEY, message=f"age key {number} of {len(age)} is damaged")
             raise errors.ConfigError("the SOPS keys cannot be read", [problem]) from None
-    if not age and not pgp:
+    if not age and not blocks:
         problem = errors.Problem(
             key=_KEY,
             message="it holds no key",
@@ -74,15 +78,22 @@ def read(text: Secret) -> Keys:
     data: dict[str, Secret] = {}
     if age:
         data["age.agekey"] = Secret("".join(f"{line}\n" for line in age))
-    for number, block in enumerate(pgp):
+    for number, block in enumerate(blocks):
         data[f"key{number or ''}.asc"] = Secret(f"{block}\n")
-    return Keys(recipients=tuple(recipients), pgp=bool(pgp), data=data)
+    found = [pgp.fingerprints(block) for block in blocks]
+    return Keys(
+        recipients=tuple(recipients),
+        pgp=bool(blocks),
+        fingerprints=frozenset[str]().union(*found),
+        unread=not all(found),
+        data=data,
+    )
 
 
 def closed(
     units: Iterable[discovery.Unit], keys: Keys
 ) -> Iterator[tuple[errors.Problem, flux.Kustomization]]:
-    """Yield what SOPS encrypted for other age recipients than those of `keys` only."""
+    """Yield what SOPS encrypted only for others than `keys`, with its Kustomization."""
     for unit in units:
         if not unit.kustomization.decryption:
             continue
@@ -95,15 +106,21 @@ def _closed(doc: Document) -> errors.Problem:
     return errors.Problem(
         where=doc.where,
         key=_KEY,
-        message="no key at hand opens it: SOPS encrypted it for "
-        + ", ".join(sops.recipients(doc.obj)["age"]),
-        hint="add the age key of one of them: elysium config set --secret sops.keys",
+        message=f"no key at hand opens it: SOPS encrypted it for {_named(doc)}",
+        hint="add the key of one of them: elysium config set --secret sops.keys",
     )
 
 
-def _opens(doc: Document, keys: Keys) -> bool:
-    """Return whether `keys` may open `doc`: what is for something else than age is not compared."""
+def _named(doc: Document) -> str:
     named = sops.recipients(doc.obj)
-    if not named["age"] or named["pgp"] or sops.has_services(doc.obj):
+    return ", ".join([*named["age"], *(f"PGP {one}" for one in named["pgp"])])
+
+
+def _opens(doc: Document, keys: Keys) -> bool:
+    """Return whether `keys` may open `doc`: what a key service opens, too, is not compared."""
+    named = sops.recipients(doc.obj)
+    if not (named["age"] or named["pgp"]) or sops.has_services(doc.obj):
         return True
-    return bool(set(named["age"]) & set(keys.recipients))
+    if set(named["age"]) & set(keys.recipients):
+        return True
+    return any(keys.unread or pgp.matches(one, keys.fingerprints) for one in named["pgp"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import subprocess
 
 import pyrage
 import pytest
@@ -91,10 +93,63 @@ def test_what_is_encrypted_for_others_is_named() -> None:
     assert str(OTHER.to_public()) in problem.message
 
 
-@pytest.mark.parametrize("more", [{"pgp": [{"fp": "AB"}]}, {"kms": [{"arn": "x"}]}])
-def test_what_something_else_opens_too_is_not_compared(more: dict[str, object]) -> None:
+def test_what_a_key_service_opens_too_is_not_compared() -> None:
     keys = decryption.read(Secret(str(MINE)))
-    assert not prepare(repository(**age(OTHER), **more), keys).problems
+    tree = repository(**age(OTHER), kms=[{"arn": "x"}], pgp=[{"fp": "AB"}])
+    assert not prepare(tree, keys).problems
+
+
+@pytest.fixture(scope="module", params=["rsa2048", "ed25519"])
+def pair(request, tmp_path_factory) -> tuple[str, list[str]]:
+    """A key that gpg made with a subkey, armored, and their fingerprints as gpg says them."""
+    if shutil.which("gpg") is None:
+        pytest.skip("there is no gpg")
+    home = tmp_path_factory.mktemp("g")
+    home.chmod(0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", ""]
+    kinds = {"rsa2048": ["rsa2048", "rsa2048"], "ed25519": ["ed25519", "cv25519"]}
+    main, sub = kinds[request.param]
+
+    def run(*words: str) -> str:
+        done = subprocess.run([*gpg, *words], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    try:
+        run("--quick-generate-key", "me@example.org", main, "sign", "never")
+        listed = run("--list-keys", "--with-colons")
+        (first,) = [line.split(":")[9] for line in listed.splitlines() if line[:4] == "fpr:"]
+        run("--quick-add-key", first, sub, "encr", "never")
+        listed = run("--list-keys", "--with-colons", "--with-subkey-fingerprint")
+        prints = [line.split(":")[9] for line in listed.splitlines() if line[:4] == "fpr:"]
+        return run("--armor", "--export-secret-keys", first), prints
+    finally:
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+
+
+@pytest.mark.slow
+def test_pgp_keys_are_compared_by_their_fingerprints(pair: tuple[str, list[str]]) -> None:
+    block, prints = pair
+    keys = decryption.read(Secret(block))
+    assert sorted(keys.fingerprints) == sorted(prints)
+    for named in (*prints, prints[0].lower(), prints[1][-16:]):
+        assert not prepare(repository(pgp=[{"fp": named, "enc": "x"}]), keys).problems
+    assert not prepare(repository(**age(OTHER), pgp=[{"fp": prints[0]}]), keys).problems
+
+
+@pytest.mark.slow
+def test_what_is_encrypted_for_another_pgp_key_is_named(pair: tuple[str, list[str]]) -> None:
+    other = "0123456789ABCDEF0123456789ABCDEF01234567"
+    for keys in (decryption.read(Secret(pair[0])), decryption.read(Secret(str(MINE)))):
+        (problem,) = prepare(repository(pgp=[{"fp": other, "enc": "x"}]), keys).problems
+        assert problem.where == "s/all.yaml:1"
+        assert f"PGP {other}" in problem.message
+
+
+@pytest.mark.parametrize("content", ["canary", "AAAA", "xVgEY!", "mDM="])
+def test_a_pgp_key_that_cannot_be_read_is_not_compared(content: str) -> None:
+    keys = decryption.read(Secret(PGP.replace("canary", content)))
+    assert keys.unread
+    assert not prepare(repository(pgp=[{"fp": "AB", "enc": "x"}]), keys).problems
 
 
 def test_a_secret_of_a_backup_is_there() -> None:
