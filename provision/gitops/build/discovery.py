@@ -54,6 +54,8 @@ class Discovered:
     expected: flux.Source
     rules: rules.Rules
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
+    trees: Mapping[flux.Source, Tree] = field(default_factory=dict[flux.Source, Tree])
+    """The files of each source that is seen and that a Helm chart may lie in."""
     unconfined: str = ""
     """Why the kernel gave the builds no namespaces, so that only checks of the text protected."""
     opened: frozenset[str] = frozenset()
@@ -176,9 +178,17 @@ class _Discovery:
             expected=self._expected,
             rules=self._rules,
             left_out=self._tree.left_out,
+            trees=self._trees(units),
             unconfined=next((one.unconfined for one in built if one.unconfined), ""),
             opened=frozenset(self._values.opened),
         )
+
+    def _trees(self, units: Sequence[Unit]) -> dict[flux.Source, Tree]:
+        """Return the files of the sources in `units` and of the repository's own."""
+        places = {documents.place_of(doc.obj) for unit in units for doc in unit.objects}
+        wanted = [place for place in places if place[0] in sources.KINDS]
+        views = {place: self._sources.of(place) for place in (*wanted, self._sources.own)}
+        return {place: view.tree for place, view in views.items() if view.tree is not None}
 
     def _read(self, ones: Sequence[_Found]) -> dict[flux.Key, _Found]:
         """Return `ones` with their builds, by key."""

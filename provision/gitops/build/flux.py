@@ -54,7 +54,8 @@ class Kustomization:
     `source` is kind, namespace and name of its source. `health_checks` are the objects it
     waits for besides `wait`, as kind, namespace and name. `decryption` and `kube_config` are the
     names of the Secrets that it takes keys and another cluster's kubeconfig from; both are empty
-    where it needs none. `decrypts`: it says how SOPS files are decrypted.
+    where it needs none. `decrypts`: it says how SOPS files are decrypted. `account` is the
+    ServiceAccount that the controller acts as, if it is not to act as itself.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Kustomization:
     decryption: str = ""
     remote_cluster: bool = False
     kube_config: str = ""
+    account: str = ""
     target_namespace: str = ""
     file: str = ""
     line: int = 1
@@ -166,6 +168,7 @@ def read(doc: documents.Document) -> Kustomization:
         decryption=_secret(spec.get("decryption")),
         remote_cluster=bool(spec.get("kubeConfig")),
         kube_config=_secret(spec.get("kubeConfig")),
+        account=str(spec.get("serviceAccountName") or ""),
         target_namespace=str(spec.get("targetNamespace") or ""),
         file=doc.file,
         line=doc.line,

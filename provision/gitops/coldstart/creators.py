@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provision.gitops import documents
-from provision.gitops.coldstart import api
+from provision.gitops.coldstart import api, authority
 from provision.gitops.documents import Place, mapping, mappings, sequence
 
 _OWN_NAME: Final = "metadata.name"
@@ -79,6 +79,8 @@ _COPIED_TO: Final = (
 """Annotations of a Secret or ConfigMap that is copied to other namespaces, with its name."""
 _RESOURCE_SET: Final = "ResourceSet.fluxcd.controlplane.io"
 _WORKERS: Final = ("Job", "CronJob")
+_WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+_BINDINGS: Final = (authority.BINDING, authority.CLUSTER_BINDING)
 _CONNECTION: Final = "writeConnectionSecretToRef"
 
 
@@ -86,6 +88,11 @@ def can_make(doc: documents.Document, place: Place) -> bool:
     """Return whether what acts on the object `doc` may make the Secret or ConfigMap `place`."""
     obj = doc.obj
     kind, namespace, name = place
+    if kind in _BINDINGS:
+        return _may_bind(obj, place)
+    if kind in _WORKLOADS and _kind_of(obj) != _RESOURCE_SET:
+        is_near = documents.place_of(obj)[1] in ("", namespace)
+        return is_near and not api.is_fixed(documents.group_of(obj)) and _unknown(obj, name)
     if kind not in _BOTH:
         return _kind_of(obj) == _RESOURCE_SET and _in_resource_set(obj, place)
     own_kind, own_namespace, own_name = documents.place_of(obj)
@@ -102,6 +109,14 @@ def can_make(doc: documents.Document, place: Place) -> bool:
     if api.is_fixed(documents.group_of(obj)):
         return own_kind in _WORKERS and _says(obj.get("spec"), name)
     return _unknown(obj, name)
+
+
+def _may_bind(obj: Mapping[str, Any], place: Place) -> bool:
+    """Return whether an operator may bind a role to the account that `place` is named after."""
+    if _kind_of(obj) == _RESOURCE_SET:
+        made = mappings(mapping(obj.get("spec")).get("resources"))
+        return not made or any(str(one.get("kind")) in (*_BINDINGS, "<<") for one in made)
+    return not api.is_fixed(documents.group_of(obj)) and _says(obj.get("spec"), place[2])
 
 
 def _unknown(obj: Mapping[str, Any], name: str) -> bool:

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from provision import errors
 from provision.gitops import documents
 from provision.gitops.build import discovery, flux, sops, values
-from provision.gitops.coldstart import api, charts, needs, reasons, releases, simulation, unseen
+from provision.gitops.coldstart import (
+    api,
+    authority,
+    charts,
+    localcharts,
+    needs,
+    reasons,
+    releases,
+    simulation,
+    unseen,
+)
 from provision.gitops.documents import Place
 
 
@@ -54,7 +64,45 @@ class Lacks:
         before = self.before_build(unit)
         if before or unit.unseen or unit.kustomization.remote_cluster:
             return before
-        return self._kinds(unit) + self._namespaces(unit)
+        return self._kinds(unit) + self._namespaces(unit) + self.forbidden(unit)
+
+    def forbidden(self, unit: discovery.Unit) -> list[Lack]:
+        """Return the bindings that the account of `unit` lacks (spec.serviceAccountName)."""
+        one = unit.kustomization
+        if one.remote_cluster or unit.unseen:
+            return []
+        objects = [documents.place_of(doc.obj) for doc in unit.objects]
+        user = f"Kustomization {one}"
+        return self._forbidden(one.namespace, one.account, objects, user, one.where)
+
+    def _forbidden(
+        self, namespace: str, account: str, objects: list[Place], user: str, where: str
+    ) -> list[Lack]:
+        found: list[Lack] = []
+        for place in self._world.forbidden(namespace, account, objects):
+            scope = f"in namespace {place[1]}" if place[1] else "for the whole cluster"
+            problem = errors.Problem(
+                where=where,
+                key=f"{user} spec.serviceAccountName",
+                message=f"ServiceAccount {namespace}/{account} is bound to no role {scope} by then,"
+                " and the API server forbids what is applied there",
+                hint=f"apply a {place[0]} of it before, {scope}",
+            )
+            found.append(Lack(place=place, blocks=user, where=where, problem=problem))
+        return found
+
+    def of_checks(self, unit: discovery.Unit, absent: list[Place]) -> list[Lack]:
+        """Return the health checks of `unit` that wait for the `absent` objects."""
+        one = unit.kustomization
+        return [
+            self._problem(
+                place,
+                str(one),
+                one.where,
+                f"spec.healthChecks waits for {documents.ref_of(place)}, which nothing makes",
+            )
+            for place in absent
+        ]
 
     def before_build(self, unit: discovery.Unit) -> list[Lack]:
         """Return what the controller lacks before it builds `unit`: the source, keys, values."""
@@ -87,10 +135,20 @@ class Lacks:
         """Return what `found` lacks. `comes` says whether an object is still to be applied."""
         lacks: list[Lack] = []
         name, where = documents.ref(found.doc.obj), found.doc.where
+        if found.problems:
+            return [
+                Lack(place=found.place, blocks=name, where=where, problem=problem, certain=True)
+                for problem in found.problems
+            ]
         for place in self._world.lacking(found):
             if place[0] == "Namespace":
                 need = self._reasons.for_namespace(found.doc, found.target, name)
                 lacks.append(Lack(place=place, blocks=name, where=where, need=need))
+            elif place[0] == authority.BINDING:
+                own = [("", found.target, "")]
+                lacks += self._forbidden(found.place[1], found.account, own, name, where)
+            elif place[0] == unseen.DEFINITION and found.local is not None:
+                lacks.append(self._kind_of_chart(place, found.local, name))
             elif place in found.values_from or place in found.secrets:
                 how = "takes values from it" if place in found.values_from else "reads it"
                 lacks.append(self._object(place, f"{name} {how}", name, where))
@@ -103,6 +161,20 @@ class Lacks:
             elif found.source is not None:
                 lacks.append(self._source(place, found.source, name, name, where))
         return lacks
+
+    def _kind_of_chart(self, place: Place, chart: localcharts.Chart, blocks: str) -> Lack:
+        """Return the lack of a kind that a plain template of `chart` uses."""
+        doc = next(
+            one
+            for one in chart.objects
+            if f"{one.obj.get('kind')}.{documents.group_of(one.obj)}" == place[2]
+        )
+        group = documents.group_of(doc.obj)
+        if api.is_fixed(group):
+            problem = self._reasons.for_version(doc, (), blocks)
+            return Lack(place=place, blocks=blocks, where=doc.where, problem=problem, certain=True)
+        need = self._reasons.for_kind(doc, place[2], charts.known_chart_of(group), blocks)
+        return Lack(place=place, blocks=blocks, where=doc.where, need=need)
 
     def _source(self, place: Place, source: Place, user: str, blocks: str, where: str) -> Lack:
         if place[0] == "Secret":

@@ -23,6 +23,8 @@ from provision.gitops.coldstart.lacks import Lack, Lacks
 from provision.gitops.documents import Place
 
 _FIRST: Final = ("CustomResourceDefinition", "Namespace", "ClusterRole")
+_FLUX: Final = ("HelmRelease", "Kustomization")
+_WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 
 class Play:
@@ -41,9 +43,11 @@ class Play:
         self._all = all_ = {documents.place_of(doc.obj): doc for doc in docs}
         self._own, self._expected = found.own, found.expected
         self._root = found.units[0].kustomization
-        self._world = simulation.World(cluster, found.own, all_)
+        self._world = simulation.World(cluster, found.own, all_, found.trees)
         self._lacks = Lacks(self._world, told)
-        self._releases = [releases.read(d, all_) for d in docs if releases.is_release(d.obj)]
+        self._releases = [
+            releases.read(d, all_, found.trees) for d in docs if releases.is_release(d.obj)
+        ]
         self._unseals = any(releases.brings_unsealing(doc.obj, all_) for doc in docs)
         self._ordered = [
             one.key for one in flux.ordered([unit.kustomization for unit in found.units])
@@ -126,7 +130,29 @@ class Play:
         one = unit.kustomization
         waited = [documents.place_of(doc.obj) for doc in unit.objects] if one.wait else []
         waited += one.health_checks
-        return [place for place in waited if not self._healthy(place, key)]
+        return [
+            place
+            for place in waited
+            if not self._healthy(place, key) or place in self._absent(unit)
+        ]
+
+    def _absent(self, unit: discovery.Unit) -> list[Place]:
+        """Return what the health checks of `unit` name and is not there.
+
+        A workload of a namespace that a Helm release goes to counts as the release's, one beside
+        k3s' or Flux' own as theirs.
+        """
+        one = unit.kustomization
+        if one.remote_cluster or unit.unseen:
+            return []
+        filled = {release.target for release in self._world.releases.values()}
+        filled |= {*simulation.NAMESPACES, self._own[1]}
+        return [
+            place
+            for place in one.health_checks
+            if place not in self._world.objects
+            and (place[0] in _FLUX or (place[0] in _WORKLOADS and place[1] not in filled))
+        ]
 
     def _healthy(self, place: Place, waiting: flux.Key) -> bool:
         kind, namespace, name = place
@@ -139,8 +165,8 @@ class Play:
 
     def _apply_first(self, unit: discovery.Unit) -> bool:
         """Apply what comes before the part that fails; return whether that is new."""
-        if self._lacks.before_build(unit):
-            return False  # it is not even built
+        if self._lacks.before_build(unit) or self._lacks.forbidden(unit):
+            return False  # it is not even built, or nothing of it is allowed
         moved = False
         for doc in unit.objects:
             if doc.obj.get("kind") in _FIRST:
@@ -187,7 +213,11 @@ class Play:
         for key in self._ordered:
             unit = self._units[key]
             one = unit.kustomization
-            if key in self._applied or unit.failed or one.suspended or not self._exists(key):
+            if key in self._applied:
+                absent = [p for p in self._absent(unit) if not self._comes(p)]
+                found.append(self._lacks.of_checks(unit, absent))
+                continue
+            if unit.failed or one.suspended or not self._exists(key):
                 continue
             unknown = [
                 other
@@ -296,7 +326,8 @@ class Play:
         for place, release in self._world.releases.items():
             if release.suspended:
                 self._report_suspended(place, release.doc.where, waiting)
-        for ring in rings.find(waiting):
+        found = rings.find(waiting)
+        for ring in found:
             if all(place[0] == "Kustomization" for place in ring) and self._is_cycle(ring):
                 continue  # it is reported as such
             names = " waits for ".join(documents.ref_of(place) for place in [*ring, ring[0]])
@@ -304,6 +335,27 @@ class Play:
             where = self._where(ring[0])
             key = documents.ref_of(ring[0])
             self.problems.append(errors.Problem(where=where, key=key, message=message))
+        if not found:
+            self._report_unexplained(waiting)
+
+    def _report_unexplained(self, waiting: dict[Place, list[Place]]) -> None:
+        """Name what waits where nothing else says why: what never comes is no success."""
+        suspended = any(unit.kustomization.suspended for unit in self._units.values()) or any(
+            release.suspended for release in self._world.releases.values()
+        )
+        if self.problems or suspended or not all(need.seedable for need in self.needs):
+            return
+        if any(unit.failed for unit in self._units.values()):
+            return
+        for place, others in waiting.items():
+            names = ", ".join(documents.ref_of(other) for other in others)
+            self.problems.append(
+                errors.Problem(
+                    where=self._where(place),
+                    key=documents.ref_of(place),
+                    message=f"it never becomes ready: it waits for {names}",
+                )
+            )
 
     def _is_cycle(self, ring: list[Place]) -> bool:
         """Return whether `ring` goes by dependsOn alone."""
@@ -344,8 +396,18 @@ class Play:
                 found[place] = [("Kustomization", *o) for o in others if not self._ready(o)]
         for place, release in self._world.releases.items():
             if place not in self._world.installed:
-                found[place] = [p for p in release.depends_on if p not in self._world.installed]
+                missing = self._world.lacking(release)
+                found[place] = [p if p in self._world.releases else self._maker(p) for p in missing]
         return {place: others for place, others in found.items() if others}
+
+    def _maker(self, place: Place) -> Place:
+        """Return the Kustomization that is still to apply `place`, or `place` itself."""
+        for key, unit in self._units.items():
+            if key not in self._applied and any(
+                documents.place_of(doc.obj) == place for doc in unit.objects
+            ):
+                return ("Kustomization", *key)
+        return place
 
     def _where(self, place: Place) -> str:
         if place in self._world.releases:

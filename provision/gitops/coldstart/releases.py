@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
 
+from provision import errors
 from provision.gitops import documents
 from provision.gitops.build import sources
-from provision.gitops.coldstart import charts
+from provision.gitops.build.values import UNKNOWN
+from provision.gitops.coldstart import authority, charts, localcharts
 from provision.gitops.documents import Place, mapping, mappings
+from provision.gitops.tree import Tree
 
 Objects = Mapping[Place, documents.Document]
 
@@ -23,7 +27,9 @@ class Release:
 
     `source` is the object that its chart comes from, None where it needs none.
     `values` are those that can be read, and `values_known` says whether these are all.
-    `kube_config`: it installs into another cluster.
+    `elsewhere`: it installs into another cluster. `account` is who helm-controller acts as.
+    `local` is the chart, where it lies in the repository. `problems` say why it is never
+    installed.
     """
 
     doc: documents.Document
@@ -40,6 +46,9 @@ class Release:
     suspended: bool = False
     elsewhere: bool = False
     names: tuple[str, ...] = ()
+    account: str = ""
+    local: localcharts.Chart | None = None
+    problems: tuple[errors.Problem, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -48,14 +57,19 @@ class Release:
 
     def groups(self) -> tuple[str, ...]:
         """Return the API groups that its chart defines, as far as the table knows the chart."""
-        if self.chart not in charts.CHARTS or self.elsewhere:
+        if self.chart not in charts.CHARTS or self.elsewhere or self.local is not None:
             return ()
         return charts.defines(self.chart, self.values, skips_folder=self.skips_folder)
 
     def can_define(self, group: str, kind: str) -> bool:
         """Return whether the chart, which is not seen, may define `kind`."""
-        if self.elsewhere or self.skips_folder:
+        if self.elsewhere or (self.skips_folder and self.local is None):
             return False
+        if self.local is not None:
+            return self.local.may_define(group, kind) or any(
+                name not in charts.CHARTS or group in charts.CHARTS[name].groups
+                for name in self.local.elsewhere
+            )
         if self.chart not in charts.CHARTS:
             return True
         return not self.values_known and group in charts.CHARTS[self.chart].groups
@@ -65,13 +79,15 @@ class Release:
         return charts.resembles(self.names, group, kind)
 
     def can_make(self, place: Place) -> bool:
-        """Return whether the chart may make the Secret or ConfigMap `place`.
+        """Return whether the chart may make the Secret, ConfigMap or binding `place`.
 
         Charts name what they make after the release, or as a value says.
         """
-        kind, namespace, name = place
-        if kind not in ("Secret", "ConfigMap") or namespace != self.target or self.elsewhere:
+        _, namespace, name = place
+        if namespace not in ("", self.target) or self.elsewhere:
             return False
+        if self.local is not None and not self.local.elsewhere:
+            return self.local.may_make(place)
         own = documents.mapping(self.doc.obj.get("spec")).get("releaseName") or self.place[2]
         return str(own) in name or name in _texts(self.values)
 
@@ -100,8 +116,15 @@ def brings_unsealing(obj: Mapping[str, Any], objects: Objects | None = None) -> 
     return any("sealed-secrets" in image for image in images)
 
 
-def read(doc: documents.Document, objects: Objects | None = None) -> Release:
-    """Return what the release `doc` needs and brings; `objects` are all that are known by place."""
+def read(
+    doc: documents.Document,
+    objects: Objects | None = None,
+    trees: Mapping[Place, Tree] | None = None,
+) -> Release:
+    """Return what the release `doc` needs and brings.
+
+    `objects` are all that are known by place, `trees` the files of the sources that are seen.
+    """
     objects = objects or {}
     kind, namespace, name = documents.place_of(doc.obj)
     spec = mapping(doc.obj.get("spec"))
@@ -110,7 +133,12 @@ def read(doc: documents.Document, objects: Objects | None = None) -> Release:
     references = mappings(spec.get("valuesFrom"))
     values, known = _values(doc, references, objects)
     chart = chart_of(doc.obj, objects)
-    source = _source(spec, namespace)
+    wanted, source = _source(spec, namespace, objects)
+    tree = (trees or {}).get(source) if source else None
+    path = str(wanted.get("chart") or "")
+    is_seen = tree is not None and path and not UNKNOWN.search(path)
+    local = localcharts.read(tree, wanted, doc, values) if tree and is_seen else None
+    problems = [*(local.problems if local else ()), *_keyless(doc, references, objects)]
     return Release(
         doc=doc,
         chart=chart,
@@ -133,6 +161,9 @@ def read(doc: documents.Document, objects: Objects | None = None) -> Release:
         suspended=bool(spec.get("suspend")),
         elsewhere=bool(spec.get("kubeConfig")),
         names=(chart, name, _url(objects, source) if source else ""),
+        account=authority.account_of(doc.obj) if kind == "HelmRelease" else "",
+        local=local,
+        problems=tuple(problems),
     )
 
 
@@ -152,11 +183,27 @@ def _secrets(spec: Mapping[str, Any], namespace: str) -> list[Place]:
     return [("Secret", namespace, str(one["name"])) for one in parts if one.get("name")]
 
 
-def _source(spec: Mapping[str, Any], namespace: str) -> Place | None:
+def _source(
+    spec: Mapping[str, Any], namespace: str, objects: Objects
+) -> tuple[Mapping[str, Any], Place | None]:
+    """Return the chart's part of a HelmRelease, and the source that the chart comes from.
+
+    A HelmChart that `chartRef` names stands for its own source, where it is in the repository.
+    """
     chart = mapping(mapping(spec.get("chart")).get("spec"))
-    ref = mapping(spec.get("chartRef")) or mapping(chart.get("sourceRef"))
-    if not ref:
-        return None
+    ref = mapping(spec.get("chartRef"))
+    if ref:
+        place = _named(ref, namespace)
+        made = objects.get(place)
+        if place[0] != "HelmChart" or made is None or documents.group_of(made.obj) != sources.GROUP:
+            return {}, place
+        chart = mapping(made.obj.get("spec"))
+        namespace = place[1]
+    ref = mapping(chart.get("sourceRef"))
+    return chart, _named(ref, namespace) if ref else None
+
+
+def _named(ref: Mapping[str, Any], namespace: str) -> Place:
     return str(ref.get("kind")), str(ref.get("namespace") or namespace), str(ref.get("name"))
 
 
@@ -167,6 +214,59 @@ def _url(objects: Objects, source: Place) -> str:
         return ""
     spec = mapping(doc.obj.get("spec"))
     return str(spec.get("url") or spec.get("chart") or "")
+
+
+_FILLED: Final = re.compile(r"inject|kustomize\.toolkit\.fluxcd\.io/ssa|reflects|replicate-from")
+"""In an annotation or label: something else than Flux fills the object."""
+
+
+def _keyless(
+    doc: documents.Document, references: list[Mapping[str, Any]], objects: Objects
+) -> list[errors.Problem]:
+    """Return the references of `valuesFrom` to a key that the object in the repository lacks.
+
+    helm-controller stops at a missing key also where the reference is optional (its
+    documentation, "Values references").
+    """
+    namespace = documents.place_of(doc.obj)[1]
+    found: list[errors.Problem] = []
+    for ref in references:
+        place = (str(ref.get("kind")), namespace, str(ref.get("name")))
+        key = str(ref.get("valuesKey") or "values.yaml")
+        keys = _keys(place, objects)
+        if keys is None or key in keys:
+            continue
+        made = objects.get(place) or objects[("SealedSecret", *place[1:])]
+        listed = ", ".join(sorted(keys)) or "none"
+        which = f"{documents.ref_of(place)} ({made.where})"
+        found.append(
+            errors.Problem(
+                where=doc.where,
+                key=f"{documents.ref(doc.obj)} spec.valuesFrom",
+                message=f"{which} has no key {key}; its keys: {listed}",
+                hint="name one of its keys: valuesKey",
+            )
+        )
+    return found
+
+
+def _keys(place: Place, objects: Objects) -> set[str] | None:
+    """Return the keys of a Secret or ConfigMap in the repository; None for what is not known."""
+    made = objects.get(place)
+    if made is None and place[0] == "Secret":
+        made = objects.get(("SealedSecret", *place[1:]))
+    if made is None:
+        return None
+    metadata = mapping(made.obj.get("metadata"))
+    marks = [*mapping(metadata.get("annotations")), *mapping(metadata.get("labels"))]
+    if any(_FILLED.search(str(mark)) for mark in marks):
+        return None
+    if made.obj.get("kind") == "SealedSecret":
+        spec = mapping(made.obj.get("spec"))
+        parts = [spec.get("encryptedData"), mapping(spec.get("template")).get("data")]
+    else:
+        parts = [made.obj.get(part) for part in ("data", "stringData", "binaryData")]
+    return {str(key) for part in parts for key in mapping(part)}
 
 
 def _values(

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from provision.gitops import documents
 from provision.gitops.build import flux, rules, sops, sources
-from provision.gitops.coldstart import api, charts, releases, unseen
+from provision.gitops.coldstart import (
+    api,
+    authority,
+    charts,
+    localcharts,
+    releases,
+    unseen,
+)
 from provision.gitops.documents import Place
 from provision.gitops.sealing import sealed
+from provision.gitops.tree import Tree
 
 NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
 """Those of every cluster; Flux' own comes with Flux."""
@@ -37,8 +45,17 @@ class Cluster:
 class World:
     """What is there by now. `unseen` are the things whose effect is not seen."""
 
-    def __init__(self, cluster: Cluster, own: flux.Source, all_: releases.Objects) -> None:
-        """Begin with `cluster`, the source `own`, and `all_` objects of the repository by place."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        own: flux.Source,
+        all_: releases.Objects,
+        trees: Mapping[Place, Tree],
+    ) -> None:
+        """Begin with `cluster`, the source `own`, and `all_` objects of the repository by place.
+
+        `trees` are the files of the sources that are seen.
+        """
         self.namespaces = {*NAMESPACES, own[1]}
         self.objects: set[Place] = {own, _secret_of(own, cluster, all_), *cluster.present}
         self.sealed: dict[Place, documents.Document] = {}
@@ -51,6 +68,8 @@ class World:
         self._sources: dict[Place, documents.Document] = {}
         self._own = own
         self._all = all_
+        self._trees = trees
+        self.grants = authority.Grants(own[1])
 
     # -- asking --------------------------------------------------------------
 
@@ -79,9 +98,32 @@ class World:
         missing += [place for place in found.depends_on if place not in self.installed]
         if found.target not in self.namespaces and not found.creates_namespace:
             missing.append(("Namespace", "", found.target))
+        missing += self._lacking_of_chart(found)
+        if not found.elsewhere:
+            own = [("", found.target, "")]
+            missing += self.forbidden(found.place[1], found.account, own)
         if found.source is not None:
             missing += self.source_lacks(found.source)
         return missing
+
+    def _lacking_of_chart(self, found: releases.Release) -> list[Place]:
+        """Return what the plain templates of a chart in the repository wait for."""
+        if found.elsewhere or found.local is None:
+            return []
+        own = {made[0] for made in found.local.defined()}
+        missing: dict[Place, None] = {}
+        for doc in found.local.objects:
+            group, kind = documents.group_of(doc.obj), str(doc.obj.get("kind"))
+            if not self.serves(doc.obj) and (group, kind) not in own:
+                missing[unseen.DEFINITION, "", f"{kind}.{group}"] = None
+        return list(missing)
+
+    def forbidden(self, namespace: str, account: str, objects: Iterable[Place]) -> list[Place]:
+        """Return the bindings that `account` lacks to change `objects`; none without account."""
+        if not account:
+            return []
+        lacking = self.grants.lacking(namespace, account, objects)
+        return [place for place in lacking if place not in self.objects]
 
     # -- happening -------------------------------------------------------------
 
@@ -91,6 +133,7 @@ class World:
         kind, _, name = place = documents.place_of(obj)
         is_new = place not in self.objects
         self.objects.add(place)
+        self.grants.learn(obj)
         definition = api.defined(obj)
         if kind == "Namespace" and obj.get("apiVersion") == "v1":
             self.namespaces.add(name)
@@ -101,7 +144,7 @@ class World:
         elif sealed.is_sealed(obj):
             self.sealed[place] = doc
         elif releases.is_release(obj):
-            self.releases[place] = releases.read(doc, self._all)
+            self.releases[place] = releases.read(doc, self._all, self._trees)
         elif documents.group_of(obj) == sources.GROUP:
             self._sources[place] = doc
         elif releases.brings_unsealing(obj):
@@ -122,7 +165,9 @@ class World:
         """Let the controllers do their work; return whether anything changed."""
         changed = False
         for found in self.releases.values():
-            if found.place in self.installed or found.suspended or self.lacking(found):
+            if found.place in self.installed or found.suspended or found.problems:
+                continue
+            if self.lacking(found):
                 continue
             self._install(found)
             changed = True
@@ -141,7 +186,20 @@ class World:
         self._groups |= set(found.groups())
         if found.chart == charts.SEALED_SECRETS:
             self.unsealing = True
+        if found.local is not None:
+            self._install_local(found, found.local)
         self.unseen.append(unseen.of_release(found))
+
+    def _install_local(self, found: releases.Release, chart: localcharts.Chart) -> None:
+        """Take in what a chart in the repository brings, as far as it is plain."""
+        if not found.skips_folder:
+            for made in chart.defined():
+                self.define(*made)
+        for doc in chart.objects:
+            metadata = dict(documents.mapping(doc.obj.get("metadata")))
+            if not metadata.get("namespace") and doc.obj.get("kind") not in charts.CLUSTER_SCOPED:
+                metadata["namespace"] = found.target
+            self.add(replace(doc, obj={**doc.obj, "metadata": metadata}))
 
 
 def _secret_of(own: flux.Source, cluster: Cluster, all_: releases.Objects) -> Place:

@@ -8,11 +8,11 @@ from typing import Final
 
 from provision.gitops import documents
 from provision.gitops.build import discovery
-from provision.gitops.coldstart import api, charts, creators, releases
+from provision.gitops.coldstart import api, authority, charts, creators, definers, releases
 from provision.gitops.documents import Place
 
 DEFINITION: Final = "CustomResourceDefinition"
-_MADE_BY_CHARTS: Final = ("Secret", "ConfigMap")
+_MADE_BY_CHARTS: Final = ("Secret", "ConfigMap", authority.BINDING, authority.CLUSTER_BINDING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,15 @@ class Unseen:
     def can_bring(self, place: Place) -> bool:
         """Return whether `place` may come from it. A definition's name is ``Kind.group``."""
         kind, namespace, name = place
-        if self.doc is not None:
-            return creators.can_make(self.doc, place)
         if kind == DEFINITION:
             defined, _, group = name.partition(".")
             if api.is_fixed(group):
                 return False
+            if self.doc is not None:
+                return definers.can_define(self.doc, group, defined)
             return self.release is None or self.release.can_define(group, defined)
+        if self.doc is not None:
+            return creators.can_make(self.doc, place)
         if self.release is not None:
             return kind in _MADE_BY_CHARTS and self.release.can_make(place)
         return not self.namespace or not namespace or namespace == self.namespace

@@ -258,7 +258,9 @@ def test_values_of_a_chart_from_a_sealed_secret(repo, sealing_key) -> None:
                 "sealed-secrets", "flux-system", "sealed-secrets", values_from="values"
             ),
             "clusters/kyrion/b.yaml": repo.kustomization("b", "./b", more=repo.depends("a")),
-            "b/values.yaml": repo.sealed_secret(sealing_key, "values", "flux-system", a="1"),
+            "b/values.yaml": repo.sealed_secret(
+                sealing_key, "values", "flux-system", **{"values.yaml": "a: 1"}
+            ),
         },
     )
     found = analyse(files, [sealing_key])
