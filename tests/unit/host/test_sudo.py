@@ -191,3 +191,34 @@ def test_the_gate_knows_each_prompt(tmp_path: pathlib.Path, kind: str):
     assert gate.feed(asked) == b"canary\n"
     with pytest.raises(errors.SudoError, match="refused the password"):
         gate.feed(asked + b"\nTut mir leid.\n" + asked)
+
+
+class Session:
+    """A session that prints `said` and ends with `status`."""
+
+    def __init__(self, said: bytes, status: int) -> None:
+        self.said, self.status = [said, b""], status
+
+    def settimeout(self, _seconds: float) -> None: ...
+
+    def set_combine_stderr(self, _on: bool) -> None: ...
+
+    def exec_command(self, command: str) -> None:
+        assert command == sudo_probe.COMMAND
+
+    def shutdown_write(self) -> None: ...
+
+    def recv(self, _size: int) -> bytes:
+        return self.said.pop(0)
+
+    def recv_exit_status(self) -> int:
+        return self.status
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("status", "works"), [(0, True), (1, False), (127, False)])
+def test_sudo_works_only_where_the_command_succeeds(status: int, works: bool):
+    said = f"not allowed: {sudo_probe._RAN}\n".encode()
+    answer = sudo_probe.ask(Session(said, status), terminal=False)
+    assert answer == sudo_probe.Answer(asks=False, works=works)
