@@ -46,8 +46,9 @@ sandbox-parts: setup ## Build the sandbox's parts once, into the cache
 contract: setup sandbox-parts shells strace ## Against real sshd, git, API server, FUSE
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
 
-links: setup ## Every transfer over SSH meets every fault of the network
+links: setup sandbox-parts ## Every fault of the network, in every phase of up, backup and restore
 	ELYSIUM_LINKS=all $(BIN)/pytest -q tests/contract/host/test_link.py
+	ELYSIUM_LINKS=all $(BIN)/pytest -q tests/links
 
 integration: setup ## The engine with the real SDK and against recordings of upstream's; the wheel
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration

@@ -29,11 +29,13 @@ _PIECE = 0.02
 
 
 class Proxy:
-    """Passes connections to `host`:`port` on; `port` of the proxy is on 127.0.0.1."""
+    """Passes connections to `host`:`port` on; `port` of the proxy is on `at`, a free one if 0."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int, host: str = "127.0.0.1", *, at: str = "127.0.0.1", own_port: int = 0
+    ) -> None:
         self._target = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((at, own_port))
         self._sockets: list[socket.socket] = []
         self._guard = threading.Lock()
         self._closed = threading.Event()
@@ -63,6 +65,10 @@ class Proxy:
             return mode if far_up or far_down else None
 
         self._trip = trip
+
+    def aim(self, host: str) -> None:
+        """Pass connections that are made from now on to another host."""
+        self._target = (host, self._target[1])
 
     def heal(self) -> None:
         """Pass bytes on again. Connections that were cut stay cut."""
