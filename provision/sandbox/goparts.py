@@ -68,7 +68,6 @@ KUBERNETES = Set(
             name="kube-controller-manager",
             package="k8s.io/kubernetes/cmd/kube-controller-manager",
         ),
-        Program(name="kustomize-controller", package="github.com/fluxcd/kustomize-controller"),
         Program(
             name="sealed-secrets-controller",
             package="github.com/bitnami-labs/sealed-secrets/cmd/controller",
@@ -98,7 +97,17 @@ CRDS = Set(
         Program(name="controller-gen", package="sigs.k8s.io/controller-tools/cmd/controller-gen"),
     ),
 )
-SETS = (KUBERNETES, STANDIN, KINE, CRDS)
+FLUX = Set(
+    name="flux",
+    module="flux",
+    # After the definitions: both use the same release of Kubernetes' libraries.
+    lane="others",
+    programs=(
+        Program(name="source-controller", package="github.com/fluxcd/source-controller"),
+        Program(name="kustomize-controller", package="github.com/fluxcd/kustomize-controller"),
+    ),
+)
+SETS = (KUBERNETES, STANDIN, KINE, CRDS, FLUX)
 
 
 def lanes() -> dict[str, tuple[Set, ...]]:

@@ -21,6 +21,7 @@ _CLUSTER = (
         part="Kubernetes API",
         what="kube-apiserver and kube-controller-manager, on SQLite through kine as in k3s",
     ),
+    model.Part(part="source-controller", what="Flux's own, built from its Go module"),
     model.Part(part="kustomize-controller", what="Flux's own, built from its Go module"),
     model.Part(part="Sealed Secrets", what="the controller, built from its Go module"),
     model.Part(part="kinds", what="the definitions of Flux and Sealed Secrets, from their modules"),
@@ -34,9 +35,6 @@ _CLUSTER_STOOD_IN = (
     model.Part(
         part="scheduler, kubelet",
         what="one small agent: binds pods, marks them Running; few images have a program to run",
-    ),
-    model.Part(
-        part="source-controller", what="clones over SSH with the cluster's key, serves the artifact"
     ),
     model.Part(
         part="helm-controller",

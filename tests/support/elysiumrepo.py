@@ -58,7 +58,11 @@ def helm_release(
     values_from: str = "",
     values: Mapping[str, object] | None = None,
 ) -> str:
-    """Return a HelmRelease and, after it, the HelmRepository that its chart comes from."""
+    """Return a HelmRelease and, after it, the HelmRepository that its chart comes from.
+
+    An OCI registry has no index that source-controller fetches, so that the repository is
+    ready wherever it is applied.
+    """
     made = {
         "apiVersion": "helm.toolkit.fluxcd.io/v2",
         "kind": "HelmRelease",
@@ -88,7 +92,7 @@ def helm_release(
         "apiVersion": "source.toolkit.fluxcd.io/v1",
         "kind": "HelmRepository",
         "metadata": {"name": chart, "namespace": "flux-system"},
-        "spec": {"interval": "1h", "url": "https://charts.example.org"},
+        "spec": {"interval": "1h", "type": "oci", "url": "oci://charts.example.org/charts"},
     }
     return yaml.safe_dump_all([made, source], sort_keys=False)
 

@@ -1,6 +1,7 @@
 """What is built, with which flags, under which key."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ go 1.26.5
 
 require (
 	github.com/bitnami-labs/sealed-secrets v0.27.1
-	github.com/fluxcd/kustomize-controller v1.7.3
+	github.com/fluxcd/source-controller v1.9.6
 	k8s.io/kubernetes v1.34.4 // indirect
 )
 require k8s.io/single v0.1.0
@@ -25,7 +26,7 @@ require k8s.io/single v0.1.0
     [
         ("k8s.io/kubernetes/cmd/kube-apiserver", "v1.34.4"),
         ("github.com/bitnami-labs/sealed-secrets/cmd/kubeseal", "v0.27.1"),
-        ("github.com/fluxcd/kustomize-controller", "v1.7.3"),
+        ("github.com/fluxcd/source-controller", "v1.9.6"),
         ("k8s.io/single", "v0.1.0"),
         ("k8s.io/other", ""),
         ("./cmd/standin", ""),
@@ -60,10 +61,40 @@ def test_what_shares_a_module_is_compiled_with_the_same_flags() -> None:
 
 
 def test_every_pinned_program_has_a_version() -> None:
-    for part in (goparts.KUBERNETES, goparts.KINE, goparts.CRDS):
+    for part in (goparts.KUBERNETES, goparts.KINE, goparts.CRDS, goparts.FLUX):
         go_mod = (part.folder / "go.mod").read_text()
         for program in part.programs:
             assert goparts.version_of(program.package, go_mod).startswith("v"), program.name
+
+
+@pytest.mark.parametrize("program", goparts.FLUX.programs, ids=lambda program: program.name)
+def test_the_flux_controllers_are_of_the_release_that_is_installed(
+    program: goparts.Program,
+) -> None:
+    """Their images in the stand-in's manifest, and the API that the definitions come from."""
+    built = goparts.version_of(program.package, (goparts.FLUX.folder / "go.mod").read_text())
+    manifest = goparts.GOLANG / "cmd/standin/internal/fluxcli/manifest.go"
+    assert re.search(rf'"{program.name}": +"{built}"', manifest.read_text())
+    definitions = (goparts.CRDS.folder / "go.mod").read_text()
+    assert goparts.version_of(f"{program.package}/api", definitions) == built
+
+
+def test_what_flux_and_its_definitions_share_is_compiled_once() -> None:
+    """The same release of the libraries and the same flags, one after the other."""
+    flux, definitions = (
+        (part.folder / "go.mod").read_text() for part in (goparts.FLUX, goparts.CRDS)
+    )
+    for module in ("k8s.io/client-go", "k8s.io/apimachinery", "sigs.k8s.io/controller-runtime"):
+        assert goparts.version_of(module, flux) == goparts.version_of(module, definitions)
+    assert goparts.FLUX.compiler == goparts.CRDS.compiler
+    assert goparts.FLUX.lane == goparts.CRDS.lane
+
+
+@pytest.mark.parametrize("part", goparts.SETS, ids=lambda part: part.name)
+def test_no_lock_file_names_a_registry(part: goparts.Set) -> None:
+    for name in ("go.mod", "go.sum"):
+        text = (part.folder / name).read_text()
+        assert not re.search(r"https?://|\bproxy\.", text)
 
 
 @pytest.fixture

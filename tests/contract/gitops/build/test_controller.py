@@ -18,7 +18,7 @@ pytestmark = pytest.mark.sandbox
 
 CLUSTER = "clusters/kyrion"
 SOURCE = "source.toolkit.fluxcd.io/v1"
-FLUX = "v2.7.3"
+FLUX = "v2.9.3"
 """The release of Flux that has the kustomize-controller which the sandbox builds."""
 
 
@@ -44,7 +44,6 @@ data:
   plain: ${NAME}
   quoted: "${NAME}"
   number: "a${NUMBER}"
-  missing: x${MISSING}y
   default: ${MISSING:=fallback}
   dash: ${MISSING:-fallback}
   nested: ${MISSING:=pre-${NAME}-post}
@@ -310,6 +309,7 @@ def test_object_for_object(flux) -> None:
         ("./bad/kind", {"bad/kind/a.yaml": "apiVersion: v1\nmetadata: {name: x}\n"}),
         ("./bad/text", {"bad/text/a.yaml": "- a\n- b\n"}),
         ("./bad/sub", {"bad/sub/kustomization.yaml": "resources: [x]\n", "bad/sub/x/a.txt": "\n"}),
+        ("./bad/unset", {"bad/unset/a.yaml": config_map("bad-unset", "default", v="x${MISSING}y")}),
         (
             "./bad/var",
             {"bad/var/a.yaml": config_map("bad-var", "default", v="${A:}")},
@@ -318,7 +318,7 @@ def test_object_for_object(flux) -> None:
 )
 def test_what_the_controller_refuses_we_refuse(flux, path: str, files) -> None:
     name = path.rpartition("/")[2]
-    more = {"postBuild": {"substitute": {"A": "b"}}} if name == "var" else {}
+    more = {"postBuild": {"substitute": {"A": "b"}}} if name in ("var", "unset") else {}
     flux.publish({"readme.txt": "\n", **files})
     flux.kustomization(f"bad-{name}", path, **more)
     flux.until(

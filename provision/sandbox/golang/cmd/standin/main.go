@@ -5,8 +5,9 @@
 //	k3s                            server, kubectl, secrets-encrypt, ...
 //	kubectl, crictl, ctr           the links k3s leaves in the path
 //	flux                           install --export
-//	source-controller              and the other Flux controllers but one:
-//	                               kustomize-controller is the real program
+//	helm-controller                and the other Flux controllers but two:
+//	                               source- and kustomize-controller are the
+//	                               real programs
 //
 // Whatever it does not do it refuses, or says in the status it writes.
 package main
@@ -31,7 +32,6 @@ var parts = map[string]part{
 	"crictl":                      k3s.Link,
 	"ctr":                         k3s.Link,
 	"flux":                        fluxcli.Main,
-	"source-controller":           fluxd.Main,
 	"helm-controller":             fluxd.Main,
 	"notification-controller":     fluxd.Main,
 	"image-reflector-controller":  fluxd.Main,

@@ -13,7 +13,8 @@ type program struct {
 	// path of a binary; empty for the stand-in itself, which then plays name.
 	path string
 	name string
-	// extra arguments come last, so that they win over the pod's.
+	// extra arguments come last, so that they win over the pod's; variables in
+	// them are expanded, too.
 	extra []string
 }
 
@@ -26,12 +27,22 @@ var realController = []string{
 	"--requeue-dependency=2s",
 }
 
+// artifacts is where source-controller serves what it fetched: the name of its
+// Service leads nowhere here.
+const artifacts = "127.0.0.1:9090"
+
 // programs are the images with a program, by the end of their repository.
 var programs = map[string]program{
 	"kustomize-controller": {
 		path: filepath.Join(spawn.BinDir, "kustomize-controller"), name: "kustomize-controller", extra: realController,
 	},
-	"source-controller":           {name: "source-controller"},
+	"source-controller": {
+		path: filepath.Join(spawn.BinDir, "source-controller"), name: "source-controller",
+		extra: append([]string{
+			"--storage-path=$(ELYSIUM_SANDBOX_DATA)",
+			"--storage-addr=" + artifacts, "--storage-adv-addr=" + artifacts,
+		}, realController...),
+	},
 	"helm-controller":             {name: "helm-controller"},
 	"notification-controller":     {name: "notification-controller"},
 	"image-reflector-controller":  {name: "image-reflector-controller"},
@@ -65,11 +76,11 @@ func (p program) arguments(command, args []string, environment map[string]string
 	if len(command) > 1 {
 		result = append(result, command[1:]...)
 	}
-	result = append(result, args...)
+	result = append(append(result, args...), p.extra...)
 	for i := range result {
 		result[i] = expand(result[i], environment)
 	}
-	return append(result, p.extra...)
+	return result
 }
 
 var variable = regexp.MustCompile(`\$(\$|\([A-Za-z_][A-Za-z0-9_.-]*\))`)

@@ -9,6 +9,7 @@ func TestProgramOfAnImage(t *testing.T) {
 	for image, want := range map[string]string{
 		"ghcr.io/fluxcd/kustomize-controller:v1.9.6":                      "kustomize-controller",
 		"ghcr.io/fluxcd/source-controller@sha256:abc":                     "source-controller",
+		"ghcr.io/fluxcd/source-controller:v1.9.6":                         "source-controller",
 		"registry.local:5000/fluxcd/helm-controller:v1.6.5@sha256:abc":    "helm-controller",
 		"docker.io/bitnami/sealed-secrets-controller:0.27.1":              "controller",
 		"plexinc/pms-docker:latest":                                       "",
@@ -29,10 +30,10 @@ func TestGPUPluginIsKnownByItsImage(t *testing.T) {
 }
 
 func TestArgumentsExpandAndEndWithOurs(t *testing.T) {
-	program := program{name: "x", extra: []string{"--last"}}
+	program := program{name: "x", extra: []string{"--last=$(NS)"}}
 	got := program.arguments([]string{"x", "--first"}, []string{"--addr=$(NS).svc", "$$(NS)", "$(NONE)"},
 		map[string]string{"NS": "flux-system"})
-	want := []string{"--first", "--addr=flux-system.svc", "$(NS)", "$(NONE)", "--last"}
+	want := []string{"--first", "--addr=flux-system.svc", "$(NS)", "$(NONE)", "--last=flux-system"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}

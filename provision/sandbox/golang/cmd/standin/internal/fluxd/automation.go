@@ -109,7 +109,7 @@ func (a *imageAutomation) policies(ctx context.Context, namespace string) (map[s
 func (a *imageAutomation) run(
 	ctx context.Context, automation *unstructured.Unstructured, origin remote, tags map[string]string,
 ) (outcome, error) {
-	folder, repository, err := origin.clone(ctx, a.work, 0)
+	folder, repository, err := origin.clone(ctx, a.work)
 	if err != nil {
 		return outcome{}, err
 	}

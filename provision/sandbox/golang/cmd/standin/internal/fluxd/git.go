@@ -10,12 +10,10 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5"
-	gitconfig "github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
-	"github.com/go-git/go-git/v5/storage/memory"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
@@ -160,48 +158,15 @@ func (a *sshAuth) Name() string                             { return gitssh.Publ
 func (a *sshAuth) String() string                           { return a.config.User }
 func (a *sshAuth) ClientConfig() (*ssh.ClientConfig, error) { return a.config, nil }
 
-// head asks the remote for the commit of the reference.
-func (r remote) head(ctx context.Context) (plumbing.Hash, error) {
-	if r.ref.commit != "" {
-		return plumbing.NewHash(r.ref.commit), nil
-	}
-	origin := git.NewRemote(memory.NewStorage(), &gitconfig.RemoteConfig{Name: "origin", URLs: []string{r.url}})
-	references, err := within(ctx, func() ([]*plumbing.Reference, error) {
-		return origin.ListContext(ctx, &git.ListOptions{Auth: r.auth, PeelingOption: git.AppendPeeled})
-	})
-	if err != nil {
-		return plumbing.ZeroHash, fmt.Errorf("unable to list remote for '%s': %w", r.url, err)
-	}
-	wanted := r.ref.full().String()
-	hash := plumbing.ZeroHash
-	for _, reference := range references {
-		switch reference.Name().String() {
-		case wanted:
-			if hash.IsZero() {
-				hash = reference.Hash()
-			}
-		case wanted + "^{}": // the commit an annotated tag points to
-			hash = reference.Hash()
-		}
-	}
-	if hash.IsZero() {
-		return hash, fmt.Errorf("unable to resolve ref '%s' to a specific commit", wanted)
-	}
-	return hash, nil
-}
-
-// clone checks the reference out into a new folder below parent. Depth 0 is
-// the whole history.
-func (r remote) clone(ctx context.Context, parent string, depth int) (string, *git.Repository, error) {
+// clone checks the reference out, with its whole history, into a new folder
+// below parent.
+func (r remote) clone(ctx context.Context, parent string) (string, *git.Repository, error) {
 	folder, err := os.MkdirTemp(parent, "clone-")
 	if err != nil {
 		return "", nil, err
 	}
 	options := &git.CloneOptions{
-		URL: r.url, Auth: r.auth, ReferenceName: r.ref.full(), SingleBranch: true, Depth: depth, Tags: git.NoTags,
-	}
-	if r.ref.commit != "" {
-		options.Depth = 0
+		URL: r.url, Auth: r.auth, ReferenceName: r.ref.full(), SingleBranch: true, Tags: git.NoTags,
 	}
 	repository, err := within(ctx, func() (*git.Repository, error) {
 		return git.PlainCloneContext(ctx, folder, false, options)

@@ -1,8 +1,6 @@
-// Package fluxd stands in for the Flux controllers whose module trees cannot be
-// built from published modules alone: source, helm, notification and the two
-// image controllers.
+// Package fluxd stands in for the Flux controllers whose modules are not
+// published: helm, notification and the two image controllers.
 //
-// source-controller really fetches and serves Git repositories, and
 // image-automation-controller really commits and pushes. What is not done for
 // real is said in the status of the object concerned.
 package fluxd
@@ -46,8 +44,8 @@ type kind struct {
 	essential bool
 }
 
-// Main runs the controller of that name. Of the flags only --storage-path is
-// heeded: the rest concern what the sandbox does not have.
+// Main runs the controller of that name. The flags are not heeded: they concern
+// what the sandbox does not have.
 func Main(name string, args []string) error {
 	flags := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	flags.ParseErrorsAllowlist.UnknownFlags = true
@@ -74,14 +72,9 @@ func Main(name string, args []string) error {
 	if err := removeClones(work); err != nil {
 		return err
 	}
-	kinds, runnables, err := parts(name, manage, work)
+	kinds, err := parts(name, manage, work)
 	if err != nil {
 		return err
-	}
-	for _, run := range runnables {
-		if err := manage.Add(run); err != nil {
-			return err
-		}
 	}
 	for _, one := range kinds {
 		if err := watch(manage, name, one); err != nil {
@@ -106,42 +99,32 @@ func removeClones(work string) error {
 }
 
 // parts are what the controller of that name consists of.
-func parts(name string, manage manager.Manager, work string) ([]kind, []manager.Runnable, error) {
+func parts(name string, manage manager.Manager, work string) ([]kind, error) {
 	reader := manage.GetAPIReader()
 	switch name {
-	case "source-controller":
-		source := &gitSource{reader: reader, work: work, store: store{root: work, address: "127.0.0.1:9090"}}
-		const group = "source.toolkit.fluxcd.io"
-		return []kind{
-			{group: group, name: "GitRepository", actor: source, essential: true},
-			{group: group, name: "HelmRepository", actor: helmRepository},
-			{group: group, name: "OCIRepository", actor: saying("nothing is pulled")},
-			{group: group, name: "Bucket", actor: saying("nothing is downloaded")},
-			{group: group, name: "HelmChart", actor: saying("no chart is packaged")},
-		}, []manager.Runnable{manager.RunnableFunc(source.store.serve)}, nil
 	case "helm-controller":
 		release := &helmRelease{api: manage.GetClient(), reader: reader, mapper: manage.GetRESTMapper()}
 		return []kind{
 			{group: "helm.toolkit.fluxcd.io", name: "HelmRelease", actor: release, essential: true},
-		}, nil, nil
+		}, nil
 	case "notification-controller":
 		// Alerts and Providers have no status.
 		return []kind{
 			{group: "notification.toolkit.fluxcd.io", name: "Receiver", actor: saying("nothing listens for it")},
-		}, nil, nil
+		}, nil
 	case "image-reflector-controller":
 		const group = "image.toolkit.fluxcd.io"
 		return []kind{
 			{group: group, name: "ImageRepository", actor: saying("no registry is scanned"), essential: true},
 			{group: group, name: "ImagePolicy", actor: imagePolicy{reader: reader, mapper: manage.GetRESTMapper()}},
-		}, nil, nil
+		}, nil
 	case "image-automation-controller":
 		automation := &imageAutomation{reader: reader, mapper: manage.GetRESTMapper(), work: work}
 		return []kind{
 			{group: "image.toolkit.fluxcd.io", name: "ImageUpdateAutomation", actor: automation, essential: true},
-		}, nil, nil
+		}, nil
 	}
-	return nil, nil, fmt.Errorf("no controller is called %s", name)
+	return nil, fmt.Errorf("no controller is called %s", name)
 }
 
 // watch has the actor called for each object of the kind that changes.

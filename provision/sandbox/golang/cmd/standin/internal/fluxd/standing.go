@@ -29,15 +29,6 @@ func saying(what string) actor {
 	})
 }
 
-// helmRepository marks repositories Ready. One of type oci has no status of
-// its own: Flux leaves it alone.
-var helmRepository = acting(func(_ context.Context, object *unstructured.Unstructured) (outcome, error) {
-	if text(object, "spec", "type") == "oci" {
-		return succeeded("Succeeded", "stood in by the elysium sandbox: an OCI repository is only an address"), nil
-	}
-	return succeeded("Succeeded", "stood in by the elysium sandbox: no index is fetched"), nil
-})
-
 // tagAnnotation on an ImagePolicy names the tag that is the latest, as though
 // a registry had it. Without it each run of an automation finds the next one.
 const tagAnnotation = "sandbox.elysium.invalid/latest-tag"
