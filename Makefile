@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart recovery browser github-calls faults links soak age shells strace test test-parts test-whole bench bench-engine architecture sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart coldstart-truth recovery browser github-calls faults links soak age shells strace test test-parts test-whole bench bench-engine architecture sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -68,6 +68,10 @@ variants: setup sandbox-parts ## Jump host, passwords, a protected branch, other
 
 coldstart: setup sandbox-parts ## A repository that Flux alone cannot bring up, in the sandbox
 	$(BIN)/pytest -q tests/e2e_coldstart
+
+coldstart-truth: setup sandbox-parts ## Record again what becomes of each repository shape; fail on a difference
+	$(BIN)/python -m tests.shapes record
+	$(BIN)/python -m tests.shapes docs
 
 github-calls: setup sandbox-parts ## Record docs/github-calls.md anew, in the end-to-end tests
 	ELYSIUM_RECORD_CALLS=new $(BIN)/pytest -q tests/e2e

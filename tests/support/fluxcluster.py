@@ -46,7 +46,7 @@ def pack(files: Mapping[str, str]) -> bytes:
 
 @dataclass(kw_only=True)
 class FluxCluster:
-    server: object
+    server: apiserver.ApiServer
     client: KubeClient
     crds: Path
     artifacts: dict[str, bytes] = field(default_factory=dict)
@@ -76,17 +76,23 @@ class FluxCluster:
 
     def publish(self, files: Mapping[str, str], *, name: str = "flux-system") -> str:
         """Serve `files` as the artifact of GitRepository `name`; return the revision."""
-        content = pack(files)
-        digest = hashlib.sha256(content).hexdigest()
-        self.artifacts[f"/{digest}.tar.gz"] = content
-        revision = f"main@sha1:{digest[:40]}"
         source = {
             "apiVersion": "source.toolkit.fluxcd.io/v1",
             "kind": "GitRepository",
             "metadata": {"name": name, "namespace": "flux-system"},
             "spec": {"interval": "1m", "url": "ssh://git@example.org/x.git"},
         }
-        made = self.client.apply(source, field_manager=MANAGER, force=True)
+        self.client.apply(source, field_manager=MANAGER, force=True)
+        return self.store("GitRepository", name, "flux-system", files)
+
+    def store(self, kind: str, name: str, namespace: str, files: Mapping[str, str] | None) -> str:
+        """Mark a source Ready, with `files` as its artifact if any; return the revision."""
+        version = "source.toolkit.fluxcd.io/v1"
+        made = self.client.get(version, kind, name, namespace)
+        content = pack(files or {})
+        digest = hashlib.sha256(content).hexdigest()
+        self.artifacts[f"/{digest}.tar.gz"] = content
+        revision = f"main@sha1:{digest[:40]}"
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         ready = {
             "type": "Ready",
@@ -95,26 +101,20 @@ class FluxCluster:
             "message": "stored",
             "lastTransitionTime": now,
         }
-        status = {
+        status: dict[str, object] = {
             "observedGeneration": made["metadata"]["generation"],
-            "artifact": {
+            "conditions": [ready],
+        }
+        if files is not None:
+            status["artifact"] = {
                 "path": f"{digest}.tar.gz",
                 "url": f"http://127.0.0.1:{self.port}/{digest}.tar.gz",
                 "revision": revision,
                 "digest": f"sha256:{digest}",
                 "size": len(content),
                 "lastUpdateTime": now,
-            },
-            "conditions": [ready],
-        }
-        self.client.patch(
-            source["apiVersion"],
-            "GitRepository",
-            name,
-            "flux-system",
-            {"status": status},
-            subresource="status",
-        )
+            }
+        self.client.patch(version, kind, name, namespace, {"status": status}, subresource="status")
         return revision
 
     def kustomization(self, name: str, path: str, **spec: object) -> None:
@@ -169,8 +169,11 @@ class FluxCluster:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[FluxCluster]:
-    """Start it all in `folder`; definitions and the GitRepository are up to the test."""
+def running(folder: Path, *arguments: str) -> Iterator[FluxCluster]:
+    """Start it all in `folder`; definitions and the GitRepository are up to the test.
+
+    `arguments` are more options of kustomize-controller.
+    """
     programs = apiserver.binaries("kube-apiserver", "kine", "kustomize-controller")
     crds = definitions(programs)
     with contextlib.ExitStack() as stack:
@@ -210,6 +213,7 @@ def running(folder: Path) -> Iterator[FluxCluster]:
                 "--health-addr=127.0.0.1:0",
                 "--requeue-dependency=1s",
                 "--no-remote-bases=true",
+                *arguments,
             ],
             env={
                 "KUBECONFIG": str(config),
