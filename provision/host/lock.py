@@ -19,9 +19,13 @@ from provision import errors
 from provision.host import channel as channels
 from provision.host import elevate, handshake, scripts, sessions, sudo_probe, transport
 
-PATH = "/run/elysium/lock"
+_FOLDER = "/run/elysium"
+PATH = f"{_FOLDER}/lock"
 LEASE = 90
 """Seconds without a byte after which the node lets go of the lock."""
+_TRIES = 40
+_PAUSE = 0.25
+"""How often, and after how many seconds, a lock that is held is tried again."""
 LOST = "elysium-lock-lost"
 STATUS = 75
 _HELD = "elysium-lock-held"
@@ -72,19 +76,8 @@ def take(
     `holder` is written into the lock file for the other operator to read. One
     whose connection ended a moment ago is waited for, a few seconds.
     """
-    name = scripts.quote([holder])
     mark = f"mark-{secrets.token_hex(8)}"
-    script = (
-        f"{scripts.PRELUDE}mkdir -p /run/elysium\n"
-        "command -v flock >/dev/null || { echo 'flock is not installed' >&2; exit 3; }\n"
-        f"exec 9>>{PATH}\n"
-        f"if ! flock -w 10 9; then echo {_TAKEN}; head -n 1 {PATH}; exit 1; fi\n"
-        f"{{ echo {name}, since \"$(date '+%Y-%m-%d %H:%M:%S %Z')\"; echo {mark}; }} >{PATH}\n"
-        f"echo {_HELD}\n"
-        # Its end and silence both give nothing, and both let go.
-        f'while [ -n "$(timeout {LEASE} dd bs=1 count=1 2>/dev/null 9>&-)" ]; do :; done\n'
-        f": >{PATH}\n"
-    )
+    script = holding(holder, mark)
     # No limit of its own on the node: it lasts as long as the connection.
     command = elevation.command(script, timeout=7 * 24 * 3600)
     on, channel = connection.begin("taking the node's lock", lasting=True)
@@ -119,6 +112,35 @@ def take(
         host=connection.host,
         detail=elevation.strip(stderr).decode("utf-8", "replace") or said,
         hint="flock (util-linux) is needed on the node, and a writable /run",
+    )
+
+
+def holding(holder: str, mark: str) -> str:
+    """Return the script that takes the lock, notes `holder` and `mark`, and holds it.
+
+    It waits for the lock with ``flock -n`` only, because BusyBox has no ``-w``.
+    The lock counts as taken only once the file holds the mark: in a full /run
+    it would be refused by every `Held.guard`.
+    """
+    return (
+        f"{scripts.PRELUDE}mkdir -p {_FOLDER}\n"
+        "command -v flock >/dev/null || { echo 'flock is not installed' >&2; exit 3; }\n"
+        f"exec 9>>{PATH}\n"
+        "tries=0\n"
+        # mksh and ksh93 pass a descriptor above 2 on only where the command names it.
+        "until flock -n 9 9>&9; do\n"
+        "code=$?\n"
+        "if [ $code != 1 ]; then echo 'flock cannot lock a file in /run' >&2; exit 3; fi\n"
+        f"if [ $tries -ge {_TRIES} ]; then echo {_TAKEN}; head -n 1 {PATH}; exit 1; fi\n"
+        f"tries=$((tries + 1)); sleep {_PAUSE} 2>/dev/null || sleep 1\n"
+        "done\n"
+        f"{{ echo {scripts.quote([holder])}, since \"$(date '+%Y-%m-%d %H:%M:%S %Z')\"; "
+        f"echo {mark}; }} >{PATH}\n"
+        f"grep -qsxF {mark} {PATH} || {{ echo '{PATH} cannot be written' >&2; exit 3; }}\n"
+        f"echo {_HELD}\n"
+        # Its end and silence both give nothing, and both let go.
+        f'while [ -n "$(timeout {LEASE} dd bs=1 count=1 2>/dev/null 9>&-)" ]; do :; done\n'
+        f": >{PATH}\n"
     )
 
 

@@ -343,7 +343,8 @@ class NodeSession:
             raise errors.RemoteError(
                 f"the lock of node {self.name} is lost, and {what} was not begun",
                 host=self.transport.host,
-                detail="the command that holds it on the node has ended",
+                detail="the command that holds it on the node has ended, "
+                f"or {lock.PATH} was changed",
                 hint="run the same command again: it goes on from here",
             )
         done = Completed(
