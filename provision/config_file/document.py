@@ -53,8 +53,13 @@ def parse_text(path: Path, text: str) -> Document:
     """Parse `text` as if `path` held it."""
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    from provision import safeyaml
+
     refused: errors.ConfigError | None = None
     data: Any = None
+    beyond = safeyaml.problem(text, path.name)
+    if beyond is not None:  # the file may be a backup's
+        raise errors.ConfigError(f"{path.name} cannot be read", [beyond])
     try:
         data = yaml_for(text).load(text)
     except MarkedYAMLError as error:

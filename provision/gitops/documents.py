@@ -14,8 +14,7 @@ from typing import Any, Final, cast
 
 import yaml
 
-from provision import errors
-from provision.gitops import bounds
+from provision import errors, safeyaml
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BASE_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -44,8 +43,8 @@ class _UnusualError(Exception):
     """Something that only PyYAML's own constructor builds."""
 
 
-class Loader(_BASE):
-    """PyYAML's safe loader, told what Kubernetes means by plain scalars, and quicker."""
+class Loader(safeyaml.Loader):
+    """The safe loader, told what Kubernetes means by plain scalars, and quicker."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         """Return the tag of a node that has none."""
@@ -65,7 +64,8 @@ class Loader(_BASE):
         if tag == _STR and type(node) is yaml.ScalarNode:
             return content
         if tag in _SIMPLE and type(node) is yaml.ScalarNode:
-            return self.yaml_constructors[tag](self, node)
+            with safeyaml.fitting(node):
+                return self.yaml_constructors[tag](self, node)
         if id(node) in seen:  # an alias, perhaps to what it is in
             raise _UnusualError
         seen.add(id(node))
@@ -148,7 +148,7 @@ class Document:
 
 def load_all(text: str, loader: Any = Loader) -> list[Any]:
     """Return every document of `text`. Raises `yaml.YAMLError`, also beyond the limits."""
-    bounds.check(text)
+    safeyaml.check(text)
     try:
         return list(yaml.load_all(text, Loader=loader))
     except UnicodeEncodeError as error:
@@ -211,7 +211,7 @@ def read_text(
             mark = getattr(error, "problem_mark", None)
             at = line + min(mark.line if mark else 0, part.rstrip().count("\n"))
             words = str(getattr(error, "problem", "") or "it cannot be parsed")
-            if not isinstance(error, bounds.ExcessError):
+            if not isinstance(error, safeyaml.ExcessError):
                 words = f"not YAML: {words}"
             problems.append(errors.Problem(message=words, where=_place(file, at)))
             continue

@@ -28,8 +28,8 @@ _PAUSE = 0.25
 """How often, and after how many seconds, a lock that is held is tried again."""
 LOST = "elysium-lock-lost"
 STATUS = 75
-_HELD = "elysium-lock-held"
-_TAKEN = "elysium-lock-taken"
+HELD = "elysium-lock-held"
+TAKEN = "elysium-lock-taken"
 _LIMIT = 256 * 1024
 """Bytes of both outputs."""
 
@@ -93,14 +93,14 @@ def take(
         if isinstance(error, (EOFError, OSError, handshake.library().SSHException)):
             raise connection.failure(on, "taking the node's lock", error) from error
         raise
-    if _HELD in said:
+    if HELD in said:
         return Held(on, channel, mark)
     status = channel.recv_exit_status() if channel.exit_status_ready() else -1
     on.close(channel, lasting=True)
     elevation.check(status, stderr, sudo_probe.of(connection))
     elevation.check_shell(status, said.encode(), stderr)
-    if _TAKEN in said:
-        other = said.split(_TAKEN, 1)[1].strip() or "someone else"
+    if TAKEN in said:
+        other = said.split(TAKEN, 1)[1].strip() or "someone else"
         raise errors.RemoteError(
             f"node {connection.host} is being changed by someone else right now",
             host=connection.host,
@@ -131,13 +131,13 @@ def holding(holder: str, mark: str) -> str:
         "until flock -n 9 9>&9; do\n"
         "code=$?\n"
         "if [ $code != 1 ]; then echo 'flock cannot lock a file in /run' >&2; exit 3; fi\n"
-        f"if [ $tries -ge {_TRIES} ]; then echo {_TAKEN}; head -n 1 {PATH}; exit 1; fi\n"
+        f"if [ $tries -ge {_TRIES} ]; then echo {TAKEN}; head -n 1 {PATH}; exit 1; fi\n"
         f"tries=$((tries + 1)); sleep {_PAUSE} 2>/dev/null || sleep 1\n"
         "done\n"
         f"{{ echo {scripts.quote([holder])}, since \"$(date '+%Y-%m-%d %H:%M:%S %Z')\"; "
         f"echo {mark}; }} >{PATH}\n"
         f"grep -qsxF {mark} {PATH} || {{ echo '{PATH} cannot be written' >&2; exit 3; }}\n"
-        f"echo {_HELD}\n"
+        f"echo {HELD}\n"
         # Its end and silence both give nothing, and both let go.
         f'while [ -n "$(timeout {LEASE} dd bs=1 count=1 2>/dev/null 9>&-)" ]; do :; done\n'
         f": >{PATH}\n"
@@ -171,7 +171,7 @@ def _converse(
             answer = gate.feed(bytes(stderr)) if gate is not None else None
             if answer is not None:
                 channel.sendall(answer)
-        if _HELD.encode() in said or over:
+        if HELD.encode() in said or over:
             break
         if channel.closed:
             raise EOFError

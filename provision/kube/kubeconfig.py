@@ -21,8 +21,6 @@ from typing import Any, cast
 from provision import errors
 from provision.kube import inline
 
-_DEPTH = 30
-
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
@@ -115,24 +113,19 @@ def document(text: str, *, login: bool = False) -> dict[str, Any]:
 def _document(text: str) -> dict[str, Any]:
     import yaml
 
+    from provision import safeyaml
+
     if len(text) > inline.LIMIT:
         raise bad(f"it has more than {inline.LIMIT} characters")
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        depth = 0
-        for event in yaml.parse(text, Loader=loader):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEPTH:  # libyaml's loader, written in C, would end the process
-                raise bad(f"it is nested more than {_DEPTH} deep")
-        config = yaml.load(text, Loader=loader)  # noqa: S506
+        config = safeyaml.load(text)
+    except safeyaml.ExcessError as error:
+        raise bad(str(error.problem)) from None
     except yaml.YAMLError as error:
         # PyYAML's own words quote the line, which may be a key.
         mark = getattr(error, "problem_mark", None)
         at = f" at line {mark.line + 1}" if mark else ""
         raise bad(f"it is not YAML{at}") from None
-    except (RecursionError, ValueError):  # too deep, or a date that is none
-        raise bad("it is not YAML") from None
     if not isinstance(config, dict):
         raise bad("it is not a mapping")
     return cast("dict[str, Any]", config)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from provision import errors
-from provision.gitops import bounds, documents
+from provision import errors, safeyaml
+from provision.gitops import documents
 from provision.gitops.build import references
 from provision.gitops.tree import KUSTOMIZATIONS, Tree
 
@@ -159,7 +159,7 @@ def _file(tree: Tree, path: str, found: Walk) -> None:
     found.files.append(path)
     key = ("bounds", path)
     if key not in tree.memo:
-        tree.memo[key] = bounds.problem(tree.files[path], path)
+        tree.memo[key] = safeyaml.problem(tree.files[path], path)
     if tree.memo[key]:
         _refuse(found, [tree.memo[key]])
 

@@ -168,8 +168,10 @@ def _text(value: Any) -> str:
 def _from_config(text: str, beyond: list[str]) -> dict[str, Any]:
     import yaml
 
+    from provision import safeyaml
+
     try:
-        data = yaml.safe_load(text) or {}
+        data = safeyaml.load(text) or {}
     except yaml.YAMLError:
         data = None
     if not isinstance(data, dict):

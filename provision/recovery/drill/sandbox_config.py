@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from provision import errors
+from provision import errors, safeyaml
 from provision.recovery.drill.sandbox import Settings
 
 _PREFIX: Final = "elysium:"
@@ -24,7 +24,10 @@ def configuration(text: str, encrypt: Callable[[str], str], given: Settings) -> 
     `given` is what the sandbox offers. Raises `errors.BundleDamagedError` when
     `text` is no such file.
     """
-    data: Any = yaml.safe_load(text)
+    try:
+        data: Any = safeyaml.load(text)
+    except yaml.YAMLError:
+        data = None
     if not isinstance(data, dict) or not isinstance(data.get("config"), dict):
         raise errors.BundleDamagedError("the backup's configuration has no 'config'")
     config: dict[str, Any] = data["config"]

@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
-from provision import config
+from provision import config, safeyaml
 from provision.config_file import document
 from provision.recovery.bundle import paths, signature
 from provision.secret import Secret
@@ -142,12 +142,12 @@ def old_cluster(kubeconfig: str) -> Named | None:
     writes.
     """
     try:
-        data: Any = yaml.safe_load(kubeconfig)
+        data: Any = safeyaml.load(kubeconfig)
         clusters, users = data.get("clusters") or [], data.get("users") or []
         parts = [each.get("cluster") or {} for each in clusters]
         logins = [each.get("user") or {} for each in users]
         (server,) = {each["server"] for each in parts}
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
         return None
     if any(each.get(key) for each in (*parts, *logins) for key in _FILES_IN_KUBECONFIG):
         return None

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import yaml
 
-from provision import config_file, crypter, errors
+from provision import config_file, crypter, errors, safeyaml
 from provision.engine import api
 from provision.engine.state import stacks, values
 from provision.gitops.sealing import keyring
@@ -206,11 +206,11 @@ def _stack(
 def _project(found: archive.Bundle, folder: Path) -> str:
     """Write a ``Pulumi.yaml`` like the bundle's, with this machine's paths; return its name."""
     try:
-        raw = yaml.safe_load(found.read(parts.PROJECT))
+        raw = safeyaml.load(found.read(parts.PROJECT).decode())
         name, backend = raw["name"], (raw.get("backend") or {}).get("url") or _LOCAL
         if not isinstance(name, str):
             raise TypeError("the name is not text")
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise errors.BundlePartError(
             f"the backup's part {parts.PROJECT} cannot be used: it names no project",
             part=parts.PROJECT,

@@ -151,7 +151,10 @@ config:
         (GOOD + "    timeout: 3\n", ["elysium:github.timeout: unknown key (it belongs at"]),
         (GOOD + "    zzz: 3\n", ["unknown key (known keys: owner, repository, branch"]),
         (GOOD + "  elysium:k3s: v1.36\n", ["keys and values are expected, or the same as a JSON"]),
-        (GOOD + "  elysium:k3s: &a\n    options: *a\n", ["elysium:k3s"]),
+        (
+            GOOD + "  elysium:k3s: &a\n    options: *a\n",
+            ["Pulumi.kyrion.yaml:10: the anchor 'a' contains itself"],
+        ),
         (GOOD + "  elysium:k3s: {options: {a: .nan}}\n", ["not finite"]),
         (GOOD + "  elysium:k3s: {options: {a: !!set {}}}\n", ["unknown kind"]),
         (GOOD + "  elysium:media: {remote: {account: a}}\n", ["elysium:media: remote.type is"]),

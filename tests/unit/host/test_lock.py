@@ -80,14 +80,14 @@ def send(process: subprocess.Popen[str], text: str) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_it_is_held_until_the_input_ends(shell: str, hold: Hold, place: pathlib.Path) -> None:
     process = hold(shell)
-    assert first(process) == lock._HELD, process.communicate()
+    assert first(process) == lock.HELD, process.communicate()
     send(process, "..")
     assert not lost(shell=shell)
     assert place.read_text().startswith("anna@desk, since ")
     # Someone else waits in vain, and is told who has it.
     other = hold(shell, "mark-2")
     out, _ = other.communicate(timeout=20)
-    assert lock._TAKEN in out and "anna@desk" in out
+    assert lock.TAKEN in out and "anna@desk" in out
     assert not lost(shell=shell)
     process.communicate(timeout=20)
     assert lost(shell=shell) and place.read_text() == ""
@@ -96,18 +96,18 @@ def test_it_is_held_until_the_input_ends(shell: str, hold: Hold, place: pathlib.
 @pytest.mark.parametrize("shell", SHELLS)
 def test_it_is_free_when_its_holder_was_killed(shell: str, hold: Hold) -> None:
     process = hold(shell)
-    assert first(process) == lock._HELD
+    assert first(process) == lock.HELD
     process.kill()
     process.communicate(timeout=20)
     assert lost()
-    assert first(hold(shell, "mark-2")) == lock._HELD
+    assert first(hold(shell, "mark-2")) == lock.HELD
     assert lost() and not lost("mark-2")
 
 
 def test_silence_lets_go(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "LEASE", 1)
     process = hold()
-    assert first(process) == lock._HELD and not lost()
+    assert first(process) == lock.HELD and not lost()
     assert process.wait(timeout=20) == 0
     assert lost()
 
@@ -115,12 +115,12 @@ def test_silence_lets_go(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_waited_for(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_TRIES", 200)
     before = hold()
-    assert first(before) == lock._HELD
+    assert first(before) == lock.HELD
     after = hold(mark="mark-2")
     time.sleep(0.5)
     assert after.poll() is None
     before.communicate(timeout=20)
-    assert first(after) == lock._HELD
+    assert first(after) == lock.HELD
 
 
 def test_a_flock_without_w_is_enough(hold: Hold, tmp_path: pathlib.Path) -> None:
@@ -132,13 +132,13 @@ def test_a_flock_without_w_is_enough(hold: Hold, tmp_path: pathlib.Path) -> None
     )
     fake.chmod(0o755)
     process = hold(before=f'flock() {{ {fake} "$@"; }}\n')
-    assert first(process) == lock._HELD
+    assert first(process) == lock.HELD
 
 
 def test_a_flock_that_fails_is_not_taken_for_a_lock_that_is_held(hold: Hold) -> None:
     process = hold(before="flock() { echo 'flock: No locks available' >&2; return 71; }\n")
     out, err = process.communicate(timeout=20)
-    assert lock._TAKEN not in out
+    assert lock.TAKEN not in out
     assert process.returncode == 3 and "No locks available" in err
 
 
@@ -153,5 +153,5 @@ def test_a_full_run_is_told_when_the_lock_is_taken(hold: Hold, tmp_path: pathlib
         pytest.skip("needs mount namespaces")
     process = hold("unshare -m dash", before=script)
     out, err = process.communicate(timeout=20)
-    assert lock._HELD not in out and process.returncode == 3
+    assert lock.HELD not in out and process.returncode == 3
     assert "cannot be written" in err

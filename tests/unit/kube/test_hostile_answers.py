@@ -109,7 +109,8 @@ def test_the_calls_of_the_table_are_made(server, kube, name, call):
 def test_a_redirect_is_an_error_and_not_followed(server, kube, name, call, status):
     with hostile.serve(good) as other:
         target = f"{other.url}{name.partition(' ')[2]}"
-        body = b"" if status == 304 else b"{}"
+        # What a success would bring: the status alone makes it an error.
+        body = b"" if status == 304 else GOOD[name].body
         attack(server, name, Reply(status=status, body=body, headers={"Location": target}))
         assert str(status) in refused(server, kube, name, call)
         assert other.calls == []
@@ -197,7 +198,9 @@ def test_an_object_of_other_types_is_an_error(server, kube, name, change):
 )
 def test_a_list_of_other_types_or_without_an_end_is_an_error(server, kube, body):
     attack(server, f"GET {NS}", reply(body))
-    refused(server, kube, f"GET {NS}", CALLS[f"GET {NS}"][0])
+    told = refused(server, kube, f"GET {NS}", CALLS[f"GET {NS}"][0])
+    token = (body.get("metadata") or {}).get("continue")
+    assert ("metadata.continue is not a text" in told) == isinstance(token, int)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +246,7 @@ def test_a_refusal_with_an_odd_body_is_an_error(server, kube, name, call, status
     with pytest.raises(errors.KubeError) as caught:
         call(kube)
     assert caught.value.status == status
+    assert "not as a Kubernetes API" not in str(caught.value)
     if b"Status" not in body:
         assert server.url in str(caught.value)
 

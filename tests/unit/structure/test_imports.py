@@ -32,6 +32,7 @@ LAYERS = {
     "gitpaths": 9,
     "giturls": 9,
     "transfer": 8,
+    "safeyaml": 8,
     "coredumps": 8,
 }
 VOCABULARY = {"errors", "secret", "change", "progress", "crypter", "cancellation", "provision"}
@@ -135,6 +136,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
                 "coredumps",
                 "gitpaths",
                 "giturls",
+                "safeyaml",
             )
         ),
         "provision.engine.embedded",

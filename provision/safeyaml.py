@@ -1,13 +1,16 @@
-"""Limits of YAML, checked before anything builds values of it.
+"""YAML that others wrote: within limits, and wrong only in one way.
 
 Aliases let a small file stand for gigabytes, and parsers call themselves once
 a level, so that deep nesting ends the process. Both are seen in the events of
-the parser, which need little memory.
+the parser, which need little memory. PyYAML raises `ValueError`, `KeyError` and
+others for a value that does not fit its tag (``!!bool x``); here all is `yaml.YAMLError`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +30,41 @@ _INDENT: Final = re.compile(rf"^[ \t?:-]{{{DEEPEST // 2}}}", re.MULTILINE)
 
 class ExcessError(yaml.MarkedYAMLError):
     """YAML that stands for more than anyone means to write."""
+
+
+class Loader(_PARSER):
+    """PyYAML's safe loader. Raises only `yaml.YAMLError`, with the place of a wrong value."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """Return the value of a node."""
+        with fitting(node):
+            return super().construct_object(node, deep)
+
+
+@contextlib.contextmanager
+def fitting(node: Any) -> Generator[None]:
+    """Raise `yaml.constructor.ConstructorError` where the value of `node` does not fit its tag.
+
+    The error quotes no value: it may be a secret.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        kind = str(node.tag).rpartition(":")[2]
+        problem = f"a value cannot be read as {kind}"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+
+def load(text: str) -> Any:
+    """Return the value of the only document in `text`, which others wrote.
+
+    Raises `yaml.YAMLError` for all that cannot be read, also beyond the limits.
+    """
+    check(text)
+    try:
+        return yaml.load(text, Loader=Loader)  # noqa: S506 - it is a safe loader
+    except UnicodeEncodeError as error:
+        raise yaml.YAMLError("it is not UTF-8 text") from error
 
 
 @dataclass(kw_only=True)
@@ -104,11 +142,7 @@ def _follow(parser: Any) -> None:
                 size = sizes.get(event.anchor, _VALUE)
                 total += size
                 if total > MOST:
-                    message = (
-                        f"its aliases stand for more than {MOST >> 20} MiB;"
-                        " kustomize-controller would run out of memory"
-                    )
-                    raise _excess(event, message)
+                    raise _excess(event, f"its aliases stand for more than {MOST >> 20} MiB")
             if open_:
                 open_[-1].size += size
 
