@@ -15,7 +15,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Final
 
-from provision import cancellation, errors
+from provision import cancellation, errors, transfer
 from provision.artifacts import catalog, download, pins, source
 from provision.fileio import atomic, leftovers
 from provision.progress import Progress, silent
@@ -182,7 +182,7 @@ class ArtifactStore:
             return target, known
         with self._folder() as folder:
             temporary = folder / "member"
-            _extract(asset, archive, temporary)
+            extract(asset, archive, temporary)
             temporary.chmod(0o755)
             atomic.move(temporary, target)
         return target, _sha256(target)
@@ -210,7 +210,8 @@ def _check_marks(asset: catalog.Asset, path: Path, origin: str) -> None:
         )
 
 
-def _extract(asset: catalog.Asset, archive: Path, target: Path) -> None:
+def extract(asset: catalog.Asset, archive: Path, target: Path) -> None:
+    """Take the wanted file out of `archive`. Raises `errors.ArtifactError`."""
     try:
         if asset.archive == "zip":
             with zipfile.ZipFile(archive) as opened, opened.open(asset.member) as file:
@@ -230,8 +231,14 @@ def _extract(asset: catalog.Asset, archive: Path, target: Path) -> None:
 
 
 def _copy(file: IO[bytes], target: Path) -> None:
+    """Copy `file`, of which the archive may claim any size. Raises `ValueError` beyond the limit."""
+    copied = 0
     with target.open("wb") as out:
-        shutil.copyfileobj(file, out, _CHUNK)
+        while chunk := file.read(_CHUNK):
+            copied += len(chunk)
+            if copied > download.FILE_LIMIT:
+                raise ValueError(f"it unpacks to more than {transfer.size(download.FILE_LIMIT)}")
+            out.write(chunk)
 
 
 def _sha256(path: Path) -> str:

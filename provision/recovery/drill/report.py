@@ -5,7 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from provision import errors, transfer
 from provision.fileio import atomic
@@ -30,6 +30,16 @@ def write(found: outcome.Outcome, folder: Path) -> tuple[Path, Path]:
     return data, shown
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Has a redirect be an error: urllib would follow it with a GET, without the report."""
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> None:
+        """Return no request."""
+        del req, fp, code, msg, headers, newurl
+
+
 def tell(found: outcome.Outcome, url: str) -> None:
     """POST the outcome as JSON to `url`.
 
@@ -42,8 +52,10 @@ def tell(found: outcome.Outcome, url: str) -> None:
         url, data=found.dump(), headers={"Content-Type": "application/json"}, method="POST"
     )
 
+    opener = urllib.request.build_opener(_NoRedirects)
+
     def post() -> None:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT):  # noqa: S310
+        with opener.open(request, timeout=_TIMEOUT):
             pass
 
     try:

@@ -170,7 +170,14 @@ def test_a_webhook_gets_the_report() -> None:
     class Hook(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             got.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(204 if self.path == "/hook" else 500)
+            status = self.path.removeprefix("/")
+            self.send_response(204 if status == "hook" else int(status))
+            self.send_header("Location", "/hook")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            """Answer a redirect that was followed: without the report."""
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_args: object) -> None: ...
@@ -180,8 +187,9 @@ def test_a_webhook_gets_the_report() -> None:
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
         report.tell(made(), f"{url}/hook")
-        with pytest.raises(errors.ElysiumError, match="did not take"):
-            report.tell(made(), f"{url}/other")
+        for status in (500, 404, 301, 302, 303, 307, 308):
+            with pytest.raises(errors.ElysiumError, match="did not take"):
+                report.tell(made(), f"{url}/{status}")
         server.shutdown()
         thread.join()
     assert json.loads(got[0])["cluster"] == "kyrion"
