@@ -231,7 +231,7 @@ def extract(asset: catalog.Asset, archive: Path, target: Path) -> None:
 
 
 def _copy(file: IO[bytes], target: Path) -> None:
-    """Copy `file`, of which the archive may claim any size. Raises `ValueError` beyond the limit."""
+    """Copy `file`, whatever size the archive claims. Raises `ValueError` beyond the limit."""
     copied = 0
     with target.open("wb") as out:
         while chunk := file.read(_CHUNK):

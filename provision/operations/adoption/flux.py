@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from provision import config, errors, giturls
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TITLE = "Flux"
 _VERSION = "app.kubernetes.io/version"
+_TOGETHER = "elysium keeps controllers, sync objects and Secret in one namespace"
 _AGAIN = "correct the configuration with 'elysium config set', then adopt again"
 
 
@@ -155,13 +156,7 @@ def _without_sync(found: detection.Survey, problems: list[errors.Problem]) -> Pa
         ("is in", f"namespace {one.namespace}: {', '.join(one.names)}") for one in found.controllers
     )
     if len(namespaces) > 1:
-        problem = errors.Problem(
-            message=f"Flux runs in the namespaces {' and '.join(namespaces)}, and a cluster has"
-            " room for one",
-            key="flux.namespace",
-            hint="uninstall the one that is not needed (flux uninstall --namespace …)",
-        )
-        return Part(title=_TITLE, facts=facts, problems=(problem,))
+        return Part(title=_TITLE, facts=facts, problems=tuple(_scattered(found, _main(found, ""))))
     return Part(
         title=_TITLE,
         facts=facts,
@@ -176,24 +171,64 @@ def _without_sync(found: detection.Survey, problems: list[errors.Problem]) -> Pa
 def _apart(
     found: detection.Survey, chosen: detection.Follower, namespace: str
 ) -> Iterator[errors.Problem]:
-    """Yield what of this Flux is in another namespace than its Kustomization."""
-    hint = "elysium keeps controllers, sync objects and Secret in one namespace: move them there"
-    for one in found.controllers:
-        if one.namespace != namespace:
-            yield errors.Problem(
-                message=f"{' and '.join(one.names)} run in {one.namespace}, and {chosen.ref}"
-                " is elsewhere",
-                where=f"namespace {one.namespace}",
-                key="flux.namespace",
-                hint=hint,
-            )
-    if chosen.source[0] != namespace:
+    """Yield what of this Flux is in another namespace than the rest, and what to move where."""
+    main = _main(found, namespace)
+    home = main.namespace if main is not None else namespace
+    yield from _scattered(found, main)
+    if namespace != home:
         yield errors.Problem(
-            message=f"its source is GitRepository {'/'.join(chosen.source)}, in another namespace",
+            message=f"{chosen.ref} is not in {home}, where the controllers run: {_TOGETHER}",
+            where=chosen.ref,
+            key="flux.namespace",
+            hint=f"move it to {home}: first set spec.prune to false, else Flux deletes all that it"
+            " applied; then make it anew there, and delete it here",
+        )
+    if chosen.source[0] != home:
+        yield errors.Problem(
+            message=f"its source is GitRepository {'/'.join(chosen.source)}, and not in {home}:"
+            f" {_TOGETHER}",
             where=chosen.ref,
             key="flux.source",
-            hint=hint,
+            hint=f"make the GitRepository {chosen.source[1]} and its Secret in {home}, and name it"
+            f" in spec.sourceRef of {chosen.ref}",
         )
+
+
+def _main(found: detection.Survey, namespace: str) -> detection.Controllers | None:
+    """Return the controllers to keep: in `namespace`, or else the most complete ones."""
+    there = [one for one in found.controllers if {*detection.NEEDED} <= {*one.names}]
+    there = there or list(found.controllers)
+    here = [one for one in there if one.namespace == namespace]
+    return max(here or there, key=lambda one: len(one.names), default=None)
+
+
+def _scattered(
+    found: detection.Survey, main: detection.Controllers | None
+) -> Iterator[errors.Problem]:
+    """Yield what to do with the controllers that are not `main`, those to keep."""
+    for one in found.controllers:
+        if main is None or one == main:
+            continue
+        deployments = " ".join(f"deployment/{name}" for name in one.names)
+        # flux uninstall would delete the CRDs, and with them the objects of the other Flux.
+        delete = f"kubectl -n {one.namespace} delete {deployments}, and nothing else of Flux"
+        twice = sorted({*one.names} & {*main.names})
+        if twice:
+            message = f"a second Flux: {_listed(twice)} run here and in {main.namespace}"
+            hint = f"delete the controllers of the one that is not needed, for example: {delete}"
+        else:
+            message = (
+                f"Flux is split: {_listed(one.names)} run here,"
+                f" and {_listed(main.names)} in {main.namespace}"
+            )
+            hint = f"install {_listed(one.names)} in {main.namespace}, then {delete}"
+        yield errors.Problem(
+            message=message, where=f"namespace {one.namespace}", key="flux.namespace", hint=hint
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(names)
 
 
 def _other_repository(

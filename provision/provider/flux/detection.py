@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from provision import errors, gitpaths, giturls
+from provision import config, errors, gitpaths, giturls
 from provision.kube.client import KubeClient
 
 CRD: Final = "gitrepositories.source.toolkit.fluxcd.io"
 NEEDED: Final = ("source-controller", "kustomize-controller")
+_ALL: Final = (*config.DEFAULT_COMPONENTS, *config.IMAGE_COMPONENTS)
 """The controllers without which Flux does not work."""
 _SOURCE: Final = "source.toolkit.fluxcd.io"
 _KUSTOMIZE: Final = "kustomize.toolkit.fluxcd.io"
@@ -293,8 +294,11 @@ def _controllers(deployments: Sequence[Mapping[str, Any]]) -> Iterator[Controlle
         containers: list[Mapping[str, Any]] = list(spec.get("containers") or ())
         labels: Mapping[str, Any] = obj["metadata"].get("labels") or {}
         name = str(obj["metadata"]["name"])
-        programs = {_program(str(one.get("image") or "")) for one in containers}
-        if not programs & {*NEEDED} and not (name in NEEDED and labels.get(_PART_OF) == "flux"):
+        images = [str(one.get("image") or "") for one in containers]
+        named = {_program(image) for image in images} & {*NEEDED}
+        # Other projects have a helm-controller, too.
+        named |= {_program(image) for image in images if "fluxcd/" in image} & {*_ALL}
+        if not named and not (name in _ALL and labels.get(_PART_OF) == "flux"):
             continue
         arguments = [str(word) for one in containers for word in one.get("args") or ()]
         narrow = any(_ONE_NAMESPACE.fullmatch(word) for word in arguments)

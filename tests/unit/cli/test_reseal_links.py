@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from provision.cli import manifests
 
 
+# A pipe that is opened blocks for ever: the deadline makes it a failure.
+@pytest.mark.timeout(60, method="signal")
 def test_no_link_and_no_pipe_is_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside.yaml"
     outside.write_text("kind: SealedSecret\n")

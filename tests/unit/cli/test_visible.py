@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from provision import errors
-from provision.cli import failures, redaction, settings, terminal, visible
+from provision.cli import consoles, failures, redaction, settings, terminal, visible
 from provision.cli.render import plan, text
 from provision.engine import events
 from provision.secret import Secret
@@ -120,6 +120,21 @@ def test_a_terminal_shows_no_control_character(shown: Any, color: bool | None) -
         assert "\\x1b[2K" in stream.getvalue()
     assert "+good\\x1b[2K" in shown[0].getvalue(), "the diff shows it"
     assert "\\r" in shown[0].getvalue() or "\\x0d" in shown[0].getvalue()
+
+
+def test_each_layer_shows_them_without_the_others() -> None:
+    """Rich drops some characters before a console writes, and draws texts that are not ours."""
+    from rich import text as rich_text
+
+    shown = visible.visible(HOSTILE)
+    assert text.Text(HOSTILE).plain == shown
+    assert text.Text("a").append(HOSTILE).plain == f"a{shown}"
+    assert text.Text.assemble(("a", "bold"), HOSTILE).plain == f"a{shown}"
+    written = io.StringIO()
+    console = consoles.SafeConsole(file=written, width=200)
+    assert console.render_str(HOSTILE).plain == shown
+    console.print(rich_text.Text("a\x9b1A\u202e\u200bb"))
+    assert written.getvalue() == "a\\x9b1A\\u202e\\u200bb\n"
 
 
 def test_rich_markup_of_others_is_text(shown: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 from typing import Any
 
@@ -229,16 +230,74 @@ def test_controllers_that_follow_nothing_keep_their_namespace() -> None:
     assert part_of(elsewhere()).settings == ()
 
 
-def test_a_flux_in_two_places_is_a_problem() -> None:
-    world = elsewhere(*GITOPS, flux_objects.controller("source-controller", "flux-system"))
-    assert "gitops" in part_of(world).problems[0].message
-    world = elsewhere(
+SYNC = (
+    flux_objects.repository("gitops", "gitops"),
+    flux_objects.kustomization("gitops", "gitops", "gitops", "./"),
+)
+
+
+def part_of_split(*objects: dict[str, Any]) -> model.Part:
+    """Return what adopt says, and see that it only read: the cluster, and nothing of GitHub."""
+    world = elsewhere(*objects)
+    live = SimpleNamespace(kube=world.kube, github=None)
+    before = copy.deepcopy(world.cluster.objects)
+    part = flux.look(SimpleNamespace(config=cfg(), live=live), "kubeconfig")  # type: ignore[arg-type]
+    assert world.cluster.objects == before
+    return part
+
+
+@pytest.mark.parametrize("sync", [(), SYNC], ids=["no sync", "sync"])
+def test_a_second_flux_is_named_without_a_command_that_removes_both(sync: Any) -> None:
+    other = flux_objects.controller("source-controller", "flux-system")
+    (problem,) = part_of_split(*GITOPS, other, *sync).problems
+    assert problem.where == "namespace flux-system"
+    assert problem.message == "a second Flux: source-controller run here and in gitops"
+    assert "kubectl -n flux-system delete deployment/source-controller" in problem.hint
+    assert "uninstall" not in problem.hint  # it deletes the CRDs of both
+
+
+@pytest.mark.parametrize("sync", [(), SYNC], ids=["no sync", "sync"])
+@pytest.mark.parametrize("name", ["helm-controller", "notification-controller", "image-x"])
+def test_a_split_flux_is_refused_with_what_to_move(sync: Any, name: str) -> None:
+    if name == "image-x":
+        labels = {"app.kubernetes.io/part-of": "flux"}
+        name, more = "image-reflector-controller", {"program": "mirrored", "labels": labels}
+    else:
+        more = {}
+    other = flux_objects.controller(name, "tools", **more)
+    (problem,) = part_of_split(*GITOPS, other, *sync).problems
+    assert (problem.where, problem.key) == ("namespace tools", "flux.namespace")
+    assert problem.message == (
+        f"Flux is split: {name} run here, and kustomize-controller and source-controller in gitops"
+    )
+    assert problem.hint == (
+        f"install {name} in gitops, then kubectl -n tools delete deployment/{name},"
+        " and nothing else of Flux"
+    )
+
+
+def test_the_helm_controller_of_another_project_is_not_flux() -> None:
+    other = flux_objects.controller("helm-controller", "tools")
+    container = other["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = "docker.io/rancher/helm-controller:v0.16"
+    assert part_of_split(*GITOPS, other).problems == ()
+
+
+def test_sync_objects_apart_from_the_controllers_are_named_one_by_one() -> None:
+    part = part_of_split(
         *GITOPS,
         flux_objects.repository("default", "home"),
         flux_objects.kustomization("default", "home", "home", "./"),
     )
-    (problem,) = part_of(world).problems
-    assert "Kustomization default/home is elsewhere" in problem.message
+    root, source = part.problems
+    assert root.message.startswith("Kustomization default/home is not in gitops, where")
+    assert "first set spec.prune to false" in root.hint
+    assert "its source is GitRepository default/home, and not in gitops" in source.message
+    assert "make the GitRepository home and its Secret in gitops" in source.hint
+    split = flux_objects.kustomization("gitops", "home", "home", "./")
+    split["spec"]["sourceRef"]["namespace"] = "default"
+    (only,) = part_of_split(*GITOPS, flux_objects.repository("default", "home"), split).problems
+    assert only.where == "Kustomization gitops/home" and only.key == "flux.source"
 
 
 def test_controllers_of_one_namespace_are_told() -> None:
