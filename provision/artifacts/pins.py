@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provision import errors
+from provision import errors, safejson
 from provision.fileio import atomic
 
 
@@ -31,7 +31,7 @@ def read(path: Path) -> dict[str, Pin]:
     Raises `errors.ArtifactError` for a file that is not a pins file.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -41,7 +41,7 @@ def read(path: Path) -> dict[str, Pin]:
             hint="check its owner and mode",
         ) from error
     try:
-        return parse(text)
+        return parse(content.decode("utf-8"))
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise errors.ArtifactError(
             f"the pins file {path} cannot be understood",
@@ -55,7 +55,7 @@ def parse(text: str) -> dict[str, Pin]:
 
     Raises `ValueError`, `AttributeError`, `TypeError` or `KeyError` where it is none.
     """
-    return {str(key): _pin(value) for key, value in json.loads(text or "{}").items()}
+    return {str(key): _pin(value) for key, value in safejson.loads(text or "{}").items()}
 
 
 def add(path: Path, key: str, pin: Pin) -> None:

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from provision import errors
+from provision import errors, safejson
 from provision.cli import kubeconfigs
 from provision.fileio import atomic
 
@@ -62,7 +62,8 @@ def _known(root: Path, cluster: str) -> list[Place]:
     path = _file(root, cluster)
     try:
         return [
-            Place(file=each["file"], context=each["context"]) for each in json.loads(_read(path))
+            Place(file=each["file"], context=each["context"])
+            for each in safejson.loads(_read(path))
         ]
     except (ValueError, KeyError, TypeError):
         return []  # a record that cannot be read is one that was never made

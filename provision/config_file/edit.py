@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from provision import errors
+from provision import errors, safejson
 from provision.config_file import comments, document, paths, reader, schema
 from provision.config_file.tree import Crypter
 
@@ -171,7 +171,7 @@ def _no_item(at: paths.Path, length: int) -> errors.ConfigError:
 def _opened(text: str, name: str) -> Any:
     """Turn the JSON text that upstream's command line wrote into keys and values."""
     try:
-        value = json.loads(text)
+        value = safejson.loads(text)
     except ValueError:
         raise errors.ConfigError(f"{name} is neither keys and values nor JSON", []) from None
     return document.block(value)

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provision import errors
+from provision import errors, safejson
 from provision.fileio import atomic
 
 _SUFFIX = ".switching"
@@ -180,7 +180,7 @@ def _write(record: Path, body: dict[str, Any]) -> None:
 
 def _read(record: Path) -> dict[str, Any]:
     try:
-        found = json.loads(record.read_bytes())
+        found = safejson.loads(record.read_bytes())
     except FileNotFoundError:
         return {}
     except ValueError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,12 +39,12 @@ def import_(called: Settings, file: str, yes: bool) -> None:
     if file == "-" and not yes:
         raise click.UsageError("stdin holds the state, so nobody can be asked there: give --yes")
     running.needs_an_answer(called, yes, "whether to replace the state")
-    from provision import errors
+    from provision import errors, safejson
     from provision.engine.state import stacks
 
     ref = state_of(called)
     try:
-        exported = json.loads(sys.stdin.read() if file == "-" else Path(file).read_bytes())
+        exported = safejson.loads(sys.stdin.read() if file == "-" else Path(file).read_bytes())
     except ValueError as error:
         raise errors.StackError(
             f"{file} is no JSON: {error}", operation="import", hint="elysium stack export writes it"

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from provision import errors
+from provision import errors, safejson
 from provision.engine.state import record, urns
 
 VERSION: Final = 3
@@ -48,7 +48,7 @@ def parse(text: str, where: str, project: str, stack: str) -> Document:
     another project or stack.
     """
     try:
-        document = json.loads(text)
+        document = safejson.loads(text)
     except json.JSONDecodeError as error:
         raise broken(
             where, f"it is not complete JSON (line {error.lineno}: {error.msg})"

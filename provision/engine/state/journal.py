@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
+from provision import safejson
 from provision.engine.state import backend, checkpoint, integrity, ledger
 
 
@@ -102,7 +103,7 @@ def _read_journal(place: backend.FileBackend) -> list[ledger.Entry]:
         return found
     for line in place.journal.read_bytes().split(b"\n")[:-1]:
         try:
-            entries = json.loads(line)
+            entries = safejson.loads(line)
         except ValueError:
             break
         found += entries if isinstance(entries, list) else [entries]

@@ -18,7 +18,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Self
 
-from provision import errors
+from provision import errors, safejson
 from provision.engine.state import record
 from provision.fileio import atomic
 
@@ -90,7 +90,7 @@ def held(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
             continue
         body: Any = {}
         with contextlib.suppress(OSError, ValueError):
-            body = json.loads(path.read_bytes())
+            body = safejson.loads(path.read_bytes())
         found.append((path, body if isinstance(body, dict) else {}))
     return found
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provision import crypter, errors
+from provision import crypter, errors, safejson
 from provision.engine import api
 from provision.engine.state import (
     backend,
@@ -137,8 +137,8 @@ def history(ref: api.StackRef) -> list[HistoryEntry]:
     """Return the runs of a stack, newest first. Files that cannot be read are passed over."""
     found: list[HistoryEntry] = []
     for path in sorted(_place(ref).history.glob("*.history.json"), reverse=True):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            body = json.loads(path.read_bytes())
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+            body = safejson.loads(path.read_bytes())
             start = int(body["startTime"])
             found.append(
                 HistoryEntry(

@@ -16,10 +16,11 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+_LARGEST: Final = 2 << 20
 _ACTION: Final = re.compile(r"\{\{(-(?=\s))?(.*?)((?<=\s)-)?\}\}", re.DOTALL)
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<field>\.[A-Za-z_]\w*)|(?P<dot>\.)"""
-    r"""|(?P<number>-?\d+)|(?P<word>[A-Za-z_]\w*)|(?P<mark>[|()]))"""
+    r"""|(?P<number>-?\d{1,18}(?!\d))|(?P<word>[A-Za-z_]\w*)|(?P<mark>[|()]))"""
 )
 
 
@@ -41,7 +42,24 @@ def _quote(*values: Any) -> str:
     return " ".join(json.dumps(str(value), ensure_ascii=False) for value in values)
 
 
+def _repeat(count: int, text: str) -> str:
+    _check_size(count * len(text))
+    return text * count
+
+
+def _replace(old: str, new: str, text: str) -> str:
+    _check_size(len(text) + text.count(old) * len(new))
+    return text.replace(old, new)
+
+
+def _check_size(characters: int) -> None:
+    """Raise `TemplateError` for a text that no Secret holds: etcd takes 1.5 MiB."""
+    if characters > _LARGEST:
+        raise TemplateError(f"a text in it has more than {_LARGEST >> 20} MiB")
+
+
 def _indent(width: int, text: str) -> str:
+    _check_size(width * (text.count("\n") + 1))
     pad = " " * width
     return pad + text.replace("\n", "\n" + pad)
 
@@ -73,8 +91,8 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "trimSuffix": lambda suffix, text: text.removesuffix(suffix),
     "trimPrefix": lambda prefix, text: text.removeprefix(prefix),
     "trimAll": lambda chars, text: text.strip(chars),
-    "replace": lambda old, new, text: text.replace(old, new),
-    "repeat": lambda count, text: text * count,
+    "replace": _replace,
+    "repeat": _repeat,
     "default": lambda other, value="": value or other,
     "indent": _indent,
     "nindent": lambda width, text: "\n" + _indent(width, text),
@@ -201,7 +219,7 @@ def _operand(
             raise TemplateError("a ')' is missing")
         return value, rest[1:]
     if kind == "text":
-        return (word[1:-1] if word[0] == "`" else json.loads(word, strict=False)), rest
+        return _literal(word), rest
     if kind == "field":
         return data.get(word[1:], "<no value>"), rest
     if kind == "dot":
@@ -223,8 +241,20 @@ def _call(name: str, arguments: list[Any]) -> Any:
     if name not in _FUNCTIONS:
         raise TemplateError(f"the function {name!r} is not supported")
     try:
-        return _FUNCTIONS[name](*arguments)
+        result = _FUNCTIONS[name](*arguments)
+        _check_size(len(result) if isinstance(result, str) else 0)
+        return result
     except TemplateError:
         raise
     except Exception:  # noqa: BLE001 - its words may hold the value
         raise TemplateError(f"the function {name!r} cannot take what it is given") from None
+
+
+def _literal(word: str) -> str:
+    """Return the text that a Go literal stands for. Raises `TemplateError`."""
+    if word[0] == "`":
+        return word[1:-1]
+    try:
+        return str(json.loads(word, strict=False))
+    except ValueError as error:
+        raise TemplateError("a text in it has an escape that is not known here") from error

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from provision import safejson
 from provision.provider import node_files
 from provision.provider.media import obscure
 
@@ -229,7 +230,7 @@ class Before:
     def parse(cls, text: str) -> Before | None:
         """Read the file; None for one that is not ours or broken."""
         try:
-            data = json.loads(text)
+            data = safejson.loads(text)
             return cls(
                 mount_point=str(data["mountPoint"]),
                 cache_dir=str(data["cacheDir"]),
