@@ -22,6 +22,11 @@ _SIGNER = re.compile(
 _DURATION = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
 _SIZE = re.compile(r"off|\d+(\.\d+)?([BKMGTP]i?)?", re.IGNORECASE)
 
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+)
+"""Names of a namespace and of other objects (RFC 1123, as Kubernetes checks them)."""
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REPOSITORY = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
@@ -45,6 +50,14 @@ _FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "github.repository",
         _REPOSITORY,
         "the name of a repository is expected: letters, digits, '.', '_' and -",
+    ),
+    *(
+        (f"{key}.namespace", _LABEL, "small letters, digits and - are expected, at most 63")
+        for key in ("flux", "sealing")
+    ),
+    *(
+        (f"flux.{key}", _SUBDOMAIN, "small letters, digits, - and . are expected, at most 253")
+        for key in ("source", "kustomization", "secret")
     ),
     ("flux.interval", _DURATION, "a duration such as '1m' or '1h30m' is expected"),
     ("media.cacheSize", _SIZE, "a size such as '20G' or '500M' is expected"),

@@ -62,6 +62,21 @@ def test_a_name_that_github_does_not_have_is_refused(stack, key, line, name):
     assert problem.key.endswith(f"github.{key}")
 
 
+@pytest.mark.parametrize("name", ["..", "a/b", "A", "a_b", "-a", "a-", "x" * 64, "a b", "a\n"])
+@pytest.mark.parametrize(
+    "key",
+    ["flux.namespace", "sealing.namespace", "flux.source", "flux.kustomization", "flux.secret"],
+)
+def test_a_name_that_kubernetes_does_not_take_is_refused(stack, key, name):
+    section, _, field = key.partition(".")
+    wrong = f"{name}/" if len(name) == 64 and field != "namespace" else name
+    text = f"{written()}  elysium:{section}:\n    {field}: {json.dumps(wrong)}\n"
+    with pytest.raises(errors.ConfigError) as caught:
+        config_file.load(stack(text), None)
+    assert any(p.key.endswith(key) and p.where.endswith(":11") for p in caught.value.problems)
+    config_file.load(stack(text.replace(json.dumps(wrong), '"flux-system"')), None)
+
+
 def test_an_http_address_without_allow_http_is_warned_of(stack, crypter):
     text = written() + "    baseUrl: http://forge.lan\n"
     (warning,) = [w for w in config_file.read(stack(text), crypter).warnings if "http" in w.message]
