@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from provision import config
+from provision.host import lock
 
+_OWN_LOCK = 'mkdir -p /run/elysium && mount -t tmpfs tmpfs /run/elysium && exec "$@"'
+_ALONE = ("unshare", "--mount", "sh", "-c", _OWN_LOCK, "sh")
+"""Each server is a node of its own: what tests beside it do to a lock does not reach its lock."""
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin")
 
 
@@ -27,6 +31,23 @@ class Sshd:
     process: subprocess.Popen[bytes]
     key: pathlib.Path
     host_keys: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lock(self) -> pathlib.Path:
+        """The file of the node's lock, as this process reaches it."""
+        return pathlib.Path(f"/proc/{self.process.pid}/root{lock.PATH}")
+
+    def holders(self) -> set[int]:
+        """Return the processes of this node that have its lock's file open."""
+        own = os.stat(self.lock)  # noqa: PTH116 - the device and inode tell it from other nodes'
+        found: set[int] = set()
+        for entry in pathlib.Path("/proc").glob("[0-9]*/fd/*"):
+            try:
+                if os.path.samestat(entry.stat(), own):
+                    found.add(int(entry.parts[2]))
+            except OSError:
+                continue
+        return found
 
     def node(self, **changes: object) -> config.Node:
         """A node configuration that logs in to it as root with the accepted key."""
@@ -85,7 +106,7 @@ def start_sshd(
     )
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
-        [*wrap, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
+        [*_ALONE, *wrap, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
         stdout=log,
         stderr=log,
         start_new_session=True,

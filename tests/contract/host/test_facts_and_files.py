@@ -12,7 +12,7 @@ from concurrent import futures
 import pytest
 
 from provision import errors
-from provision.host import bundle, facts, lock, session, staging
+from provision.host import bundle, facts, session, staging
 
 ODD = ["with blank", "new\nline", "tab\t", "quote'\"", "back\\slash", "-dash", "ünïcode", "*star"]
 
@@ -321,8 +321,8 @@ def test_two_operators(sshd, tmp_path: pathlib.Path):
         one.apply(wanted)  # its own lock is in nobody's way
         one.close()
         two.apply(wanted)
-        assert pathlib.Path(lock.PATH).read_text()
-    assert pathlib.Path(lock.PATH).exists()
+        assert sshd.lock.read_text()
+    assert sshd.lock.exists()
 
 
 def test_an_operator_whose_connection_breaks_holds_nothing(sshd):

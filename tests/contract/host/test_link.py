@@ -17,25 +17,11 @@ import pytest
 
 from provision import errors
 from provision.host import channel, limits, session
-from tests.contract.host import conftest
 from tests.support import faultproxy
 
 TIMES = limits.Limits(ping=0.5, silence=5, ask=3, answer=8, stall=5, rate=limits.DEFAULT.rate * 100)
 LATE = 25.0
 """Seconds within which everything here ends: silence, one question, and a loaded machine."""
-
-
-_OWN_LOCK = 'mkdir -p /run/elysium && mount -t tmpfs tmpfs /run/elysium && exec "$@"'
-
-
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[conftest.Sshd]:
-    """A server whose node has a lock of its own: tests beside these hold it only for a moment."""
-    wrap = ("unshare", "--mount", "sh", "-c", _OWN_LOCK, "sh")
-    server = conftest.start_sshd(tmp_path_factory.mktemp("sshd"), wrap=wrap)
-    yield server
-    server.process.terminate()
-    server.process.wait(10)
 
 
 @pytest.fixture
