@@ -171,7 +171,8 @@ def _export(cfg: config.Config, server: node.Node, gitops: flux.Flux) -> None:
     if server.media is not None:
         pulumi.export("mediaMount", server.media.mountPoint)
         pulumi.export("mediaUnit", server.media.unit)
-    pulumi.export("deployKeyTitle", gitops.access.title)
-    pulumi.export("deployKeyFingerprint", gitops.access.fingerprint)
+    if gitops.deploy_key is not None:
+        pulumi.export("deployKeyTitle", gitops.deploy_key.title)
+        pulumi.export("deployKeyFingerprint", gitops.deploy_key.fingerprint)
     pulumi.export("fluxRevision", gitops.sync.revision)
     pulumi.export("kustomizations", gitops.sync.kustomizations)

@@ -132,7 +132,7 @@ def _look(
         ),
         root=root_of(cfg),
         flux_version=cfg.flux.version,
-        addresses=(cfg.github.git_url,),
+        addresses=(cfg.github.git_url, cfg.github.https_url),
         sops_keys=sops_keys,
     )
 

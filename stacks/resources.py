@@ -96,6 +96,14 @@ class GitAccess(_Elysium):
     fingerprint: pulumi.Output[str]
 
 
+class HttpsAccess(_Elysium):
+    """The Secret with which Flux logs in to Git over HTTPS."""
+
+    pulumi_type = "elysium:flux:HttpsAccess"
+    outputs = ("auth", "login", "fingerprint", "proven")
+    fingerprint: pulumi.Output[str]
+
+
 class Components(_Elysium):
     """Flux' controllers: in Git and in the cluster."""
 

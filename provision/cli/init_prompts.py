@@ -63,6 +63,7 @@ def collect(
     branch: str | None,
     media: str | None,
     gpu: bool | None,
+    flux_auth: str,
 ) -> config_file.NewStack:
     """Return what to write. Raises `click.UsageError` and `errors.ElysiumError`."""
     name = answers.text(cluster, "--cluster", "What to call the cluster", None)
@@ -101,6 +102,7 @@ def collect(
         repository=repository,
         branch=branch or "main",
         stack_id=config_file.make_stack_id(),
+        flux_auth=flux_auth,
         gpu=gpu
         if gpu is not None
         else answers.yes("Is there an Intel GPU to set up?", default=False),

@@ -30,6 +30,7 @@ _LABELS: Final = {
     "elysium:node:MediaMount": "media mount",
     "elysium:node:GpuCapacity": "GPU capacity",
     "elysium:flux:GitAccess": "deploy key",
+    "elysium:flux:HttpsAccess": "Git login",
     "elysium:flux:Components": "Flux controllers",
     "elysium:flux:Sync": "Flux sync",
     "elysium:secrets:SealingKey": "sealing key",

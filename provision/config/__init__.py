@@ -107,6 +107,11 @@ class Config(Model):
         return next(node for node in self.nodes if node.role == "server")
 
     @property
+    def source_url(self) -> str:
+        """The repository's address, as Flux fetches it."""
+        return self.github.git_url if self.flux.auth == "ssh" else self.github.https_url
+
+    @property
     def flux_path(self) -> str:
         """The cluster's path in the repository, without ``./``; the root is empty."""
         return gitpaths.normal(self.flux.path or f"clusters/{self.cluster}")

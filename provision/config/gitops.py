@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -72,6 +73,16 @@ class GitHub(Model):
         port = "" if self.ssh_port == 22 else f":{self.ssh_port}"
         return f"ssh://git@{self.ssh_host}{port}/{self.owner}/{self.repository}.git"
 
+    @property
+    def https_url(self) -> str:
+        """The repository's HTTPS address, which follows from the address of the API.
+
+        GitHub serves the API at ``api.`` and the host's name, an Enterprise server below ``/api``.
+        """
+        parts = urlsplit(self.base_url)
+        host = parts.netloc.rpartition("@")[2].removeprefix("api.")
+        return f"{parts.scheme}://{host}/{self.owner}/{self.repository}.git"
+
 
 class Flux(Model):
     """Flux CD."""
@@ -90,7 +101,22 @@ class Flux(Model):
         default=None,
         description="The root Kustomization's name. Default: the name of the namespace.",
     )
-    secret: ObjectName = Field(default=FLUX_SYSTEM, description="The Secret with the deploy key.")
+    secret: ObjectName | None = Field(
+        default=None,
+        description="The Secret with the deploy key, token or App key. Default: flux-system; "
+        "flux-system-app with auth app.",
+    )
+    auth: Literal["ssh", "app", "token"] = Field(
+        default="ssh",
+        description="How Flux logs in to Git: with a deploy key over SSH, or over HTTPS with "
+        "github.app, or with a token that is stored in the cluster.",
+    )
+    token: Secret | None = Field(
+        default=None,
+        description="With auth token: the token of Flux. Default: ELYSIUM_FLUX_TOKEN, then the "
+        "token of elysium itself.",
+    )
+    token_file: str = Field(default="", description="A file that holds it.")
     components: tuple[str, ...] = DEFAULT_COMPONENTS
     components_extra: tuple[str, ...] = IMAGE_COMPONENTS
     commit: Literal["push", "pull-request", "none"] = Field(
@@ -121,7 +147,18 @@ class Flux(Model):
     @property
     def secret_ref(self) -> tuple[str, str]:
         """The Secret's namespace and name."""
-        return self.namespace, self.secret
+        return self.namespace, self.secret_name
+
+    @property
+    def secret_name(self) -> str:
+        """The name of the Secret that Flux logs in with.
+
+        source-controller refuses the fields of an App in a Secret of another kind of source, so
+        that an App has a Secret of its own.
+        """
+        if self.secret is not None:
+            return self.secret
+        return f"{FLUX_SYSTEM}-app" if self.auth == "app" else FLUX_SYSTEM
 
     @property
     def root_name(self) -> str:
@@ -135,7 +172,7 @@ class Flux(Model):
 
     @property
     def key_is_read_write(self) -> bool:
-        """Whether the deploy key may push."""
+        """Whether Flux may push: image automation has to."""
         if self.read_write is not None:
             return self.read_write
         return "image-automation-controller" in self.all_components

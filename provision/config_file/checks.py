@@ -196,6 +196,7 @@ def _names_file(path: paths.Path, value: str) -> bool:
         "github.tokenFile",
         "github.app.privateKeyFile",
         "flux.manifests",
+        "flux.tokenFile",
     )
 
 

@@ -40,6 +40,7 @@ class NewStack:
     media: AzureMedia | None = None
     salt: str = ""
     stack_id: str = ""
+    flux_auth: str = "ssh"
 
 
 def write_new(path: Path, new: NewStack) -> None:
@@ -164,12 +165,15 @@ def _github(new: NewStack) -> str:
 def _flux(new: NewStack) -> str:
     flux = config.Flux()
     extras = ", ".join(flux.components_extra)
+    auth = "    # auth: ssh                  # app, token: over HTTPS, without a deploy key\n"
+    if new.flux_auth != "ssh":
+        auth = f"    auth: {new.flux_auth}\n"
     return f"""\
   # Flux, which applies what the repository says.
   elysium:flux:
     version: {flux.version}
     path: clusters/{new.cluster}
-    # componentsExtra: [{extras}]
+{auth}    # componentsExtra: [{extras}]
     # commit: push               # pull-request: for a protected branch
     # interval: 1m
 """

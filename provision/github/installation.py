@@ -120,6 +120,25 @@ class Exchange:
         return answers.Fields(data, source)
 
 
+def once(cfg: config.GitHub, who: Installation) -> Secret:
+    """Return a token of the installation `who`, for one use.
+
+    Raises `errors.CodeHostError` where GitHub refuses, or cannot be reached.
+    """
+    import github
+    import requests
+
+    try:
+        return Exchange(cfg, who).token()
+    except (github.GithubException, requests.RequestException, OSError) as error:
+        raise failures.UnreachableError(
+            "GitHub gives the GitHub App no token",
+            operation=_OPERATION,
+            detail=type(error).__name__,
+            hint="run the same command again when GitHub answers",
+        ) from error
+
+
 def _bad_key(error: Exception) -> errors.ConfigError:
     return errors.ConfigError(
         "the GitHub App's private key cannot be used",

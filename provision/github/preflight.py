@@ -20,6 +20,7 @@ def check(
     commit: CommitMode = "push",
     namespace: str = config.FLUX_SYSTEM,
     new_key: bool = False,
+    deploy_key: bool = True,
     repo: repository.Repository | None = None,
 ) -> list[errors.Problem]:
     """Return every problem that GitHub shows.
@@ -27,7 +28,8 @@ def check(
     `path` is the cluster's folder in the repository, `namespace` Flux'. Contents and deploy keys
     are read, nothing is written. Whether keys may be written is found by the
     role of the token's user where GitHub tells it, and where a `new_key` is to
-    come by a harmless question. `repo` is used where one is open.
+    come by a harmless question. `deploy_key`: Flux fetches over SSH with one.
+    `repo` is used where one is open.
     """
     repo = repo or repository.Repository.open(cfg, credential)
     where = f"github {cfg.slug}"
@@ -35,15 +37,19 @@ def check(
         rights = repo.permissions()
     except errors.CodeHostError as error:  # then everything else fails the same way
         return [_problem(error, where, _key_of(error))]
-    checks = (
-        lambda: _head(repo, path, where, commit, namespace),
+    with_key = (
         lambda: _deploy_keys(repo, where, new_key and rights.scopes is None and rights.role_admin),
         lambda: _keys_allowed(repo, where, rights.organization if new_key else ""),
         lambda: _host_keys(repo, where),
     )
+    checks = (
+        lambda: _head(repo, path, where, commit, namespace),
+        *(with_key if deploy_key else ()),
+    )
     with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
         found = [running.result() for running in [pool.submit(check) for check in checks]]
-    return _rights(rights, where, commit) + [problem for one in found for problem in one]
+    problems = _rights(rights, where, commit, deploy_key)
+    return problems + [problem for one in found for problem in one]
 
 
 def branch(repo: repository.Repository) -> list[errors.Problem]:
@@ -132,7 +138,9 @@ def _host_keys(repo: repository.Repository, where: str) -> list[errors.Problem]:
     ]
 
 
-def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> list[errors.Problem]:
+def _rights(
+    rights: protection.Permissions, where: str, commit: CommitMode, deploy_key: bool
+) -> list[errors.Problem]:
     problems: list[errors.Problem] = []
     if rights.archived:
         problems.append(
@@ -156,7 +164,7 @@ def _rights(rights: protection.Permissions, where: str, commit: CommitMode) -> l
             )
         )
     key = "github.app" if rights.is_app else "github.token"
-    if not rights.role_admin:
+    if deploy_key and not rights.role_admin:
         who = "installation of the GitHub App has no permission 'Administration: write'"
         if not rights.is_app:
             who = "token's user is no administrator of the repository"

@@ -38,7 +38,7 @@ def find_token(cfg: config.GitHub, environ: Mapping[str, str]) -> Credential:
     if cfg.token:
         return cfg.token
     if cfg.token_file:
-        return _from_file(Path(cfg.token_file).expanduser())
+        return from_file(Path(cfg.token_file).expanduser(), "github.tokenFile")
     if cfg.app is not None:
         return _of_app(cfg.app, environ)
     for name in ("GITHUB_TOKEN", "GH_TOKEN"):
@@ -107,16 +107,43 @@ def _read(path: Path, key: str) -> str:
         ) from error
 
 
-def _from_file(path: Path) -> Secret:
-    text = _read(path, "github.tokenFile").strip()
+def find_app(cfg: config.GitHub, environ: Mapping[str, str]) -> installation.Installation:
+    """Return the GitHub App of the configuration, else of the environment.
+
+    Raises `errors.ConfigError` where there is none, or it has no private key.
+    """
+    if cfg.app is not None:
+        return _of_app(cfg.app, environ)
+    if environ.get(_APP, "").strip():
+        return _of_app(_app_of(environ), environ)
+    raise errors.ConfigError(
+        "there is no GitHub App",
+        [
+            errors.Problem(
+                message=f"none in the configuration or {_APP}",
+                where=f"github {cfg.slug}",
+                key="github.app.id",
+            )
+        ],
+        hint="elysium config set github.app.id NUMBER, and elysium config set --secret"
+        " github.app.privateKey",
+    )
+
+
+def from_file(path: Path, key: str) -> Secret:
+    """Return the token in the file at `path`, which the configuration names at `key`.
+
+    Raises `errors.ConfigError` for a file that does not hold one token.
+    """
+    text = _read(path, key).strip()
     if not text or len(text.split()) != 1:
         raise errors.ConfigError(
-            "the GitHub token's file does not hold one token",
+            "the token's file does not hold one token",
             [
                 errors.Problem(
                     message="it is empty or holds several words",
                     where=str(path),
-                    key="github.tokenFile",
+                    key=key,
                 )
             ],
         )

@@ -13,6 +13,7 @@ TITLES: Final[Mapping[str, str]] = {
     "elysium:node:MediaMount": "media library",
     "elysium:node:GpuCapacity": "Intel GPU in the cluster",
     "elysium:flux:GitAccess": "deploy key",
+    "elysium:flux:HttpsAccess": "Git login",
     "elysium:flux:Components": "Flux controllers",
     "elysium:flux:Sync": "Flux Kustomizations",
     "elysium:secrets:SealingKey": "sealing keys",
@@ -33,7 +34,8 @@ def expected(cfg: config.Config) -> tuple[str, ...]:
         wanted.append("elysium:node:MediaMount")
     if cfg.sealing.enabled:
         wanted.append("elysium:secrets:SealingKey")
-    wanted += ["elysium:flux:Components", "elysium:flux:GitAccess", "elysium:flux:Sync"]
+    access = "GitAccess" if cfg.flux.auth == "ssh" else "HttpsAccess"
+    wanted += ["elysium:flux:Components", f"elysium:flux:{access}", "elysium:flux:Sync"]
     if cfg.gpu is not None:
         wanted.append("elysium:node:GpuCapacity")
     return tuple(wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent import futures
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from provision import errors
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Check = Callable[[Stack], list[errors.Problem]]
 _K3S = "elysium:node:K3sServer"
+_HTTPS = "elysium:flux:HttpsAccess"
 
 
 def preflight(
@@ -42,7 +44,8 @@ def preflight(
     only problem: then it is raised as what it is.
     """
     progress("checking node, GitHub and repository")
-    first = not state.has(stack, "elysium:flux:GitAccess")
+    ssh = stack.config.flux.auth == "ssh"
+    first = ssh and not state.has(stack, "elysium:flux:GitAccess")
     prefetch(stack)
     checks: tuple[Check, ...] = (
         lambda stack: [*node(stack), *datastore(stack, migrate=migrate_datastore)],
@@ -192,12 +195,41 @@ def github(
     from provision.github import preflight, token
 
     cfg = stack.config.github
-    return preflight.check(
+    return _git_login(stack) + preflight.check(
         cfg,
         token.find_token(cfg, os.environ),
         stack.config.flux_path,
         commit=stack.config.flux.commit,
         namespace=stack.config.flux.namespace,
         new_key=new_key,
+        deploy_key=stack.config.flux.auth == "ssh",
         repo=stack.live.github(progress),
     )
+
+
+def _git_login(stack: Stack) -> list[errors.Problem]:
+    """Return why Flux could not log in over HTTPS. Asks only for a login that was not proven."""
+    flux = stack.config.flux
+    if flux.auth == "ssh":
+        return []
+    try:
+        login = stack.live.git_login()
+        known = state.public_outputs(stack, _HTTPS)
+        if known.get("proven") != login.fingerprint:
+            # The branch may come with the first commit.
+            login.prove("", push=flux.key_is_read_write)
+    except errors.ElysiumError as error:
+        problems = getattr(error, "problems", None) or [errors.Problem(message=error.summary)]
+        return [
+            replace(problem, message=f"{error.summary}: {problem.message}", hint=error.hint)
+            if problem.message != error.summary
+            else replace(
+                problem,
+                where=f"github {stack.config.github.slug}",
+                key="github.app" if flux.auth == "app" else "flux.token",
+                hint=error.hint,
+                kind=type(error).__name__,
+            )
+            for problem in problems
+        ]
+    return []

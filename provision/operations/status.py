@@ -276,6 +276,7 @@ _FACTS: dict[str, Callable[[resource.Values], Facts]] = {
     "elysium:node:MediaMount": _named(("mount point", "mountPoint"), ("rclone", "rcloneVersion")),
     "elysium:node:GpuCapacity": _named(("allocatable", "allocatable")),
     "elysium:flux:Components": _named(("version", "version"), ("from", "source")),
+    "elysium:flux:HttpsAccess": _named(("login", "login"), ("fingerprint", "fingerprint")),
     "elysium:flux:Sync": _kustomizations,
     "elysium:secrets:SealingKey": _sealing,
 }

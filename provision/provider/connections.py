@@ -16,6 +16,7 @@ from provision.provider import tunnels
 
 if TYPE_CHECKING:
     from provision.artifacts.store import ArtifactStore
+    from provision.github.git_login import GitLogin
     from provision.github.repository import Repository
     from provision.host.session import NodeSession
     from provision.kube.client import KubeClient
@@ -27,6 +28,7 @@ _HEARD: contextvars.ContextVar[progress.Progress] = contextvars.ContextVar(
 
 _PINS, _ROOT = "ELYSIUM_PINS_FILE", "ELYSIUM_STACK_FOLDER"
 _KEEP_DATA = "ELYSIUM_KEEP_DATA"
+_FLUX_TOKEN = "ELYSIUM_FLUX_TOKEN"  # noqa: S105 - the name of a variable
 
 Listener = Callable[[str, str], None]
 """Called with ("info" or "warning", one sentence)."""
@@ -80,6 +82,8 @@ class Live:
         """Return what a provider in a process of its own must know and no state is to hold."""
         paths = {_PINS: self._pins, _ROOT: self._root}
         found = {name: str(path) for name, path in paths.items() if path is not None}
+        if self._config is not None and self._config.flux.token:
+            found[_FLUX_TOKEN] = self._config.flux.token.reveal()
         return found | ({_KEEP_DATA: "1"} if self.keep_data else {})
 
     def configure(self, settings: str) -> None:
@@ -154,6 +158,12 @@ class Live:
                 )
             return self._github
 
+    def git_login(self) -> GitLogin:
+        """Return what Flux logs in to Git with over HTTPS."""
+        from provision.github import git_login
+
+        return git_login.find(self.config.github, self.config.flux, os.environ, self._root)
+
     def kube(self, kubeconfig: str) -> KubeClient:
         """Return the client for `kubeconfig`."""
         from provision.kube import client
@@ -200,6 +210,10 @@ class Bound:
     def github(self) -> Repository:
         """Return the configured repository."""
         return self._live.github(self.progress)
+
+    def git_login(self) -> GitLogin:
+        """Return what Flux logs in to Git with over HTTPS."""
+        return self._live.git_login()
 
     def kube(self, kubeconfig: str) -> KubeClient:
         """Return the client for `kubeconfig`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from provision.artifacts.store import ArtifactStore
+    from provision.github.git_login import GitLogin
     from provision.github.repository import Repository
     from provision.host.session import NodeSession
     from provision.kube.client import KubeClient
@@ -24,6 +25,10 @@ class Context(Protocol):
 
     def github(self) -> Repository:
         """Return the configured GitHub repository."""
+        ...
+
+    def git_login(self) -> GitLogin:
+        """Return what Flux is to log in to Git with over HTTPS."""
         ...
 
     def kube(self, kubeconfig: str) -> KubeClient:

@@ -18,6 +18,7 @@ _TYPES = {
     "elysium:node:MediaMount": ("media.mount", "MediaMount"),
     "elysium:node:GpuCapacity": ("gpu.capacity", "GpuCapacity"),
     "elysium:flux:GitAccess": ("deploy_key.access", "GitAccess"),
+    "elysium:flux:HttpsAccess": ("flux.https_login", "HttpsAccess"),
     "elysium:flux:Components": ("flux.components", "Components"),
     "elysium:flux:Sync": ("flux.sync", "Sync"),
     "elysium:secrets:SealingKey": ("sealing.key", "SealingKey"),

@@ -19,9 +19,10 @@ def dump(cfg: config.Config) -> str:
     """Return `cfg` as JSON with its secrets in clear: to be made a secret at once.
 
     The media library, the sealing keys and the stack's id are left out: they are inputs of
-    their own resources.
+    their own resources. The token of Flux gets to a provider in another process in its environment.
     """
-    cfg = cfg.model_copy(update={"media": None, "sealing": config.Sealing()})
+    flux = cfg.flux.model_copy(update={"token": None})
+    cfg = cfg.model_copy(update={"media": None, "sealing": config.Sealing(), "flux": flux})
     values = cfg.model_dump(by_alias=True, exclude={"stack", "nodes"})
     # What is not set comes from the SSH client configuration of whoever connects.
     values["nodes"] = [node.model_dump(by_alias=True, exclude_unset=True) for node in cfg.nodes]

@@ -37,7 +37,8 @@ class FluxArgs:
 class Flux(pulumi.ComponentResource):
     """From an empty cluster to one that follows the repository."""
 
-    access: resources.GitAccess
+    deploy_key: resources.GitAccess | None
+    """None where Flux logs in over HTTPS."""
     components: resources.Components
     sync: resources.Sync
 
@@ -65,25 +66,11 @@ class Flux(pulumi.ComponentResource):
                 child, pulumi.ResourceOptions(depends_on=list(args.before_controllers))
             ),
         )
-        # Not deleted with the node: the key is on GitHub, and must go from there.
-        self.access = resources.GitAccess(
-            f"{name}-access",
-            {
-                "kubeconfig": args.kubeconfig,
-                "cluster": args.cluster,
-                "namespace": flux.namespace,
-                "secretName": flux.secret,
-                "gitUrl": github.git_url,
-                "branch": github.branch,
-                "readWrite": flux.key_is_read_write,
-                "algorithm": flux.key_algorithm,
-                "hostKeys": list(github.git_host_keys),
-                "rotation": args.rotation,
-                "stackId": args.stack_id,
-                "prune": list(args.prune),
-            },
-            pulumi.ResourceOptions(parent=self, depends_on=[self.components]),
+        self.deploy_key = (
+            _deploy_key(name, args, self, self.components) if flux.auth == "ssh" else None
         )
+        access = self.deploy_key or _https_access(name, args, child, self.components)
+        before_sync = [self.components, access, *args.before_sync]
         self.sync = resources.Sync(
             f"{name}-sync",
             {
@@ -92,8 +79,9 @@ class Flux(pulumi.ComponentResource):
                 "name": flux.source_name,
                 "path": args.path,
                 "branch": github.branch,
-                "gitUrl": github.git_url,
-                "secretName": flux.secret,
+                "gitUrl": github.git_url if flux.auth == "ssh" else github.https_url,
+                **({"provider": "github"} if flux.auth == "app" else {}),
+                "secretName": flux.secret_name,
                 "interval": flux.interval,
                 "commit": flux.commit,
                 "timeout": flux.timeout,
@@ -101,14 +89,54 @@ class Flux(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions.merge(
                 child,
-                pulumi.ResourceOptions(
-                    depends_on=[self.components, self.access, *args.before_sync]
-                ),
+                pulumi.ResourceOptions(depends_on=before_sync),
             ),
         )
-        self.register_outputs(
-            {"revision": self.sync.revision, "deployKey": self.access.fingerprint}
-        )
+        self.register_outputs({"revision": self.sync.revision, "deployKey": access.fingerprint})
+
+
+def _deploy_key(
+    name: str, args: FluxArgs, parent: pulumi.Resource, components: pulumi.Resource
+) -> resources.GitAccess:
+    flux, github = args.flux, args.github
+    # Not deleted with the node: the key is on GitHub, and must go from there.
+    return resources.GitAccess(
+        f"{name}-access",
+        {
+            "kubeconfig": args.kubeconfig,
+            "cluster": args.cluster,
+            "namespace": flux.namespace,
+            "secretName": flux.secret_name,
+            "gitUrl": github.git_url,
+            "branch": github.branch,
+            "readWrite": flux.key_is_read_write,
+            "algorithm": flux.key_algorithm,
+            "hostKeys": list(github.git_host_keys),
+            "rotation": args.rotation,
+            "stackId": args.stack_id,
+            "prune": list(args.prune),
+        },
+        pulumi.ResourceOptions(parent=parent, depends_on=[components]),
+    )
+
+
+def _https_access(
+    name: str, args: FluxArgs, child: pulumi.ResourceOptions, components: pulumi.Resource
+) -> resources.HttpsAccess:
+    flux = args.flux
+    return resources.HttpsAccess(
+        f"{name}-login",
+        {
+            "kubeconfig": args.kubeconfig,
+            "namespace": flux.namespace,
+            "secretName": flux.secret_name,
+            "gitUrl": args.github.https_url,
+            "branch": args.github.branch,
+            "auth": flux.auth,
+            "readWrite": flux.key_is_read_write,
+        },
+        pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[components])),
+    )
 
 
 def _other_names(flux: config.Flux, default: str) -> dict[str, str]:

@@ -32,6 +32,7 @@ class World:
         self.hub = FakeGitHub(self)
         self.cluster = FakeKube(self)
         self.store: Any = None
+        self.login: Any = None
 
     def effect(self, name: str, do: Callable[[], Any]) -> Any:
         self.calls.append(name)
@@ -50,6 +51,10 @@ class World:
 
     def github(self) -> Any:
         return self.hub
+
+    def git_login(self) -> Any:
+        assert self.login is not None, "Flux has a deploy key"
+        return self.login
 
     def kube(self, kubeconfig: str) -> Any:
         assert kubeconfig == "kubeconfig"

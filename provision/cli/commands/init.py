@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 @click.option("--github", metavar="OWNER/REPO", help="The GitOps repository.")
 @click.option("--branch", metavar="NAME", help="The branch that Flux follows. Default: main.")
 @click.option(
+    "--flux-auth",
+    type=click.Choice(["ssh", "app", "token"]),
+    default="ssh",
+    show_default=True,
+    help="How Flux logs in to Git: a deploy key, or over HTTPS a GitHub App or a token.",
+)
+@click.option(
     "--media",
     metavar="ACCOUNT/CONTAINER[/PATH]",
     help="A media library in Azure Blob. Its key is asked for, or read from AZURE_STORAGE_KEY.",
@@ -92,6 +99,16 @@ def _lacking(new: config_file.NewStack) -> list[str]:
         found.append(
             "It needs a token for GitHub: export GITHUB_TOKEN=…, or gh auth login,"
             " or elysium config set --secret github.token"
+        )
+    if new.flux_auth == "app" and not os.environ.get("GITHUB_APP_ID"):
+        found.append(
+            "It needs a GitHub App: elysium config set github.app.id NUMBER, and elysium config set"
+            " --secret github.app.privateKey"
+        )
+    if new.flux_auth == "token" and not os.environ.get("ELYSIUM_FLUX_TOKEN"):
+        found.append(
+            "Flux gets the token of elysium itself; to give it another one:"
+            " elysium config set --secret flux.token"
         )
     if new.media is not None and not new.media.key:
         found.append(

@@ -55,21 +55,26 @@ def look(stack: Stack, kubeconfig: str) -> Part:
     else:
         problems += _other_reference(spec.get("ref") or {}, chosen, branch)
     notes += _watching(found, namespace)
-    if not chosen.url.startswith("ssh://") and not owner:
-        notes.append(f"it fetches {detection.shown(chosen.url)}: that will be the same over SSH")
+    ssh = stack.config.flux.auth == "ssh"
+    if chosen.url.startswith("ssh://") != ssh and not owner:
+        over = "SSH" if ssh else "HTTPS"
+        notes.append(f"it fetches {detection.shown(chosen.url)}: that will be the same over {over}")
     secret = str((spec.get("secretRef") or {}).get("name") or "")
     held = (kube.get("v1", "Secret", secret, namespace) or {}) if secret else {}
     name = secret
     if str(held.get("type") or "Opaque") != "Opaque":
-        name = stack.config.flux.secret
+        name = stack.config.flux.secret_name
         notes.append(f"its Secret {secret} is of type {held['type']}: {name} will take its place")
     elif not secret:
-        name = stack.config.flux.secret
+        name = stack.config.flux.secret_name
         notes.append(f"it has no Secret: {name} will be made")
-    if name != stack.config.flux.secret:
+    if name != stack.config.flux.secret_name:
         settings.append(Setting(key="flux.secret", value=name))
-    notes += _token(kube, held, switched="" if owner else chosen.source[1], kept=name == secret)
-    pair = keypair.pair_of(keypair.secret_field(held, "identity")) if held else None
+    if ssh:
+        notes += _token(kube, held, switched="" if owner else chosen.source[1], kept=name == secret)
+    elif https_access.held(held):
+        notes.append("its Secret holds a login, and gets the configured one of flux.auth")
+    pair = keypair.pair_of(keypair.secret_field(held, "identity")) if held and ssh else None
     key = None if problems else _registered(stack, pair)
     if key is not None:
         settings.append(Setting(key="flux.readWrite", value=not key.read_only))

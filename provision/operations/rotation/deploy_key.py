@@ -85,8 +85,9 @@ class Rotated:
 def look(stack: Stack) -> InForce:
     """Return the key in force. Changes nothing.
 
-    Raises `errors.StackError` where the stack has no deploy key yet.
+    Raises `errors.StackError` where the stack has no deploy key yet, or Flux uses none.
     """
+    _refuse_https(stack)
     record = _record(stack)
     context = stack.live.bind(flow.ignore)
     inputs = record.inputs | {"stackId": stack_id.known(stack), "prune": []}
@@ -106,6 +107,27 @@ def look(stack: Stack) -> InForce:
         left_over=left,
         repairs=repairs,
         others=found.others,
+    )
+
+
+def _refuse_https(stack: Stack) -> None:
+    auth = stack.config.flux.auth
+    if auth == "ssh":
+        return
+    hint = (
+        "to replace the token: make a new one at GitHub, give it to elysium (elysium config set"
+        " --secret flux.token, or where it is read from now), run elysium up, revoke the old one"
+    )
+    if auth == "app":
+        hint = (
+            "to replace the App's private key: make a new one in the App's settings at GitHub, give"
+            " it to elysium (elysium config set --secret github.app.privateKey, or where it is read"
+            " from now), run elysium up, and delete the old one"
+        )
+    raise errors.StackError(
+        f"there is no deploy key to rotate: flux.auth is {auth}",
+        operation="rotate the deploy key",
+        hint=hint,
     )
 
 

@@ -15,6 +15,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from provision import errors
 from provision.change import Change
@@ -22,6 +23,7 @@ from provision.github import deploy_keys
 from provision.provider.context import Context
 from provision.provider.deploy_key import keypair
 from provision.provider.deploy_key import rotation as deploy_key_rotation
+from provision.provider.flux import objects as flux_objects
 from provision.provider.resource import UNKNOWN, Observed, Resource, Values
 
 
@@ -343,6 +345,7 @@ class GitAccess(Resource[Facts]):
         repo = ctx.github()
         mine = str(state.get("fingerprint") or "")
         prints = {mine}
+        _refuse_users(ctx, inputs)
         for key in repo.deploy_keys(fresh=True):
             if _is_ours(key, inputs, state):
                 prints.add(key.fingerprint)
@@ -361,5 +364,39 @@ class GitAccess(Resource[Facts]):
             name, namespace = inputs["secretName"], inputs["namespace"]
             secret = kube.get("v1", "Secret", name, namespace)
             pair = keypair.pair_of(keypair.secret_field(secret, "identity")) if secret else None
-            if secret is not None and pair is not None and pair.fingerprint in prints:
+            if secret is None or pair is None or pair.fingerprint not in prints:
+                return
+            if any(field not in keypair.FIELDS for field in secret.get("data") or {}):
+                # Flux may log in with them, over HTTPS.
+                fields = dict.fromkeys(keypair.FIELDS)
+                kube.patch("v1", "Secret", name, namespace, {"data": fields})
+            else:
                 kube.delete("v1", "Secret", name, namespace)
+
+
+def _refuse_users(ctx: Context, inputs: Values) -> None:
+    """Refuse to remove the key from under a source, where Flux goes on over HTTPS.
+
+    Raises `errors.StackError` that names the sources. When the whole cluster goes, its sync is
+    gone already, and nothing follows the repository over HTTPS.
+    """
+    if inputs["kubeconfig"] is UNKNOWN:
+        return
+    with contextlib.suppress(errors.KubeError):
+        kube = ctx.kube(inputs["kubeconfig"])
+        name, namespace = inputs["secretName"], inputs["namespace"]
+        users = flux_objects.users_of_secret(kube, namespace, name, pushes=False)
+        path = urlsplit(inputs["gitUrl"]).path
+        switched = any(
+            str(source["spec"].get("url") or "").startswith(("https://", "http://"))
+            and urlsplit(source["spec"]["url"]).path == path
+            for source in kube.list(flux_objects.SOURCE, "GitRepository", namespace)
+        )
+        if users and switched:
+            raise errors.StackError(
+                "the deploy key is still in use, and stays",
+                operation="remove the deploy key",
+                detail="\n".join(f"- {user} fetches over SSH with it" for user in users),
+                hint=f"give each of them a Secret of its own in place of {namespace}/{name}, then"
+                " run elysium up again",
+            )

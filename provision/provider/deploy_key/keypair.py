@@ -11,7 +11,7 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from provision import errors, hostkeys
@@ -170,6 +170,10 @@ def pins(text: str) -> frozenset[str]:
         if len(words) >= 3 and not words[0].startswith("#"):
             found.update(f"{name} {words[1]} {words[2]}" for name in words[0].split(","))
     return frozenset(found)
+
+
+FIELDS: Final = ("identity", "identity.pub", "known_hosts")
+"""The fields of the Secret that hold the deploy key."""
 
 
 def secret_manifest(

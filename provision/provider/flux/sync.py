@@ -91,7 +91,8 @@ class Sync(Resource[Facts]):
         if cluster_known:
             kube = ctx.kube(inputs["kubeconfig"])
             view = flux_wait.view_of(kube, inputs["name"], inputs["namespace"])
-            https, https_users = https_access.look(kube, inputs)
+            if inputs["gitUrl"].startswith("ssh://"):  # else the login in the Secret is in use
+                https, https_users = https_access.look(kube, inputs)
             if not state and inputs["commit"] != "none":
                 detection.refuse_other_repository(
                     view.source, repo.slug, _ref(inputs, "GitRepository")
@@ -379,7 +380,7 @@ class Sync(Resource[Facts]):
         differs = _differing(facts, inputs)
         found: list[tuple[str, str]] = []
         for kind, there, fields in (
-            ("GitRepository", facts.source, {"url", "branch", "secret"}),
+            ("GitRepository", facts.source, {"url", "branch", "secret", "provider"}),
             ("Kustomization", facts.root, {"path", "source"}),
         ):
             wrong = [name for name in differs if name in fields]

@@ -36,6 +36,7 @@ _PATHS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("url", ("spec", "url")),
         ("branch", ("spec", "ref", "branch")),
         ("secret", ("spec", "secretRef", "name")),
+        ("provider", ("spec", "provider")),
         ("interval", ("spec", "interval")),
     ),
     "Kustomization": (
@@ -45,6 +46,8 @@ _PATHS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     ),
 }
 """Where the fields of `Essence` stand in each object."""
+_NO_PROVIDER = "generic"
+"""What `spec.provider` is where it is not set: the Secret holds the login itself."""
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
@@ -56,6 +59,7 @@ class Essence:
     url: str
     branch: str
     secret: str
+    provider: str
     path: str
     source: str
     interval: float | None
@@ -69,7 +73,7 @@ def root_name(inputs: Values) -> str:
 def sync_objects(inputs: Values) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the GitRepository and the Kustomization."""
     namespace = inputs["namespace"]
-    source = {
+    source: dict[str, Any] = {
         "apiVersion": objects.SOURCE,
         "kind": "GitRepository",
         "metadata": {"name": inputs["name"], "namespace": namespace},
@@ -80,6 +84,8 @@ def sync_objects(inputs: Values) -> tuple[dict[str, Any], dict[str, Any]]:
             "url": inputs["gitUrl"],
         },
     }
+    if inputs.get("provider"):
+        source["spec"]["provider"] = inputs["provider"]
     root = {
         "apiVersion": objects.KUSTOMIZE,
         "kind": "Kustomization",
@@ -187,6 +193,7 @@ def essence(source: Mapping[str, Any] | None, root: Mapping[str, Any] | None) ->
         url=giturls.parse(str(install.value_at(source, "spec", "url") or "")).spelled,
         branch=str(install.value_at(source, "spec", "ref", "branch") or ""),
         secret=str(install.value_at(source, "spec", "secretRef", "name") or ""),
+        provider=str(install.value_at(source, "spec", "provider") or _NO_PROVIDER),
         path=gitpaths.normal(str(install.value_at(root, "spec", "path") or "")),
         source=reference if kind == "GitRepository" else f"{kind}/{reference}",
         interval=seconds(str(install.value_at(source, "spec", "interval") or "")),
@@ -195,7 +202,7 @@ def essence(source: Mapping[str, Any] | None, root: Mapping[str, Any] | None) ->
 
 def differing_fields(have: Essence, want: Essence) -> tuple[str, ...]:
     """Return which parts of the cluster's objects differ; a patched interval is the user's."""
-    names = ("url", "branch", "secret", "path", "source")
+    names = ("url", "branch", "secret", "provider", "path", "source")
     return tuple(name for name in names if getattr(have, name) != getattr(want, name))
 
 
@@ -203,7 +210,7 @@ def settings(inputs: Values, kind: str, names: Collection[str]) -> dict[tuple[st
     """Return the values of the fields `names` in the object of `kind`, by their path."""
     objects_by_kind = {str(obj["kind"]): obj for obj in sync_objects(inputs)}
     return {
-        path: str(install.value_at(objects_by_kind[kind], *path))
+        path: str(install.value_at(objects_by_kind[kind], *path) or _NO_PROVIDER)
         for name, path in _PATHS[kind]
         if name in names
     }

@@ -97,7 +97,7 @@ def collect(
         elysium=provision.__version__,
         versions=_versions(stack, known, client),
         git=manifest.Git(
-            repository=cfg.github.git_url,
+            repository=cfg.source_url,
             branch=cfg.github.branch,
             path=cfg.flux_path,
             revision=listed.revision,

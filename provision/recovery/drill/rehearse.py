@@ -140,7 +140,7 @@ def _restored(
         scratch.folder("drill") as target,
     ):
         ours = space.stack.config.github.git_url
-        rewritten = sandbox_config.repository(files, cfg.github.git_url, ours)
+        rewritten = sandbox_config.repository(files, cfg.source_url, ours)
         with clock.step("forge", "put the repository on the sandbox's forge"):
             sandbox.seed_repository(rewritten)
         with clock.step("report", "check what would be lost"):
@@ -166,7 +166,7 @@ def _restored(
             lost=told.secrets,
             environ={"PULUMI_CONFIG_PASSPHRASE": space.passphrase.reveal()},
         )
-        real_ones = (cfg.github.git_url, wanted.bundle.manifest.git.repository)
+        real_ones = (cfg.source_url, wanted.bundle.manifest.git.repository)
         compared = _steps(wanted, work, clock, problems, tuple(filter(None, real_ones)))
         if compared is not None:
             found |= {

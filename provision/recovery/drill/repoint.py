@@ -67,7 +67,8 @@ def point(kube: KubeClient, real: tuple[str, ...], ours: str) -> None:
         secret = (spec.get("secretRef") or {}).get("name")
         if secret:
             kube.delete("v1", "Secret", str(secret), namespace)
-        kube.patch(_SOURCE, _GIT, name, namespace, {"spec": {"url": ours}})
+        change = {"url": ours, **({"provider": "generic"} if spec.get("provider") else {})}
+        kube.patch(_SOURCE, _GIT, name, namespace, {"spec": change})
     left = [
         f"{_GIT} {each['metadata']['namespace']}/{each['metadata']['name']}"
         for each in kube.list(_SOURCE, _GIT)

@@ -46,6 +46,10 @@ def configuration(text: str, encrypt: Callable[[str], str], given: Settings) -> 
         }
     ]
     config[f"{_PREFIX}github"] = {"owner": given.owner, "repository": given.repository}
+    flux = config.get(f"{_PREFIX}flux")
+    if isinstance(flux, dict):  # the sandbox's Flux has a deploy key of the sandbox's forge
+        for name in ("auth", "token", "tokenFile"):
+            flux.pop(name, None)
     media = config.get(f"{_PREFIX}media")
     if isinstance(media, dict):
         media["remote"] = {"key": {"secure": encrypt(given.media_key.reveal())}}

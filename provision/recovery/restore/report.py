@@ -126,7 +126,7 @@ def look(
 
 def _repository(stack: Stack) -> str:
     cfg = stack.config
-    return f"{cfg.github.git_url} {cfg.github.branch} {cfg.flux_path}"
+    return f"{cfg.source_url} {cfg.github.branch} {cfg.flux_path}"
 
 
 def _at_hand(space: workspace.Workspace) -> list[sealing_keys.SealingKey]:
@@ -206,6 +206,12 @@ def _notes(
             "the copy is of SQLite and k3s.datastore is etcd: the cluster goes on with SQLite. Set "
             "k3s.datastore to sqlite afterwards, or run elysium up --migrate-datastore"
         )
+    if stack.config.flux.auth != "ssh":
+        yield "Flux logs in with the configured " + (
+            "GitHub App" if stack.config.flux.auth == "app" else "token, which no backup holds"
+        )
+        yield from assumed
+        return
     there = {key.fingerprint for key in stack.live.github().deploy_keys()}
     print_ = str(state.public_outputs(stack, _ACCESS).get("fingerprint") or "")
     if print_ in there:

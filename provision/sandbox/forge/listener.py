@@ -27,6 +27,7 @@ from provision.sandbox.forge import (
     authority,
     callers,
     faults,
+    githttp,
     messages,
     routing,
 )
@@ -83,6 +84,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _handle(self) -> None:
         started = time.monotonic()
         split = urlsplit(self.path)
+        if githttp.is_git(split.path):
+            self._git(split.path, split.query)
+            return
         length = int(self.headers.get("Content-Length") or 0)
         data = self.rfile.read(min(length, _LIMIT)) if length else b""
         if split.path.startswith(admin.PREFIX):
@@ -119,6 +123,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._break(fault)
         elif answer is not None:
             self._send(answer, call.headers)
+
+    def _git(self, path: str, query: str) -> None:
+        """Answer a Git client. The log of Git has it, not that of the API's calls."""
+        forge = self.server.forge
+        try:
+            found = githttp.answer(forge, self.command, path, query, self.headers, self.rfile)
+        except ValueError as error:
+            self.close_connection = True
+            found = githttp.Answer(status=400, content=f"{error}\n".encode())
+        self._send(
+            messages.Response(status=found.status, content=found.content, headers=found.headers), {}
+        )
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _handle  # noqa: N815
 
