@@ -8,6 +8,7 @@ for Git trees", "… Git commits", "… Git references", "… pulls".
 
 from __future__ import annotations
 
+import base64
 import difflib
 import hashlib
 from collections.abc import Collection, Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision import errors
+from provision.fileio import contents
 from provision.github import answers, api, failures, trees
 
 Files = Mapping[str, str | None]
@@ -79,17 +81,27 @@ class Branches:
         self._link = link
         self._trees = reading
         self._heads: dict[str, str] = {}
+        self._new: dict[str, str] = {}
 
     def head(self, branch: str, *, fresh: bool = False) -> str:
         """Return the commit at the head of `branch`; asked once, or anew when `fresh`.
 
-        Raises `failures.NotFoundError` when there is no such branch, and
-        `failures.EmptyRepositoryError` when there is no commit at all.
+        Of a branch that is missing, this is the head of the default branch, from which `commit`
+        creates it; empty where the repository has no commit. Raises `failures.NotFoundError`
+        when there is no default branch either.
         """
         if fresh or branch not in self._heads:
+            self._new.pop(branch, None)
             try:
                 self._heads[branch] = self._read_head(branch)
+            except failures.EmptyRepositoryError:
+                self._heads[branch] = self._new[branch] = ""
             except failures.NotFoundError as error:
+                default = self._default(branch)
+                if default:
+                    self._heads[branch] = self._read_head(default)
+                    self._new[branch] = default
+                    return self._heads[branch]
                 raise failures.NotFoundError(
                     f"{self._link.cfg.slug} has no branch {branch}, or the token may not see it",
                     operation=error.operation,
@@ -99,9 +111,29 @@ class Branches:
                 ) from error
         return self._heads[branch]
 
+    def new(self, branch: str) -> str | None:
+        """Return the branch that a missing `branch` is created from, None for one that is there.
+
+        Empty where the repository has no commit.
+        """
+        self.head(branch)
+        return self._new.get(branch)
+
     def forget(self) -> None:
         """Ask for every head again."""
         self._heads.clear()
+        self._new.clear()
+
+    def _default(self, branch: str) -> str:
+        """Return the default branch, empty where that is `branch` itself, or cannot be seen."""
+        try:
+            answer = self._link.request(
+                "read the repository", "GET", self._link.repository_path()
+            ).fields
+        except failures.NotFoundError:
+            return ""
+        name = answer.text("default_branch")
+        return "" if name == branch else name
 
     def commit(
         self,
@@ -123,11 +155,22 @@ class Branches:
             if based_on:
                 self._require_same(based_on, head, files)
             changed = differing(self._trees.snapshot(head), files, if_absent)
-            if not changed:
+            start = self._new.get(branch)
+            if not changed and not start:
                 return head
-            made = self._commit_object(head, message, changed)
             try:
-                self._fast_forward(branch, made)
+                if start == "":
+                    # The rest is a commit on top of this one.
+                    self._first_commit(branch, message, changed)
+                    self.head(branch, fresh=True)
+                    continue
+                made = self._commit_object(head, message, changed) if changed else head
+                if start:
+                    self._link.say(f"creating the branch {branch} from {start}")
+                    self._create(branch, made)
+                    self._new.pop(branch, None)
+                else:
+                    self._fast_forward(branch, made)
             except failures.ConflictError:
                 self._link.say(f"{branch} moved on meanwhile; committing on top of its new head")
                 self.head(branch, fresh=True)
@@ -177,6 +220,8 @@ class Branches:
                 number=found.number, url=found.url, state="open", branch=branch, head=head
             )
         start = self.head(base, fresh=True)
+        if self._new.get(base) is not None:
+            start = self._begin(base)
         changed = differing(self._trees.snapshot(start), files, if_absent)
         if not changed:
             return None
@@ -265,15 +310,49 @@ class Branches:
         )
         _require_moved(answer, branch, commit)
 
+    def _begin(self, branch: str) -> str:
+        """Create a missing `branch` from the default branch; return its head."""
+        if not self._heads[branch]:
+            raise failures.EmptyRepositoryError(
+                f"{self._link.cfg.slug} has no commit yet, so that no pull request can be opened",
+                operation="open a pull request",
+                status=409,
+                hint="push a first commit to it (a README is enough)",
+            )
+        return self.commit(branch, "", {})
+
+    def _first_commit(self, branch: str, message: str, changed: Files) -> None:
+        """Write the smallest file of `changed` as the first commit, which makes the branch.
+
+        The Git Data API refuses a repository without a commit, the contents API takes it (GitHub
+        REST documentation, "Create or update file contents").
+        """
+        written = {name: text for name, text in changed.items() if text is not None}
+        name = min(written, key=lambda name: (len(written[name]), name))
+        self._link.say(f"making the first commit, on the branch {branch}")
+        self._link.request(
+            "make the first commit",
+            "PUT",
+            self._link.repository_path("contents", name),
+            body={
+                "message": message,
+                "content": base64.b64encode(contents.data(written[name])).decode(),
+                "branch": branch,
+            },
+        )
+
+    def _create(self, branch: str, commit: str) -> None:
+        answer = self._link.request(
+            f"create the branch {branch}",
+            "POST",
+            self._link.repository_path("git/refs"),
+            body={"ref": f"refs/heads/{branch}", "sha": commit},
+        )
+        _require_moved(answer, branch, commit)
+
     def _set_branch(self, branch: str, commit: str) -> None:
         try:
-            answer = self._link.request(
-                f"create the branch {branch}",
-                "POST",
-                self._link.repository_path("git/refs"),
-                body={"ref": f"refs/heads/{branch}", "sha": commit},
-            )
-            _require_moved(answer, branch, commit)
+            self._create(branch, commit)
         except failures.ConflictError:
             self._fast_forward(branch, commit, force=True)
         self._heads[branch] = commit

@@ -21,6 +21,7 @@ def check(
     namespace: str = config.FLUX_SYSTEM,
     new_key: bool = False,
     deploy_key: bool = True,
+    new_cluster: bool = False,
     repo: repository.Repository | None = None,
 ) -> list[errors.Problem]:
     """Return every problem that GitHub shows.
@@ -29,6 +30,7 @@ def check(
     are read, nothing is written. Whether keys may be written is found by the
     role of the token's user where GitHub tells it, and where a `new_key` is to
     come by a harmless question. `deploy_key`: Flux fetches over SSH with one.
+    `new_cluster`: Flux follows nothing yet, so that a missing branch may be created.
     `repo` is used where one is open.
     """
     repo = repo or repository.Repository.open(cfg, credential)
@@ -43,7 +45,7 @@ def check(
         lambda: _host_keys(repo, where),
     )
     checks = (
-        lambda: _head(repo, path, where, commit, namespace),
+        lambda: _head(repo, path, where, commit, namespace, new_cluster),
         *(with_key if deploy_key else ()),
     )
     with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -85,16 +87,54 @@ def branch(repo: repository.Repository) -> list[errors.Problem]:
 
 
 def _head(
-    repo: repository.Repository, path: str, where: str, commit: CommitMode, namespace: str
+    repo: repository.Repository,
+    path: str,
+    where: str,
+    commit: CommitMode,
+    namespace: str,
+    new_cluster: bool,
 ) -> list[errors.Problem]:
     try:
         files = repo.snapshot(repo.head()).entries
+        start = repo.new_branch(repo.cfg.branch)
     except errors.CodeHostError as error:
         return [_problem(error, where, "github.branch")]
     problems = _path(path, where, is_file=path.strip("/") in files)
+    if start is not None:
+        return problems + _new_branch(repo, start, where, commit, new_cluster=new_cluster)
     if commit == "push" and not all(name in files for name in flux_files(path, namespace)):
         problems += branch(repo)
     return problems
+
+
+def _new_branch(
+    repo: repository.Repository, start: str, where: str, commit: CommitMode, *, new_cluster: bool
+) -> list[errors.Problem]:
+    """Return why the missing branch cannot be created, from `start` or with the first commit."""
+    name = repo.cfg.branch
+    if new_cluster and (commit == "push" or (start and commit == "pull-request")):
+        return []
+    if start:
+        why = "Flux followed it" if commit != "none" else "with flux.commit none, nothing is pushed"
+        return [
+            errors.Problem(
+                kind="branch-missing",
+                message=f"there is no branch {name}: {why}",
+                where=where,
+                key="github.branch",
+                hint=f"push it, or set github.branch to {start}",
+            )
+        ]
+    return [
+        errors.Problem(
+            kind="repository-empty",
+            message="the repository has no commit",
+            where=where,
+            key="github.repository",
+            hint="push a first commit to it (a README is enough)"
+            + ("" if new_cluster else "; if it held something, look why that is gone"),
+        )
+    ]
 
 
 def _deploy_keys(

@@ -106,10 +106,19 @@ class Repository:
     def head(self, branch: str = "", *, fresh: bool = False) -> str:
         """Return the commit at the head of `branch` (default: the configured one).
 
-        Asked once until a commit, or `fresh`.
+        Asked once until a commit, or `fresh`. Of a missing branch, it is the head of the default
+        branch (`new_branch`); empty in a repository without a commit.
         """
         with self._lock:
             return self._branches.head(branch or self.cfg.branch, fresh=fresh)
+
+    def new_branch(self, branch: str) -> str | None:
+        """Return what a missing `branch` is created from: the default branch, empty for nothing.
+
+        None where the branch is there. `commit` creates it.
+        """
+        with self._lock:
+            return self._branches.new(branch)
 
     def snapshot(self, commit: str) -> trees.Snapshot:
         """Return all files at `commit`, with their blob ids, in one request."""

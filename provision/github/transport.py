@@ -182,7 +182,8 @@ class _Checked:
         if status >= 400:
             raise RefusedError(status, _refusal(text), headers, address)
         expected = _EXPECTED[self.verb]
-        if status != expected:
+        created = self.verb == "PUT" and status == 201
+        if status != expected and not created:
             raise UnexpectedError(
                 f"the status {expected} is expected", address=address, status=status, body=text
             )

@@ -98,6 +98,8 @@ class Trees:
         Raises `errors.CodeHostError` when a name in it is one that Git refuses
         to check out, so that no file is ever written by such a name.
         """
+        if not commit:  # before the first commit
+            return Snapshot(commit="", entries={})
         with self._lock:
             found = self._snapshots.get(commit)
             if found is None:

@@ -203,6 +203,7 @@ def github(
         namespace=stack.config.flux.namespace,
         new_key=new_key,
         deploy_key=stack.config.flux.auth == "ssh",
+        new_cluster=not state.has(stack, "elysium:flux:Sync"),
         repo=stack.live.github(progress),
     )
 

@@ -118,6 +118,10 @@ class FakeGitHub:
             raise failures.NotFoundError("no branch", operation="read", status=404)
         return self.branches[name]
 
+    def new_branch(self, branch: str) -> str | None:
+        self.head(branch)
+        return None
+
     def snapshot(self, commit: str) -> trees.Snapshot:
         return trees.Snapshot(
             commit=commit,

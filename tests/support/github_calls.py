@@ -40,7 +40,9 @@ WHY: dict[Call, str] = {
     ("POST", _R + "/git/trees"): "the files of a commit",
     ("POST", _R + "/git/commits"): "the commit",
     ("PATCH", _R + "/git/refs/{ref+}"): "moving the branch forward to the commit",
-    ("POST", _R + "/git/refs"): "the branch of a pull request (flux.commit: pull-request)",
+    ("POST", _R + "/git/refs"): "the branch of a pull request (flux.commit: pull-request), and a"
+    " configured branch that is missing",
+    ("PUT", _R + "/contents/{path+}"): "the first commit of an empty repository",
     (
         "GET",
         _R + "/pulls",
@@ -54,6 +56,10 @@ WHY: dict[Call, str] = {
     " an hour long",
 }
 BESIDES: dict[str, frozenset[Call]] = {
+    "into a repository without a commit, the first one": frozenset(
+        {("PUT", _R + "/contents/{path+}")}
+    ),
+    "where the configured branch is missing": frozenset({("GET", _R), ("POST", _R + "/git/refs")}),
     "with `flux.commit: pull-request`, in place of moving the branch": frozenset(
         {("GET", _R + "/pulls"), ("POST", _R + "/git/refs"), ("POST", _R + "/pulls")}
     ),

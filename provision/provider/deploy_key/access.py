@@ -15,9 +15,8 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from provision import errors
+from provision import errors, giturls
 from provision.change import Change
 from provision.github import deploy_keys
 from provision.provider.context import Context
@@ -386,12 +385,10 @@ def _refuse_users(ctx: Context, inputs: Values) -> None:
         kube = ctx.kube(inputs["kubeconfig"])
         name, namespace = inputs["secretName"], inputs["namespace"]
         users = flux_objects.users_of_secret(kube, namespace, name, pushes=False)
-        path = urlsplit(inputs["gitUrl"]).path
-        switched = any(
-            str(source["spec"].get("url") or "").startswith(("https://", "http://"))
-            and urlsplit(source["spec"]["url"]).path == path
-            for source in kube.list(flux_objects.SOURCE, "GitRepository", namespace)
-        )
+        ours = giturls.parse(inputs["gitUrl"]).slug
+        sources = kube.list(flux_objects.SOURCE, "GitRepository", namespace)
+        urls = [giturls.parse(str(source["spec"].get("url") or "")) for source in sources]
+        switched = any(url.scheme in ("https", "http") and url.slug == ours for url in urls)
         if users and switched:
             raise errors.StackError(
                 "the deploy key is still in use, and stays",

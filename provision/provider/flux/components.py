@@ -26,7 +26,8 @@ class Facts:
     """What Git and the cluster hold.
 
     `blob` is the components file's id in Git (at the branch's head or, when
-    `pull` is open, there), empty where there is none; `header` is its.
+    `pull` is open, there), empty where there is none; `header` is its. `new_branch` is what the
+    missing branch is created from, empty for a repository without a commit.
     """
 
     head: str
@@ -34,6 +35,7 @@ class Facts:
     header: manifests.Header | None
     pull: commits.PullRequest | None
     cluster: install.Cluster
+    new_branch: str | None = None
 
 
 class Components(Resource[Facts]):
@@ -105,7 +107,14 @@ class Components(Resource[Facts]):
             )
         elif blob:
             header = manifests.read_header(repo.read_file(paths.components, at) or "")
-        facts = Facts(head=head, blob=blob, header=header, pull=pull, cluster=cluster)
+        facts = Facts(
+            head=head,
+            blob=blob,
+            header=header,
+            pull=pull,
+            cluster=cluster,
+            new_branch=repo.new_branch(inputs["branch"]) if inputs["commit"] != "none" else None,
+        )
         return Observed(exists=bool(blob) or bool(cluster.deployments), facts=facts)
 
     def plan(self, facts: Facts, inputs: Values, state: Values) -> tuple[Change, ...]:
@@ -114,6 +123,16 @@ class Components(Resource[Facts]):
         paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         names = self._names(facts, inputs)
         version = facts.header.version if facts.header else inputs["version"]
+        if facts.new_branch is not None:
+            changes.append(
+                Change(
+                    property="git.branch",
+                    action="create",
+                    summary=f"create the branch {inputs['branch']} from {facts.new_branch}"
+                    if facts.new_branch
+                    else f"make the first commit of the repository, on {inputs['branch']}",
+                )
+            )
         if not facts.blob and inputs["commit"] != "none":
             how = "propose" if inputs["commit"] == "pull-request" else "commit"
             changes.append(
@@ -146,6 +165,8 @@ class Components(Resource[Facts]):
         """Commit the manifests where they are missing, and install what is not there."""
         paths = repository.Paths.of(inputs["path"], inputs["namespace"])
         text, source = self._manifests(ctx, inputs, facts)
+        if facts.new_branch and facts.blob and inputs["commit"] != "none":
+            ctx.github().commit(inputs["branch"], "", {})
         if not facts.blob and inputs["commit"] != "none":
             entries = ctx.github().snapshot(facts.head).entries
             if not repository.kustomization_of(paths.folder, entries):  # no patches

@@ -38,7 +38,7 @@ def words(text: str) -> frozenset[str]:
 
 NO_KEYS: Final = words(
     """
-    backup.age flux.https_login flux.objects flux.repository flux.sync github.com github.v3
+    backup.age flux.https flux.objects flux.repository flux.sync github.com github.v3
     gpu.capacity gpu.device gpu.intel.com k3s.cattle.io k3s.env k3s.server k3s.service k3s.yaml
     media.automount media.mount sealing.key sealing.seed
     """

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Any
 
-from provision.sandbox.forge import gitbodies
+from provision.sandbox.forge import gitbodies, gitobjects, gitrepo, journal, protection
 from provision.sandbox.forge.app import Forge, Target
-from provision.sandbox.forge.messages import DOCS, Request, Response, not_found
+from provision.sandbox.forge.messages import (
+    DOCS,
+    ApiError,
+    Request,
+    Response,
+    invalid,
+    not_found,
+)
 from provision.sandbox.forge.routing import Route
 
 _PAGE = f"{DOCS}/repos/contents#get-repository-content"
+_PUT = f"{DOCS}/repos/contents#create-or-update-file-contents"
 _INLINE_LIMIT = 1024 * 1024
 
 
@@ -41,6 +51,56 @@ def get_contents(forge: Forge, request: Request, target: Target) -> Response:
     return Response(body=body)
 
 
+def put_contents(forge: Forge, request: Request, target: Target) -> Response:
+    """``PUT …/contents/{path}``: one file in one commit, 201 for a new one and 200 else.
+
+    Takes a repository without a commit: the branch, by default the default one, is made. A file
+    that is there needs its ``sha``, and a branch that is not there is a 404.
+    """
+    git, path = target.git, request.names["path"].strip("/")
+    branch = request.text("branch") or target.record.default_branch
+    message, encoded = request.required("message"), request.text("content")
+    if "content" not in request.body:
+        raise invalid('Invalid request.\n\n"content" wasn\'t supplied.', _PUT)
+    try:
+        data = base64.b64decode(encoded)
+    except (binascii.Error, ValueError) as error:
+        raise invalid("content is not valid Base64", _PUT) from error
+    head = git.head(branch)
+    if not head and not git.is_empty():
+        raise ApiError(404, f"Branch {branch} not found", documentation=_PUT)
+    there = git.read(f"{head}:{path}") if head else None
+    if there is not None and request.text("sha") != there[0]:
+        if not request.text("sha"):
+            raise invalid('Invalid request.\n\n"sha" wasn\'t supplied.', _PUT)
+        raise ApiError(409, f"{path} does not match {request.text('sha')}", documentation=_PUT)
+    refusal = protection.refusal(
+        target.record, branch, forced=False, administrator=request.caller.is_administrator
+    )
+    if refusal:
+        raise ApiError(409, refusal, documentation=_PUT)
+    (blob,) = git.write_blobs([data])
+    before = git.flat(f"{head}^{{tree}}") if head else {}
+    tree = git.write_tree(gitobjects.edit_tree(before, [(path, "100644", blob)]))
+    login = request.caller.login or "forge"
+    who = gitobjects.Signature(
+        name=login, email=f"{login}@users.noreply.localhost", at=journal.seconds()
+    )
+    parents = (head,) if head else ()
+    made = gitobjects.Commit(tree=tree, parents=parents, author=who, committer=who, message=message)
+    sha = git.write_commit(made)
+    if not git.update_ref(f"refs/heads/{branch}", sha, head or gitrepo.ZERO):
+        raise ApiError(409, "Reference cannot be updated", documentation=_PUT)
+    forge.pushed(target.record)
+    (entry,) = git.listing(tree, path=path)
+    commit = git.commit(sha)
+    body: dict[str, Any] = {
+        "content": gitbodies.content_entry(request.base, target.record, branch, entry),
+        "commit": gitbodies.git_commit(request.base, target.record, commit) if commit else None,
+    }
+    return Response(status=200 if there else 201, body=body)
+
+
 def _route(pattern: str) -> Route:
     return Route(
         method="GET",
@@ -53,4 +113,16 @@ def _route(pattern: str) -> Route:
 
 
 _CONTENTS = "/repos/{owner}/{repo}/contents"
-ROUTES = (_route(_CONTENTS), _route(_CONTENTS + "/"), _route(_CONTENTS + "/{path+}"))
+ROUTES = (
+    _route(_CONTENTS),
+    _route(_CONTENTS + "/"),
+    _route(_CONTENTS + "/{path+}"),
+    Route(
+        method="PUT",
+        pattern=_CONTENTS + "/{path+}",
+        repository_handler=put_contents,
+        permission="contents=write",
+        scopes=("repo",),
+        documentation=_PUT,
+    ),
+)

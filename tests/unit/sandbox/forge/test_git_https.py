@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from provision import config, errors
 from provision.github import failures, git_https, git_login, installation
-from provision.sandbox.forge import app, authority, listener
+from provision.sandbox.forge import app, authority
 from provision.secret import Secret
 
 
@@ -46,24 +44,9 @@ class Hub:
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory) -> Iterator[Hub]:
-    root = tmp_path_factory.mktemp("forge")
-    options = app.Options(
-        root=root,
-        api_host="127.0.0.1",
-        api_port=0,
-        ssh_host="127.0.0.1",
-        ssh_port=0,
-        owner="me",
-        repository="home",
-        tls=True,
-    )
-    forge = app.Forge(options)
-    forge.prepare()
-    server = listener.Server(forge)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    made = Hub(forge, server.server_address[1])
-    work = root / "work"
+def hub(served, tmp_path_factory) -> Hub:
+    made = Hub(*served)
+    work = tmp_path_factory.mktemp("work")
     url = made.cfg.https_url
     made.git("init", "-q", "-b", "main", str(work))
     (work / "file").write_text("x" * 3_000_000)
@@ -75,10 +58,7 @@ def hub(tmp_path_factory) -> Iterator[Hub]:
     made.git(
         *("-c", "http.postBuffer=65536", "push", "-q", url, "main"), token=made.token, cwd=work
     )
-    yield made
-    server.shutdown()
-    server.server_close()
-    forge.close()
+    return made
 
 
 def login(hub: Hub, password: str) -> git_login.GitLogin:
