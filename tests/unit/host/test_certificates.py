@@ -6,12 +6,13 @@ import base64
 import pathlib
 import subprocess
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from provision import errors, hostkeys
-from provision.host import certificates, transport, trusting
+from provision.host import certificates, reach, transport, trusting
 from tests.support import sshd, sshserver
 from tests.unit.host.test_login import log_in
 
@@ -221,6 +222,23 @@ def test_revoked_host_keys_of_a_file(host: Any, home: pathlib.Path, tmp_path: pa
     subprocess.run(["ssh-keygen", "-q", "-k", "-f", revoked, f"{ca}.pub"], check=True, timeout=60)
     with pytest.raises(errors.HostKeyError, match="binary revocation list"):
         connect(server, host_key=pinned, ssh_config=str(path))
+
+
+def test_a_certificate_that_only_names_the_authority_is_refused(keygen: Keygen) -> None:
+    ca, other = keygen("ca", kind="ed25519"), keygen("other", kind="ed25519")
+    forged = certificates.read(sign(other, keygen("host"), "-h", "-n", "node.lan"))
+    assert forged is not None
+    right, wrong = (base64.b64decode(line(key).split()[1]) for key in (ca, other))
+    blob = forged.blob.replace(wrong, right)
+    shown = SimpleNamespace(
+        get_name=lambda: forged.key.type,
+        asbytes=lambda: forged.key.blob,
+        public_blob=SimpleNamespace(key_blob=blob),
+    )
+    connection: Any = SimpleNamespace(get_remote_server_key=lambda: shown)
+    route = reach.Route(name="node.lan", host="node.lan", known_as=("node.lan",))
+    refusal = trusting.judge(route, connection, trust(ca))
+    assert refusal is not None and "its signature is wrong" in refusal.error.summary
 
 
 # Users
