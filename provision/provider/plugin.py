@@ -1,20 +1,22 @@
 """``pulumi-resource-elysium``: the provider as the upstream engine launches it.
 
-The SDK's own server appends tracebacks to errors and cannot say that a
-resource was made but is not ready; this small subclass says errors as they
-are and sends progress to the engine's log.
+The SDK's own server appends tracebacks to errors and fails for values that a
+preview does not know. This subclass answers the calls of custom resources itself:
+values go through `wire`, an error is its sentence, progress goes to the engine's log.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 import grpc.aio
+from google.protobuf import empty_pb2
 from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental import server
 from pulumi.runtime import proto
@@ -22,38 +24,165 @@ from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2_grpc
 
 import provision
 from provision import change, coredumps
-from provision.provider import connections, pulumi_provider
+from provision.provider import connections, pulumi_provider, wire
 
-_METHODS = ("Check", "Diff", "Create", "Update", "Delete", "Read", "CheckConfig", "Configure")
+Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+_KINDS: Final = {
+    protocol.PropertyDiffKind.ADD: proto.PropertyDiff.ADD,
+    protocol.PropertyDiffKind.ADD_REPLACE: proto.PropertyDiff.ADD_REPLACE,
+    protocol.PropertyDiffKind.DELETE: proto.PropertyDiff.DELETE,
+    protocol.PropertyDiffKind.DELETE_REPLACE: proto.PropertyDiff.DELETE_REPLACE,
+    protocol.PropertyDiffKind.UPDATE: proto.PropertyDiff.UPDATE,
+    protocol.PropertyDiffKind.UPDATE_REPLACE: proto.PropertyDiff.UPDATE_REPLACE,
+}
+
+
+def _plainly(method: Method) -> Method:
+    """Answer an exception of `method` with its sentence, without a traceback."""
+
+    @functools.wraps(method)
+    async def call(self: Any, request: Any, context: Any) -> Any:
+        try:
+            return await method(self, request, context)
+        except Exception as error:  # noqa: BLE001 - the boundary of the process
+            await context.abort(grpc.StatusCode.UNKNOWN, pulumi_provider.explain(error))
+
+    return cast("Method", call)
 
 
 class Servicer(server.ProviderServicer):
-    """The SDK's servicer, with errors as people should read them."""
+    """The methods an engine calls for custom resources. Their names are the protocol's."""
+
+    @_plainly
+    async def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Check the provider's settings."""
+        return _checked(await self._provider.check_config(_check_request(request)))
 
     async def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Settings never replace anything: upstream need not compare them."""
         del request, context
         return proto.DiffResponse(changes=proto.DiffResponse.DIFF_NONE)
 
+    @_plainly
+    async def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Take the settings."""
+        answer = await self._provider.configure(
+            protocol.ConfigureRequest(
+                dict(request.variables),
+                wire.from_struct(request.args),
+                request.acceptSecrets,
+                request.acceptResources,
+            )
+        )
+        return proto.ConfigureResponse(
+            acceptSecrets=answer.accept_secrets,
+            acceptResources=answer.accept_resources,
+            acceptOutputs=answer.accept_outputs,
+            supportsPreview=answer.supports_preview,
+        )
 
-def _plainly(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
-    inherited = getattr(server.ProviderServicer, name)
-    method = getattr(inherited, "__wrapped__", inherited)
+    @_plainly
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Validate the inputs of a resource, and fill in defaults."""
+        return _checked(await self._provider.check(_check_request(request)))
 
-    async def call(self: Servicer, request: Any, context: Any) -> Any:
-        try:
-            return await method(self, request, context)
-        except Exception as error:  # noqa: BLE001 - the boundary of the process
-            # The SDK's wrapper raises a bare Exception whose text is a traceback.
-            original = error.__context__ if type(error) is Exception else None
-            await context.abort(grpc.StatusCode.UNKNOWN, pulumi_provider.explain(original or error))
+    @_plainly
+    async def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Compare a resource with its inputs."""
+        answer = await self._provider.diff(
+            protocol.DiffRequest(
+                request.urn,
+                request.id,
+                wire.from_struct(request.olds),
+                wire.from_struct(request.news),
+                list(request.ignoreChanges),
+            )
+        )
+        changes = proto.DiffResponse.DIFF_UNKNOWN
+        if answer.changes is not None:
+            some, none = proto.DiffResponse.DIFF_SOME, proto.DiffResponse.DIFF_NONE
+            changes = some if answer.changes else none
+        return proto.DiffResponse(
+            changes=changes,
+            replaces=answer.replaces,
+            stables=answer.stables,
+            deleteBeforeReplace=answer.delete_before_replace,
+            diffs=answer.diffs,
+            detailedDiff={
+                key: proto.PropertyDiff(kind=_KINDS[each.kind], inputDiff=each.input_diff)
+                for key, each in answer.detailed_diff.items()
+            },
+            hasDetailedDiff=answer.changes is not None,
+        )
 
-    call.__name__ = name
-    return call
+    @_plainly
+    async def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Create a resource, or preview that."""
+        answer = await self._provider.create(
+            protocol.CreateRequest(
+                request.urn, wire.from_struct(request.properties), request.timeout, request.preview
+            )
+        )
+        properties = wire.to_struct(answer.properties)
+        return proto.CreateResponse(id=answer.resource_id or "", properties=properties)
+
+    @_plainly
+    async def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Update a resource, or preview that."""
+        answer = await self._provider.update(
+            protocol.UpdateRequest(
+                request.urn,
+                request.id,
+                wire.from_struct(request.olds),
+                wire.from_struct(request.news),
+                timeout=request.timeout,
+                ignore_changes=list(request.ignoreChanges),
+                preview=request.preview,
+            )
+        )
+        return proto.UpdateResponse(properties=wire.to_struct(answer.properties or {}))
+
+    @_plainly
+    async def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Read a resource."""
+        answer = await self._provider.read(
+            protocol.ReadRequest(
+                request.urn,
+                request.id,
+                wire.from_struct(request.properties),
+                wire.from_struct(request.inputs),
+            )
+        )
+        return proto.ReadResponse(
+            id=answer.resource_id or "",
+            properties=wire.to_struct(answer.properties),
+            inputs=wire.to_struct(answer.inputs),
+        )
+
+    @_plainly
+    async def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Delete a resource."""
+        properties = wire.from_struct(request.properties)
+        await self._provider.delete(
+            protocol.DeleteRequest(request.urn, request.id, properties, timeout=request.timeout)
+        )
+        return empty_pb2.Empty()
 
 
-for _name in _METHODS:
-    setattr(Servicer, _name, _plainly(_name))
+def _check_request(request: Any) -> protocol.CheckRequest:
+    olds, news = wire.from_struct(request.olds), wire.from_struct(request.news)
+    return protocol.CheckRequest(request.urn, olds, news, request.randomSeed)
+
+
+def _checked(answer: protocol.CheckResponse) -> Any:
+    return proto.CheckResponse(
+        inputs=wire.to_struct(answer.inputs or {}),
+        failures=[
+            proto.CheckFailure(property=each.property, reason=each.reason)
+            for each in answer.failures or ()
+        ],
+    )
 
 
 class Provider(pulumi_provider.ElysiumProvider):
