@@ -78,7 +78,7 @@ def test_with_the_definition_at_the_second(lab: labs.Lab) -> None:
 def test_with_the_secret_at_the_third(lab: labs.Lab) -> None:
     lab.on_node(
         "k3s kubectl create secret generic cluster-secret-vars -n flux-system"
-        " --from-literal=DOMAIN=by.hand --from-literal=TOKEN=t"
+        " --from-literal=DOMAIN=by.hand --from-literal=TOKEN=token-by-hand"
     )
     coldstarts.until(
         lambda: (
