@@ -50,7 +50,10 @@ def test_nothing_is_written(temporary: Path, path: str) -> None:
     assert built.objects == ()
     assert built.problems
     assert all(problem.where and problem.message for problem in built.problems)
-    assert discovery.discover(Tree.of(files), "app").problems == list(built.problems)
+    told = discovery.discover(Tree.of(files), "app").problems
+    assert [(one.where, one.message) for one in told] == [
+        (one.where, f"{one.message} (Kustomization flux-system)") for one in built.problems
+    ]
 
 
 def test_no_copy_is_made_of_a_tree_that_no_checkout_can_hold(temporary: Path) -> None:
