@@ -92,8 +92,14 @@ def record(made: FluxCluster, log: Path, shape: Shape) -> dict[str, Any]:
 
 def _clear(made: FluxCluster) -> None:
     """Remove all that a shape left, so that the next one begins with nothing."""
-    client = made.client
     made.until(lambda: not _without_finalizers(made), "the Kustomizations are gone")
+    made.until(lambda: not _remaining(made), "the cluster is empty again")
+    made.namespace("flux-system")
+
+
+def _remaining(made: FluxCluster) -> bool:
+    """Delete what is left, again where that failed; return whether there is anything."""
+    client = made.client
     for one in client.list("apiextensions.k8s.io/v1", "CustomResourceDefinition"):
         if not one["metadata"]["name"].startswith(_PLURALS):
             _delete(made, one)
@@ -109,8 +115,7 @@ def _clear(made: FluxCluster) -> None:
             _delete(made, one)
     for one in client.list("batch/v1", "CronJob"):
         _delete(made, one)
-    made.until(lambda: not _left(made), "the cluster is empty again")
-    made.namespace("flux-system")
+    return _left(made)
 
 
 _CA: Final = "kube-root-ca.crt"
