@@ -15,6 +15,7 @@ Pulumi 3.260 reads and writes; the journal is ours and is invisible to it.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import time
 from collections.abc import Mapping
@@ -52,6 +53,26 @@ class FileBackend:
         """
         data = self.read_bytes()
         return None if data is None else self.parse(data)
+
+    def salt(self) -> str:
+        """Return the salt state of the passphrase, empty where the file does not tell it.
+
+        For the upstream engine: a file that this engine does not read (a newer version,
+        a compressed one) still tells its salt, or leaves it to ``Pulumi.<stack>.yaml``.
+        Raises `errors.StackError` when the secrets are not kept by a passphrase.
+        """
+        zipped = self.path.with_name(self.path.name + ".gz")
+        try:
+            if zipped.exists() and not self.path.exists():
+                document = json.loads(gzip.decompress(zipped.read_bytes()))
+            else:
+                document = json.loads(self.path.read_bytes())
+        except (OSError, EOFError, ValueError):
+            return ""
+        body = document.get("checkpoint") if isinstance(document, dict) else None
+        if not isinstance(body, dict):
+            return ""
+        return checkpoint.salt({"checkpoint": body})
 
     def read_bytes(self) -> bytes | None:
         """Return the state file as it is, or None where there is none.

@@ -1,8 +1,8 @@
 """The state file as a whole: envelope, manifest, versions, what may be read.
 
 Works on the file's JSON and never needs the passphrase. Checkpoint version 3,
-as Pulumi writes it; a newer one, or one that needs features this engine does
-not know, is refused rather than half understood.
+as Pulumi writes it, and version 4, which is version 3 with a list of features. A
+newer version, or a feature that this engine does not know, is refused.
 """
 
 from __future__ import annotations
@@ -16,6 +16,20 @@ from provision import errors, safejson
 from provision.engine.state import record, urns
 
 VERSION: Final = 3
+FEATURED: Final = 4
+"""The version of a state file that uses features."""
+_FEATURES: Final = {
+    "taint": "taint",
+    "hooks": "resourceHooks",
+    "replaceWith": "replaceWith",
+    "refreshBeforeUpdate": "refreshBeforeUpdate",
+}
+"""Features that are read and kept, and the field of a resource that each is about."""
+_UNKNOWN_FIELDS: Final = {
+    "viewOf": "views",
+    "extensionRef": "extension packages",
+    "snippetID": "snippets",
+}
 ENGINE_VERSION: Final = "v3.260.0"
 """The engine release whose format and rules are followed; any text is accepted here."""
 
@@ -58,17 +72,27 @@ def parse(text: str, where: str, project: str, stack: str) -> Document:
     version = document.get("version")
     if not isinstance(version, int) or not isinstance(document.get("checkpoint"), dict):
         raise broken(where, "it has no version and checkpoint")
-    if version != VERSION:
-        features = ", ".join(map(str, document.get("features") or ())) or "none named"
-        raise errors.StackError(
-            f"the state file {where} has version {version}; this engine reads version {VERSION}",
-            operation="read state",
-            detail=f"features: {features}",
-            hint="go on with the engine that wrote it: --engine upstream",
-        )
+    _check_version(document, where)
     _check_shape(document, where)
     _check_owner(document, where, project, stack)
     return document
+
+
+class UnsupportedError(errors.StackError):
+    """The state file is intact, and uses what the embedded engine does not know."""
+
+
+def versioned(document: Document) -> Document:
+    """Return `document` with the version and the list of features that its resources need."""
+    found = sorted(
+        feature
+        for feature, name in _FEATURES.items()
+        if any(each.get(name) for each in resources(document))
+    )
+    rest = {key: each for key, each in document.items() if key not in ("version", "features")}
+    if not found:
+        return {"version": VERSION, **rest}
+    return {"version": FEATURED, "features": found, **rest}
 
 
 class Writer:
@@ -157,6 +181,32 @@ def broken(where: str, reason: str) -> errors.StackError:
     )
 
 
+def _check_version(document: Document, where: str) -> None:
+    version = document["version"]
+    if version == VERSION:
+        return
+    if version != FEATURED:
+        raise _unsupported(
+            f"the state file {where} has version {version}; this engine reads versions "
+            f"{VERSION} and {FEATURED}"
+        )
+    unknown = [str(each) for each in document.get("features") or () if each not in _FEATURES]
+    if unknown:
+        raise _unsupported(
+            f"the state file {where} has version {version} and uses {', '.join(unknown)}, "
+            f"which this engine does not know (it knows {', '.join(sorted(_FEATURES))})"
+        )
+
+
+def _unsupported(summary: str) -> UnsupportedError:
+    return UnsupportedError(
+        summary,
+        operation="read state",
+        hint="the file is intact: go on with the engine that wrote it, "
+        "with a current `pulumi` on PATH and --engine upstream",
+    )
+
+
 def _check_shape(document: Document, where: str) -> None:
     found = document["checkpoint"].get("latest")
     if found is None:
@@ -165,14 +215,23 @@ def _check_shape(document: Document, where: str) -> None:
         raise broken(where, "its deployment is not an object")
     for key in ("snippets", "extensions"):
         if found.get(key):
-            raise errors.StackError(
-                f"the state file {where} holds {key}, which this engine does not know",
-                operation="read state",
-                hint="go on with --engine upstream",
+            raise _unsupported(
+                f"the state file {where} holds {key}, which this engine does not know"
             )
     for each in found.get("resources") or ():
         if not isinstance(each, dict) or not each.get("urn") or not each.get("type"):
             raise broken(where, "one of its resources has no urn or type")
+        for key, words in _UNKNOWN_FIELDS.items():
+            if each.get(key):
+                raise _unsupported(
+                    f"the state file {where} holds {words} ({each['urn']}), "
+                    "which this engine does not know"
+                )
+        if each.get("taint") and urns.is_provider(str(each["type"])):
+            raise _unsupported(
+                f"the state file {where} has a tainted provider ({each['urn']}), "
+                "which this engine does not replace"
+            )
 
 
 def _check_owner(document: Document, where: str, project: str, stack: str) -> None:

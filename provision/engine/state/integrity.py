@@ -91,5 +91,7 @@ def _references(each: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for key, deps in (each.get("propertyDependencies") or {}).items():
         for needed in deps or ():
             yield f"dependency of {key}", str(needed)
+    for needed in each.get("replaceWith") or ():
+        yield "replaceWith", str(needed)
     if each.get("deletedWith"):
         yield "deletedWith", str(each["deletedWith"])

@@ -112,7 +112,8 @@ class Ledger:
         order = ("manifest", "secrets_providers", "resources", "pending_operations", "metadata")
         ordered = {key: latest[key] for key in order if key in latest}
         ordered.update(latest)
-        return {**self.base, "checkpoint": {**self.base["checkpoint"], "latest": ordered}}
+        whole = {**self.base, "checkpoint": {**self.base["checkpoint"], "latest": ordered}}
+        return checkpoint.versioned(whole)
 
     def start(self, sha256: str) -> Entry:
         """Return the ``base`` entry for the checkpoint that `document` just returned."""
@@ -202,6 +203,7 @@ def _needs(each: Raw) -> Iterator[str]:
         if each.get(key):
             yield each[key]
     yield from each.get("dependencies") or ()
+    yield from each.get("replaceWith") or ()
     for deps in (each.get("propertyDependencies") or {}).values():
         yield from deps or ()
 
@@ -212,8 +214,9 @@ def follow(each: Raw, renamed: Mapping[str, str]) -> Raw:
     for key in ("parent", "deletedWith"):
         if key in found:
             found[key] = renamed.get(found[key], found[key])
-    if "dependencies" in found:
-        found["dependencies"] = [renamed.get(urn, urn) for urn in found["dependencies"]]
+    for key in ("dependencies", "replaceWith"):
+        if key in found:
+            found[key] = [renamed.get(urn, urn) for urn in found[key]]
     if "propertyDependencies" in found:
         found["propertyDependencies"] = {
             key: [renamed.get(urn, urn) for urn in deps or ()]

@@ -69,6 +69,8 @@ _FIELDS: Final = {
     "importID": "import_id",
     "retainOnDelete": "retain_on_delete",
     "deletedWith": "deleted_with",
+    "replaceWith": "replace_with",
+    "taint": "taint",
     "created": "created",
     "modified": "modified",
     "sourcePosition": "source_position",
@@ -78,7 +80,14 @@ _FIELDS: Final = {
     "id": "id",
 }
 _TUPLES: Final = frozenset(
-    ("initErrors", "additionalSecretOutputs", "aliases", "ignoreChanges", "replaceOnChanges")
+    (
+        "initErrors",
+        "additionalSecretOutputs",
+        "aliases",
+        "ignoreChanges",
+        "replaceOnChanges",
+        "replaceWith",
+    )
 )
 _OWN: Final = frozenset(_FIELDS) | {
     "urn",
@@ -119,6 +128,8 @@ class Record:
     import_id: str = ""
     retain_on_delete: bool = False
     deleted_with: str = ""
+    replace_with: tuple[str, ...] = ()
+    taint: bool = False
     created: str = ""
     modified: str = ""
     source_position: str = ""
@@ -131,6 +142,13 @@ class Record:
     def is_provider(self) -> bool:
         """Whether this is a provider resource."""
         return urns.is_provider(self.type)
+
+    @property
+    def delete_hooks(self) -> tuple[str, ...]:
+        """The hooks of the program that its engine calls before and after the deletion."""
+        hooks: Mapping[str, list[str]] = self.extra.get("resourceHooks") or {}
+        kinds = ("BeforeDelete", "AfterDelete")
+        return tuple(str(name) for kind in kinds for name in hooks.get(kind) or ())
 
     @property
     def reference(self) -> str:
@@ -152,7 +170,7 @@ class Record:
 
     def severable(self) -> set[str]:
         """Return the URN of everything that `without` can let it depend on no more."""
-        found = {self.deleted_with, *self.dependencies}
+        found = {self.deleted_with, *self.dependencies, *self.replace_with}
         for each in self.property_dependencies.values():
             found.update(each)
         found.discard("")
@@ -167,6 +185,7 @@ class Record:
                 for key, deps in self.property_dependencies.items()
             },
             deleted_with="" if self.deleted_with in gone else self.deleted_with,
+            replace_with=tuple(urn for urn in self.replace_with if urn not in gone),
         )
 
     def but(self, **changes: Any) -> Record:

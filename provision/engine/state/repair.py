@@ -146,7 +146,7 @@ def _without_dangling(resources: list[Raw], found: list[Finding]) -> list[Raw]:
     root = next((each["urn"] for each in resources if each["type"] == urns.ROOT_TYPE), "")
     for each in resources:
         gone: set[str] = set()
-        for key in ("dependencies",):
+        for key in ("dependencies", "replaceWith"):
             if key in each:
                 gone |= {urn for urn in each[key] if urn not in present}
                 each[key] = [urn for urn in each[key] if urn in present]
@@ -196,6 +196,7 @@ def _sorted(resources: list[Raw], found: list[Finding]) -> list[Raw]:
 def _needs(each: Raw) -> set[str]:
     needed = {each.get("parent", ""), each.get("deletedWith", "")}
     needed.update(each.get("dependencies") or ())
+    needed.update(each.get("replaceWith") or ())
     for deps in (each.get("propertyDependencies") or {}).values():
         needed.update(deps or ())
     if each.get("provider"):
@@ -205,7 +206,9 @@ def _needs(each: Raw) -> set[str]:
 
 
 def _forget(each: Raw, missing: set[str]) -> None:
-    each["dependencies"] = [urn for urn in each.get("dependencies") or () if urn not in missing]
+    for key in ("dependencies", "replaceWith"):
+        if each.get(key):
+            each[key] = [urn for urn in each[key] if urn not in missing]
     properties = each.get("propertyDependencies") or {}
     for key, deps in properties.items():
         properties[key] = [urn for urn in deps or () if urn not in missing]

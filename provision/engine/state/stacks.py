@@ -96,7 +96,8 @@ def export(ref: api.StackRef, passphrase: Secret | None = None) -> dict[str, Any
     if passphrase is not None:
         opened = crypter.PassphraseCrypter.from_salt(checkpoint.salt(document), passphrase)
         latest = deployment.shown(latest, opened)
-    return {"version": checkpoint.VERSION, "deployment": latest}
+    head = {key: document[key] for key in ("version", "features") if key in document}
+    return {**head, "deployment": latest}
 
 
 def check_import(ref: api.StackRef, exported: dict[str, Any]) -> checkpoint.Document:
@@ -111,7 +112,8 @@ def check_import(ref: api.StackRef, exported: dict[str, Any]) -> checkpoint.Docu
         )
     name = f"organization/{ref.project}/{ref.stack}"
     body = {"stack": name, "latest": exported["deployment"]}
-    text = json.dumps({"version": exported.get("version"), "checkpoint": body})
+    head = {key: exported[key] for key in ("version", "features") if key in exported}
+    text = json.dumps({**head, "checkpoint": body})
     document = checkpoint.parse(text, "to be imported", ref.project, ref.stack)
     integrity.require(document, "to be imported")
     plain = sorted(deployment.plaintext(exported["deployment"], ""))
@@ -191,6 +193,8 @@ def mend(ref: api.StackRef, *, write: bool) -> list[repair.Finding]:
     with _writing(ref) if write else contextlib.nullcontext(_place(ref)) as place:
         try:
             document = place.read()
+        except checkpoint.UnsupportedError:
+            raise  # the file is intact: an older state must not take its place
         except errors.StackError as error:
             return _restore(place, error, write=write)
         if document is None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision import crypter, errors
 from provision.engine import api, events
-from provision.engine.state import backend, checkpoint, journal, lock
+from provision.engine.state import backend, journal, lock
 from provision.engine.upstream import calls, workspace
 from provision.engine.upstream import events as upstream_events
 from provision.secret import Secret
@@ -216,8 +216,7 @@ class UpstreamEngine:
         if self._ref.backend.startswith("file://"):
             ref = self._ref
             place = backend.FileBackend(ref.backend, ref.root, ref.project, ref.stack)
-            document = place.read()
-            salt = checkpoint.salt(document) if document is not None else ""
+            salt = place.salt()
         if not salt:
             path = self._ref.root / f"Pulumi.{self._ref.stack}.yaml"
             text = path.read_text(encoding="utf-8") if path.exists() else ""

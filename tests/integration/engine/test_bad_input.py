@@ -268,7 +268,8 @@ def test_a_truncated_state_is_refused(bench: Any, cut: int) -> None:
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda d: d.update(version=4, features=["hooks"]), "version 4"),
+        (lambda d: d.update(version=4, features=["taint", "views"]), "version 4 and uses views"),
+        (lambda d: _of(d, "b").update(viewOf=_of(d, "a")["urn"]), "holds views"),
         (lambda d: d.pop("checkpoint"), "no version and checkpoint"),
         (lambda d: _latest(d)["resources"].reverse(), "does not stand before it"),
         (lambda d: _latest(d)["manifest"].update(magic="0"), "manifest"),

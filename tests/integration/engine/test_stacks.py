@@ -61,7 +61,8 @@ def test_export_and_import(made: Any) -> None:
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda e: e.update(version=4), "version 4"),
+        (lambda e: e.update(version=5), "version 5"),
+        (lambda e: e.update(version=4, features=["byteString"]), "byteString"),
         (lambda e: e.pop("deployment"), "no deployment"),
         (lambda e: e["deployment"]["resources"].reverse(), "does not stand before"),
         (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,25 @@ class Both:
         script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         script.chmod(0o755)
         self.events: list[events.Event] = []
+
+    @property
+    def path(self) -> Path:
+        return self.root / "s/.pulumi/stacks/proj/dev.json"
+
+    def urn(self, name: str) -> str:
+        resources = json.loads(self.path.read_text())["checkpoint"]["latest"]["resources"]
+        return next(each["urn"] for each in resources if each["urn"].endswith(f"::{name}"))
+
+    def cli(self, *arguments: str) -> None:
+        """Run the CLI as a user does, in a folder with a project."""
+        folder = self.root / "typed"
+        folder.mkdir()
+        backend = f"file://{self.root / 's'}"
+        project = {"name": "proj", "runtime": "python", "backend": {"url": backend}}
+        (folder / "Pulumi.yaml").write_text(json.dumps(project))
+        variables = {**os.environ, "PULUMI_CONFIG_PASSPHRASE": "pw"}
+        command = ["pulumi", *arguments, "--non-interactive"]
+        subprocess.run(command, cwd=folder, env=variables, check=True, timeout=120)
 
     def run(self, kind: Any, operation: str, program: Any, words: str = "pw") -> Any:
         ref = api.StackRef(root=self.root, project="proj", stack="dev", backend="file://./s")
@@ -133,3 +155,22 @@ def test_errors_of_the_cli(both: Both) -> None:
     with pytest.raises(errors.StackError) as caught:
         both.run("upstream", "up", more)
     assert "create of d went wrong" in caught.value.detail
+
+
+@pytest.mark.parametrize("then", ["embedded", "upstream"])
+def test_both_engines_go_on_with_what_was_tainted(both: Both, then: str) -> None:
+    both.run("embedded", "up", program())
+    both.world.load()
+    before = set(both.world.things)
+    both.cli("state", "taint", "--yes", "--stack", "dev", both.urn("b"))
+    assert '"features"' in both.path.read_text()
+
+    assert both.run(then, "preview", program()).changed
+    both.run(then, "up", program())
+
+    both.world.load()
+    assert len(both.world.things) == len(before)
+    assert set(both.world.things) != before
+    for engine in ("embedded", "upstream"):
+        assert not both.run(engine, "up", program()).changed
+    both.run(then, "destroy", None)

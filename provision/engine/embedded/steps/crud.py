@@ -160,7 +160,8 @@ class Crud:
         )
 
     def delete(self, instance: providers.Instance, old: record.Record) -> None:
-        """Delete a resource."""
+        """Delete a resource. Raises `errors.StackError` where hooks of a program belong to it."""
+        require_no_hooks(old)
         request = protocol.DeleteRequest(
             urn=old.urn,
             resource_id=old.id,
@@ -169,6 +170,18 @@ class Crud:
         )
         request.old_inputs = wire.to_properties(old.inputs)  # pyright: ignore
         self._calls.call(old.urn, instance.provider.delete(request), type(None))
+
+
+def require_no_hooks(old: record.Record) -> None:
+    """Raise `errors.StackError` for a resource whose deletion is to call hooks of a program."""
+    if old.delete_hooks:
+        raise errors.StackError(
+            f"the deletion of {old.urn} calls the hooks {', '.join(old.delete_hooks)}, "
+            "which this engine does not call",
+            operation="delete",
+            hint="delete it with --engine upstream and the program that has the hooks, "
+            "or run `up` once with a program that keeps the resource without them",
+        )
 
 
 def checked(urn: str, answer: protocol.CheckResponse, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Final
 
 from provision import errors
 from provision.engine import events
 from provision.engine.embedded import providers, registration, run
 from provision.engine.embedded.steps import crud, outcomes, replace
 from provision.engine.state import ledger, property_paths, record, values
+
+_KEPT: Final = ("refreshBeforeUpdate",)
+"""Fields that upstream has from a resource's provider, and needs again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +130,8 @@ class CustomSteps:
             what = ", ".join(failed)
             self._run.say("info", f"cannot ignore added or removed elements: {what}", new.urn)
         inputs = self._crud.check(instance, new.urn, known.inputs, wanted)
-        new = new.but(inputs=inputs, created=known.created, modified=known.modified)
+        kept = {key: known.extra[key] for key in _KEPT if key in known.extra}
+        new = new.but(inputs=inputs, created=known.created, modified=known.modified, extra=kept)
         diff = self._diff(new, asked, before, instance)
         if diff.replaces:
             return self._replace(new, asked, before, instance, diff)
@@ -144,6 +150,10 @@ class CustomSteps:
         instance: providers.Instance,
     ) -> crud.Diff:
         known = before.record
+        if known.taint:
+            # Deleted first: where the id is a natural one, a deletion that comes
+            # later would remove what was just made.
+            return dataclasses.replace(outcomes.because("taint"), delete_before_replace=True)
         trigger = asked.replacement_trigger
         if outcomes.is_triggered(known.replacement_trigger, trigger):
             return outcomes.because("replacementTrigger")
@@ -214,7 +224,7 @@ class CustomSteps:
                 hint="take import_ away from the program, or give it the values that are there",
             )
         inputs = self._crud.check(instance, new.urn, None, asked.inputs)
-        new = new.but(inputs=inputs, created="", modified="")
+        new = new.but(inputs=inputs, created="", modified="", extra={})
         first = diff.delete_before_replace
         if asked.delete_before_replace is not None:
             first = asked.delete_before_replace

@@ -106,6 +106,9 @@ class Deleter:
         blocked = [old.record.urn for old in found if old.record.protect and not old.record.delete]
         if blocked:
             raise replace.protected(", ".join(blocked), "deleted")
+        for old in found:
+            if not (old.record.retain_on_delete or old.record.external):
+                crud.require_no_hooks(old.record)
         order = levels(found)
         with self._run.lock:
             self._told = frozenset(self._run.deleted)
