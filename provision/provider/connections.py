@@ -70,6 +70,18 @@ class Live:
         for session in sessions:
             session.cancel()
 
+    def forget(self) -> None:
+        """Read nodes, branches and deploy keys again at their next use.
+
+        For after a run whose providers are processes of their own: what they changed is
+        not in what this process has read before.
+        """
+        with self._lock:
+            for session in self._nodes.values():
+                session.invalidate()
+            if self._github is not None:
+                self._github.refresh()
+
     @classmethod
     def of_environment(cls, environ: Mapping[str, str]) -> Live:
         """Return what `environment` described, in the provider's own process."""

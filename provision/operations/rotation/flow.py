@@ -80,7 +80,9 @@ def update(
         require()
         return inner()
 
-    return stack.engine().up(under_lock, options=wanted, on_event=on_event)
+    result = stack.engine().up(under_lock, options=wanted, on_event=on_event)
+    stack.live.forget()
+    return result
 
 
 def rotated_meanwhile(name: str, detail: str = "") -> errors.StackError:
