@@ -41,6 +41,14 @@ def fetch_head(cfg: config.GitHub, username: str, password: Secret, branch: str)
     return found
 
 
+def log_in(cfg: config.GitHub, username: str, password: Secret) -> None:
+    """Prove that this login may read the repository, whatever it holds.
+
+    Raises `errors.CodeHostError` when it is refused or the server cannot be reached.
+    """
+    _references(cfg, username, password, "git-upload-pack")
+
+
 def push_allowed(cfg: config.GitHub, username: str, password: Secret) -> bool:
     """Return whether this login may push. Nothing is sent.
 

@@ -54,6 +54,8 @@ class GitLogin:
         username, password = self._credentials()
         if branch:
             git_https.fetch_head(self.cfg, username, password, branch)
+        else:
+            git_https.log_in(self.cfg, username, password)
         if push and not git_https.push_allowed(self.cfg, username, password):
             raise errors.CodeHostError(
                 f"the {self.words} of Flux may not push to {self.cfg.slug}",

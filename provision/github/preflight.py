@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent import futures
 from typing import Literal
 
@@ -21,7 +22,7 @@ def check(
     namespace: str = config.FLUX_SYSTEM,
     new_key: bool = False,
     deploy_key: bool = True,
-    new_cluster: bool = False,
+    is_new_cluster: Callable[[], bool] = lambda: False,
     repo: repository.Repository | None = None,
 ) -> list[errors.Problem]:
     """Return every problem that GitHub shows.
@@ -30,7 +31,8 @@ def check(
     are read, nothing is written. Whether keys may be written is found by the
     role of the token's user where GitHub tells it, and where a `new_key` is to
     come by a harmless question. `deploy_key`: Flux fetches over SSH with one.
-    `new_cluster`: Flux follows nothing yet, so that a missing branch may be created.
+    `is_new_cluster`: Flux follows nothing yet, so that a missing branch may be created. It is asked
+    only where the branch is missing.
     `repo` is used where one is open.
     """
     repo = repo or repository.Repository.open(cfg, credential)
@@ -45,7 +47,7 @@ def check(
         lambda: _host_keys(repo, where),
     )
     checks = (
-        lambda: _head(repo, path, where, commit, namespace, new_cluster),
+        lambda: _head(repo, path, where, commit, namespace, is_new_cluster),
         *(with_key if deploy_key else ()),
     )
     with futures.ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -92,7 +94,7 @@ def _head(
     where: str,
     commit: CommitMode,
     namespace: str,
-    new_cluster: bool,
+    is_new_cluster: Callable[[], bool],
 ) -> list[errors.Problem]:
     try:
         files = repo.snapshot(repo.head()).entries
@@ -101,7 +103,7 @@ def _head(
         return [_problem(error, where, "github.branch")]
     problems = _path(path, where, is_file=path.strip("/") in files)
     if start is not None:
-        return problems + _new_branch(repo, start, where, commit, new_cluster=new_cluster)
+        return problems + _new_branch(repo, start, where, commit, new_cluster=is_new_cluster())
     if commit == "push" and not all(name in files for name in flux_files(path, namespace)):
         problems += branch(repo)
     return problems
@@ -115,7 +117,9 @@ def _new_branch(
     if new_cluster and (commit == "push" or (start and commit == "pull-request")):
         return []
     if start:
-        why = "Flux followed it" if commit != "none" else "with flux.commit none, nothing is pushed"
+        why = "it is created for a new cluster only, and this one exists"
+        if commit == "none":
+            why = "with flux.commit none, nothing is pushed"
         return [
             errors.Problem(
                 kind="branch-missing",

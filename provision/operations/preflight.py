@@ -69,10 +69,10 @@ def preflight(
                 raised.append(error)
     if len(raised) == 1 and not problems:
         raise raised[0]
-    problems += [
+    problems += dict.fromkeys(
         errors.Problem(message=_in_short(error), hint=error.hint, kind=type(error).__name__)
         for error in raised
-    ]
+    )
     if problems:
         raise errors.PreflightError(
             f"{len(problems)} thing{'s' if len(problems) > 1 else ''} to put right "
@@ -203,9 +203,19 @@ def github(
         namespace=stack.config.flux.namespace,
         new_key=new_key,
         deploy_key=stack.config.flux.auth == "ssh",
-        new_cluster=not state.has(stack, "elysium:flux:Sync"),
+        is_new_cluster=lambda: _is_new_cluster(stack),
         repo=stack.live.github(progress),
     )
+
+
+def _is_new_cluster(stack: Stack) -> bool:
+    """Return whether Flux follows nothing yet: by the state, and where that is empty by the node.
+
+    Raises `errors.ElysiumError` when the node cannot be asked.
+    """
+    if state.has(stack, "elysium:flux:Sync"):
+        return False
+    return state.begun(stack) or k3s_datastore.kind(*_server(stack)) is None
 
 
 def _git_login(stack: Stack) -> list[errors.Problem]:

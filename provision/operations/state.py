@@ -52,6 +52,12 @@ def has(stack: Stack, type_: str) -> bool:
     )
 
 
+def begun(stack: Stack) -> bool:
+    """Return whether an earlier run began to set something up. Decrypts nothing."""
+    latest = _latest(stack)
+    return bool(latest.get("resources") or latest.get("pending_operations"))
+
+
 _EXPORTS: Final = {
     "nodeName": ("elysium:node:K3sServer", "nodeName"),
     "k3sVersion": ("elysium:node:K3sServer", "version"),

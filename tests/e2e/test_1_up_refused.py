@@ -218,7 +218,7 @@ CASES = [
         error="PreflightError",
         status=3,
         words="github.branch",
-        kinds=("NotFoundError",),
+        kinds=("branch-missing",),
     ),
     Case(
         name="protected branch",

@@ -47,6 +47,7 @@ SUCCESS: list[tuple[str, str, Any]] = [
     ("GET", _R + "/branches/", models.BranchWithProtection),
     ("GET", _R + "/commits$", list[models.Commit]),
     ("GET", _R + "/commits/", models.Commit),
+    ("PUT", _R + "/contents/.+", models.FileCommit),
     ("GET", _R + "/contents", models.ContentFile | list[models.ContentDirectoryItems]),
     ("GET", _R + "/pulls$", list[models.PullRequestSimple]),
     ("POST", _R + "/pulls$", models.PullRequest),
@@ -57,6 +58,7 @@ SUCCESS: list[tuple[str, str, Any]] = [
     ("GET", r"^/app$", models.Integration),
     ("GET", r"^/app/installations$", list[models.Installation]),
     ("GET", _R + "/installation$", models.Installation),
+    ("GET", r"^/(users|orgs)/[^/]+/installation$", models.Installation),
     ("GET", r"^/app/installations/\d+$", models.Installation),
     ("POST", r"^/app/installations/\d+/access_tokens$", models.InstallationToken),
 ]

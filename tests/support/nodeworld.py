@@ -18,6 +18,7 @@ class World:
     said: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
     keep_data: bool = False
+    tunnels: None = None
 
     def node(self, name: str) -> session.NodeSession:
         assert name == "kyrion"

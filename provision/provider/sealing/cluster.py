@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from provision import errors, progress
 from provision.gitops.sealing import keyring, sealed
 from provision.gitops.sealing import keys as sealing_keys
-from provision.kube import objects, wait
+from provision.kube import failures, objects, wait
 from provision.kube.client import KubeClient
 
 FIELD_MANAGER = "elysium"
@@ -108,7 +109,7 @@ def _restart(
     old = kube.list("v1", "Pod", namespace, label_selector=selector)
     ids = {pod["metadata"]["uid"] for pod in old}
     for pod in old:
-        kube.delete("v1", "Pod", pod["metadata"]["name"], namespace)
+        delete_pod(kube, pod["metadata"]["name"], namespace)
 
     def judge(obj: Mapping[str, Any]) -> wait.Readiness:
         pods = kube.list("v1", "Pod", namespace, label_selector=selector)
@@ -119,6 +120,22 @@ def _restart(
     wait.wait_ready(
         kube, [wait.Ref.of(deployment)], timeout=_RESTART_TIMEOUT, progress=progress, judge=judge
     )
+
+
+def delete_pod(kube: KubeClient, name: str, namespace: str) -> None:
+    """Delete a pod; again where an answer got lost, since no other pod ever gets its name.
+
+    Raises `errors.KubeError` for a refusal, and when no answer comes three times.
+    """
+    for pause in (1, 2, None):
+        try:
+            kube.delete("v1", "Pod", name, namespace)
+        except errors.KubeError as error:
+            if pause is None or not failures.transient(error):
+                raise
+            time.sleep(pause)
+        else:
+            return
 
 
 def _unseals(deployment: Mapping[str, Any]) -> bool:

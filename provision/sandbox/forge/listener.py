@@ -258,6 +258,8 @@ def _body(data: bytes, route: routing.Route) -> dict[str, Any]:
         raise messages.ApiError(
             400, "Problems parsing JSON", documentation=route.documentation
         ) from error
+    if body is None:  # Flux' login as an App sends `null`, and GitHub takes it for no body
+        return {}
     if not isinstance(body, dict):
         raise messages.ApiError(
             400, "Body should be a JSON object", documentation=route.documentation

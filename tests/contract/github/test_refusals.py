@@ -84,10 +84,9 @@ def test_a_missing_repository_is_404(server, forge):
         repository.Repository.open(cfg, forge.token()).permissions()
 
 
-def test_an_empty_repository_has_a_message_of_its_own(empty):
+def test_an_empty_repository_has_no_head_and_gets_its_branch_from_nothing(empty):
     repo = repository.Repository.open(settings(empty), empty.token())
-    with pytest.raises((failures.EmptyRepositoryError, failures.NotFoundError)):
-        repo.head()
+    assert (repo.head(), repo.new_branch("main")) == ("", "")
     repo.close()
 
 

@@ -193,10 +193,10 @@ def test_the_mode_of_a_script_stays(forge, repo):
     assert repo.snapshot(made).entries["run.sh"].mode == "100755"
 
 
-def test_a_missing_branch_is_named(repo):
-    with pytest.raises(failures.NotFoundError) as caught:
-        repo.head("nowhere")
-    assert "nowhere" in caught.value.summary
+def test_a_missing_branch_would_begin_at_the_default_branch(repo):
+    assert repo.new_branch("nowhere") == "main"
+    assert repo.head("nowhere") == repo.head("main")
+    assert repo.new_branch("main") is None
 
 
 def test_a_pull_request_is_opened_once_completed_and_seen_merged(forge, repo):

@@ -197,15 +197,21 @@ def test_a_bundle_is_applied(node_session: session.NodeSession, tmp_path: pathli
     assert (tmp_path / "link").readlink() == pathlib.Path("old")
     assert (tmp_path / "full/kept").exists()
     assert not (tmp_path / "gone").exists() and not (tmp_path / "hollow").exists()
-    left = [p for p in tmp_path.rglob("*") if p.name.endswith(staging.SUFFIX)]
-    assert left == [] and list(pathlib.Path(staging.STAGE).iterdir()) == []
+    assert [p for p in tmp_path.rglob("*") if p.name.endswith(staging.SUFFIX)] == []
+    assert staged(node_session) == []
+
+
+def staged(opened: session.NodeSession) -> list[str]:
+    """Return what is left in the node's own staging folder."""
+    return opened.run(f"ls {staging.STAGE}", timeout=30, what="listing it").stdout.decode().split()
 
 
 def test_bundles_side_by_side_do_not_meet(
     node_session: session.NodeSession, tmp_path: pathlib.Path
 ):
-    stale = pathlib.Path(staging.STAGE) / "4194305"  # more than any process id
-    stale.mkdir(parents=True)
+    # What a process left that is gone: the number is more than any process id.
+    node_session.run(f"mkdir -p {staging.STAGE}/4194305", timeout=30, what="leaving a folder")
+    assert staged(node_session) == ["4194305"]
 
     def wanted(number: int) -> bundle.Bundle:
         content = f"{number}\n".encode() * 200_000
@@ -215,7 +221,7 @@ def test_bundles_side_by_side_do_not_meet(
         list(pool.map(lambda number: node_session.apply(wanted(number)), range(12)))
     for number in range(12):
         assert set((tmp_path / str(number)).read_text().split()) == {str(number)}
-    assert list(pathlib.Path(staging.STAGE).iterdir()) == []
+    assert staged(node_session) == []
 
 
 def test_an_empty_bundle_contacts_nobody(sshd):

@@ -255,7 +255,7 @@ def test_up_says_both_and_names_the_seeds(cluster: Any, monkeypatch: Any) -> Non
         suggestion="",
     )
     decided = repository_facts.Decisions(flux_brings_gpu_plugin=True, seeds=(seed,))
-    monkeypatch.setattr(repository, "decide", lambda _stack: decided)
+    monkeypatch.setattr(repository, "decide", lambda *_: decided)
     monkeypatch.setattr(deploy.stack_id, "ensure", lambda *_: None)
     monkeypatch.setattr(cluster.live, "kube", lambda _text: failing_release())
     done = deploy.up(cluster, on_event=lambda _: None)

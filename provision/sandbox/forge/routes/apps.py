@@ -102,6 +102,20 @@ def get_repository_installation(forge: Forge, request: Request) -> Response:
     return Response(body=_installation(request, app))
 
 
+def get_user_installation(forge: Forge, request: Request) -> Response:
+    """``GET /users/{username}/installation``: 404 where the app is not installed."""
+    app = _app(forge, request)
+    if request.names["username"].casefold() != app.owner.casefold():
+        raise not_found(f"{_PAGE}#get-a-user-installation-for-the-authenticated-app")
+    return Response(body=_installation(request, app))
+
+
+def get_organization_installation(forge: Forge, request: Request) -> Response:
+    """``GET /orgs/{org}/installation``: 404, because every account here is a user's."""
+    _app(forge, request)
+    raise not_found(f"{_PAGE}#get-an-organization-installation-for-the-authenticated-app")
+
+
 def _permissions(request: Request, app: apps.App) -> dict[str, str]:
     wanted = request.body.get("permissions")
     if not wanted:
@@ -185,5 +199,17 @@ ROUTES = (
         "/repos/{owner}/{repo}/installation",
         get_repository_installation,
         "get-a-repository-installation-for-the-authenticated-app",
+    ),
+    _route(
+        "GET",
+        "/users/{username}/installation",
+        get_user_installation,
+        "get-a-user-installation-for-the-authenticated-app",
+    ),
+    _route(
+        "GET",
+        "/orgs/{org}/installation",
+        get_organization_installation,
+        "get-an-organization-installation-for-the-authenticated-app",
     ),
 )

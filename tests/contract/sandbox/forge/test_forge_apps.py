@@ -30,6 +30,10 @@ def test_an_installation_works_through_pygithub(
     integration = github.GithubIntegration(auth=auth, base_url=forge.info.api)
     found = integration.get_repo_installation(forge.info.owner, forge.info.repository)
     assert found.id == app["installation_id"]
+    assert integration.get_user_installation(forge.info.owner).id == app["installation_id"]
+    for look in (integration.get_org_installation, integration.get_user_installation):
+        with pytest.raises(github.UnknownObjectException):
+            look("nobody")
     assert [i.id for i in integration.get_installations()] == [app["installation_id"]]
     assert integration.get_app().slug == "elysium"
     connection = github.Github(

@@ -11,7 +11,7 @@ FILES = {"clusters/k/big.yaml": "x: 1\n" * 1000, "clusters/k/small.yaml": "a: b\
 
 def kinds(repo, **given):
     where = "github"
-    given = {"commit": "push", "new_cluster": True} | given
+    given = {"commit": "push", "is_new_cluster": lambda: True} | given
     found = preflight._head(repo, "clusters/k", where, namespace="flux-system", **given)
     return [problem.kind for problem in found]
 
@@ -76,7 +76,7 @@ def test_an_empty_repository_takes_no_pull_request(opened):
     [
         ({"commit": "none"}, ["repository-empty"], ["branch-missing"]),
         ({"commit": "pull-request"}, ["repository-empty"], []),
-        ({"new_cluster": False}, ["repository-empty"], ["branch-missing"]),
+        ({"is_new_cluster": lambda: False}, ["repository-empty"], ["branch-missing"]),
     ],
 )
 def test_what_may_not_be_created_is_told_before(opened, given, empty, missing):

@@ -94,9 +94,10 @@ def test_a_login_that_may_only_read_is_told(hub):
     assert "Contents: write" in raised.value.hint
 
 
-def test_a_refused_login_is_told_without_the_token(hub):
+@pytest.mark.parametrize("branch", ["main", ""])
+def test_a_refused_login_is_told_without_the_token(hub, branch):
     with pytest.raises(failures.TokenError) as raised:
-        login(hub, "ghp_secretsecret").prove("main", push=False)
+        login(hub, "ghp_secretsecret").prove(branch, push=True)
     assert "ghp_secretsecret" not in str(raised.value)
     assert raised.value.__context__ is None or "ghp_" not in str(raised.value.__context__)
 
