@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tests.support import coldstarts
@@ -10,7 +9,6 @@ from tests.support import lab as labs
 
 NOTHING = {"same", "read", "refresh"}
 SOURCES = "gitrepositories.source.toolkit.fluxcd.io"
-PHRASE = {"ELYSIUM_BACKUP_PASSPHRASE": "correct horse battery"}
 
 
 def source(lab: labs.Lab) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def test_an_app_takes_the_place_of_the_token(lab: labs.Lab) -> None:
     assert found["spec"]["secretRef"]["name"] == "flux-system-app"
     left = coldstarts.secret_or_none(lab, "flux-system", "flux-system") or {}
     assert not {"username", "password"} & set(left)
-    forge.commit_files({"clusters/kyrion/more.yaml": CONFIG_MAP}, "more")
+    forge.commit_files({"clusters/kyrion/more.yaml": CONFIG_MAP})
     coldstarts.until(lambda: fetched(lab) == forge.head(), "Flux has the new commit")
     nothing_to_do(lab)
 
@@ -111,16 +109,6 @@ def test_a_missing_branch_is_made_from_the_default_branch(lab: labs.Lab) -> None
     lab.elysium("up", "--yes").ok()
     forge = lab.forge.with_repository("empty")
     assert fetched(lab) == forge.git("rev-parse", "staging").strip()
-    nothing_to_do(lab)
-
-
-def test_the_backup_brings_it_back_with_the_app(lab: labs.Lab) -> None:
-    *_, said = lab.elysium("--json", "backup", environ=PHRASE).ok().json_lines()
-    held = json.dumps(said)
-    assert "PRIVATE KEY" not in held
-    lab.elysium("destroy", "--yes").ok()
-    lab.elysium("restore", said["path"], "--yes", environ=PHRASE).ok()
-    assert source(lab)["spec"]["provider"] == "github"
     nothing_to_do(lab)
 
 

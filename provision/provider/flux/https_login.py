@@ -71,6 +71,11 @@ class HttpsAccess(Resource[Facts]):
         """Return namespace and name of the Secret."""
         return f"{inputs['namespace']}/{inputs['secretName']}"
 
+    def replaces(self, state: Values, inputs: Values) -> tuple[str, ...]:
+        """Have the Secret of another name made first; the old one goes when Flux uses the new."""
+        moved = state.get("secretName") not in (None, inputs["secretName"])
+        return ("secretName",) if moved else ()
+
     def observe(self, ctx: Context, inputs: Values, state: Values) -> Observed[Facts]:
         """Read the Secret and who uses it."""
         login = ctx.git_login()

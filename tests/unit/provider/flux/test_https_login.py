@@ -245,6 +245,15 @@ def test_the_token_stays_until_flux_has_changed_to_the_deploy_key(world, ssh):
     assert set(held(world)) == set(keypair.FIELDS)
 
 
+@pytest.mark.parametrize(
+    ("had", "replaced"), [("flux-system", ("secretName",)), ("flux-system-app", ()), (None, ())]
+)
+def test_another_secret_is_made_before_the_old_one_goes(had, replaced):
+    state = {"secretName": had} if had else {}
+    kind = https_login.HttpsAccess()
+    assert kind.replaces(state, {"secretName": "flux-system-app"}) == replaced
+
+
 def test_a_login_that_nobody_uses_goes_with_its_secret(world):
     token(world)
     state = up(world)
