@@ -73,7 +73,7 @@ def decide(cfg: config.Config, ctx: Context, at_hand: AtHand | None = None) -> D
 
     at_hand = at_hand or AtHand()
     repository = ctx.github()
-    head = repository.head(cfg.github.branch)
+    head = repository.start(cfg.github.branch)
     given = definitions.from_folder(cfg.flux.crds)
     sops_keys = _sops_keys(cfg)
     memory = cache.Memory.of(

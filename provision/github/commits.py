@@ -102,14 +102,30 @@ class Branches:
                     self._heads[branch] = self._read_head(default)
                     self._new[branch] = default
                     return self._heads[branch]
-                raise failures.NotFoundError(
-                    f"{self._link.cfg.slug} has no branch {branch}, or the token may not see it",
-                    operation=error.operation,
-                    status=404,
-                    detail=error.detail,
-                    hint="check github.branch, github.owner and github.repository, and the token",
-                ) from error
+                raise self._missing(branch, error.detail) from error
         return self._heads[branch]
+
+    def require(self, branch: str) -> None:
+        """Raise what `failures` says of a `branch` that is not there, or of no commit at all."""
+        start = self.new(branch)
+        if start == "":
+            raise failures.EmptyRepositoryError(
+                f"{self._link.cfg.slug} has no commit",
+                operation=f"read the head of {branch}",
+                status=409,
+                hint="push a first commit to it (a README is enough)",
+            )
+        if start is not None:
+            raise self._missing(branch)
+
+    def _missing(self, branch: str, detail: str = "") -> failures.NotFoundError:
+        return failures.NotFoundError(
+            f"{self._link.cfg.slug} has no branch {branch}, or the token may not see it",
+            operation=f"read the head of {branch}",
+            status=404,
+            detail=detail,
+            hint="check github.branch, github.owner and github.repository, and the token",
+        )
 
     def new(self, branch: str) -> str | None:
         """Return the branch that a missing `branch` is created from, None for one that is there.

@@ -97,7 +97,7 @@ def _head(
     is_new_cluster: Callable[[], bool],
 ) -> list[errors.Problem]:
     try:
-        files = repo.snapshot(repo.head()).entries
+        files = repo.snapshot(repo.start(repo.cfg.branch)).entries
         start = repo.new_branch(repo.cfg.branch)
     except errors.CodeHostError as error:
         return [_problem(error, where, "github.branch")]

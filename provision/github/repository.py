@@ -106,11 +106,23 @@ class Repository:
     def head(self, branch: str = "", *, fresh: bool = False) -> str:
         """Return the commit at the head of `branch` (default: the configured one).
 
-        Asked once until a commit, or `fresh`. Of a missing branch, it is the head of the default
-        branch (`new_branch`); empty in a repository without a commit.
+        Asked once until a commit, or `fresh`. Raises `failures.NotFoundError` for a missing branch
+        and `failures.EmptyRepositoryError` for a repository without a commit.
         """
         with self._lock:
-            return self._branches.head(branch or self.cfg.branch, fresh=fresh)
+            name = branch or self.cfg.branch
+            found = self._branches.head(name, fresh=fresh)
+            self._branches.require(name)
+            return found
+
+    def start(self, branch: str, *, fresh: bool = False) -> str:
+        """Return the commit that a commit to `branch` comes after.
+
+        Of a missing branch, it is the head of the default branch (`new_branch`); empty in a
+        repository without a commit.
+        """
+        with self._lock:
+            return self._branches.head(branch, fresh=fresh)
 
     def new_branch(self, branch: str) -> str | None:
         """Return what a missing `branch` is created from: the default branch, empty for nothing.

@@ -154,7 +154,7 @@ def _certificate(stack: Stack, decided: repository_facts.Decisions) -> list[erro
 
     repo = stack.live.github()
     path = decided.sealing_certificate or cfg.sealing.certificate
-    text = repo.read_file(path, repo.head(cfg.github.branch)) or ""
+    text = repo.read_file(path, repo.start(cfg.github.branch)) or ""
     keys = at_hand(stack).keys() if text else ()
     problem = sealing_key.certificate_problem(text, list(keys or ()), path)
     return [problem] if problem else []

@@ -118,6 +118,9 @@ class FakeGitHub:
             raise failures.NotFoundError("no branch", operation="read", status=404)
         return self.branches[name]
 
+    def start(self, branch: str, *, fresh: bool = False) -> str:
+        return self.head(branch, fresh=fresh)
+
     def new_branch(self, branch: str) -> str | None:
         self.head(branch)
         return None

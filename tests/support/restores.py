@@ -150,6 +150,9 @@ class Repository:
     slug: str = "me/homelab"
     asked: list[str] = field(default_factory=list[str])
 
+    def start(self, branch: str) -> str:
+        return self.head(branch)
+
     def head(self, branch: str = "") -> str:
         assert branch == "main"
         return self.commit

@@ -178,7 +178,7 @@ class Components(Resource[Facts]):
                 ctx, inputs, message, {paths.components: text}, if_absent=(paths.components,)
             )
         if self._why_install(facts, inputs, state):
-            in_git = "" if inputs["commit"] == "none" else ctx.github().head(inputs["branch"])
+            in_git = "" if inputs["commit"] == "none" else ctx.github().start(inputs["branch"])
             found = install.desired_objects(ctx, paths, in_git, text)
             _refuse_lacking(paths, found, inputs["namespace"])
             install.install(ctx, ctx.kube(inputs["kubeconfig"]), found)

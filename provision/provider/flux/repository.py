@@ -77,12 +77,12 @@ def standing(
     A person may merge it at any moment of a run: the head is then asked for anew.
     """
     repo = ctx.github()
-    head = repo.head(inputs["branch"])
+    head = repo.start(inputs["branch"])
     if inputs["commit"] != "pull-request" or not lacks(head):
         return head, None
     pull = pending(ctx, inputs)
     # Asked for after the pull request: one that is open now may be merged before that.
-    return (head, pull) if pull is not None else (repo.head(inputs["branch"], fresh=True), None)
+    return (head, pull) if pull is not None else (repo.start(inputs["branch"], fresh=True), None)
 
 
 def publish(

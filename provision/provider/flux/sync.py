@@ -349,7 +349,7 @@ class Sync(Resource[Facts]):
         if inputs["commit"] == "none":
             return {}
         repo = ctx.github()
-        head = repo.head(inputs["branch"], fresh=True)
+        head = repo.start(inputs["branch"], fresh=True)
         own = _kustomization_of(paths, repo.snapshot(head).entries)
         if not own or repo.read_file(own, head) == sync_files.KUSTOMIZATION:
             files = self._sync_files(ctx, inputs, paths, head)
@@ -396,7 +396,7 @@ class Sync(Resource[Facts]):
             return
         repo = ctx.github()
         name = f"{paths.cluster}/kustomization.yaml".lstrip("/")
-        text = repo.read_file(name, repo.head(inputs["branch"]))
+        text = repo.read_file(name, repo.start(inputs["branch"]))
         folder = inputs["namespace"]
         if text is not None and folder not in text:
             ctx.warn(f"{name} does not list {folder}, so Flux does not update itself from Git")

@@ -86,7 +86,9 @@ def test_a_missing_repository_is_404(server, forge):
 
 def test_an_empty_repository_has_no_head_and_gets_its_branch_from_nothing(empty):
     repo = repository.Repository.open(settings(empty), empty.token())
-    assert (repo.head(), repo.new_branch("main")) == ("", "")
+    with pytest.raises(failures.EmptyRepositoryError, match="has no commit"):
+        repo.head()
+    assert (repo.start("main"), repo.new_branch("main")) == ("", "")
     repo.close()
 
 

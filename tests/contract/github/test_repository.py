@@ -194,8 +194,10 @@ def test_the_mode_of_a_script_stays(forge, repo):
 
 
 def test_a_missing_branch_would_begin_at_the_default_branch(repo):
+    with pytest.raises(failures.NotFoundError, match="has no branch nowhere"):
+        repo.head("nowhere")
     assert repo.new_branch("nowhere") == "main"
-    assert repo.head("nowhere") == repo.head("main")
+    assert repo.start("nowhere") == repo.head("main")
     assert repo.new_branch("main") is None
 
 

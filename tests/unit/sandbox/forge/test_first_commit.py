@@ -19,7 +19,7 @@ def kinds(repo, **given):
 @pytest.mark.parametrize("branch", ["main", "staging"])
 def test_an_empty_repository_gets_its_first_commit(opened, branch):
     repo = opened(branch)
-    assert (repo.head(), repo.new_branch(branch)) == ("", "")
+    assert (repo.start(branch), repo.new_branch(branch)) == ("", "")
     assert repo.read_tree("") == {}
     assert kinds(repo) == []
     assert repo.differing("", FILES) == FILES
@@ -35,7 +35,7 @@ def test_a_missing_branch_is_created_from_the_default_branch(opened):
     opened().commit("main", "one", {"README.md": "# home\n"})
     repo = opened("staging")
     assert repo.new_branch("staging") == "main"
-    assert repo.read_tree(repo.head()) == {"README.md": "# home\n"}
+    assert repo.read_tree(repo.start("staging")) == {"README.md": "# home\n"}
     assert kinds(repo) == []
     head = repo.commit("staging", "two", FILES)
     assert repo.new_branch("staging") is None
@@ -53,7 +53,7 @@ def test_a_missing_branch_without_a_change_is_created_too(opened):
 def test_a_branch_that_comes_meanwhile_is_committed_to(opened):
     opened().commit("main", "one", {"README.md": "# home\n"})
     repo = opened("staging")
-    repo.head()
+    repo.start("staging")
     opened("staging").commit("staging", "theirs", {"theirs": "1\n"})
     head = repo.commit("staging", "mine", {"mine": "2\n"})
     assert set(opened("staging").read_tree(head)) == {"README.md", "theirs", "mine"}
