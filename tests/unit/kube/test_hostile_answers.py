@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -317,13 +318,11 @@ def test_every_segment_is_quoted(server, kube, text):
         server.calls.clear()
         with contextlib.suppress(errors.KubeError):
             call(kube)
+        # A group and version are two segments; anything else arrives as one.
+        if text.strip(".") and "/" not in text:
+            assert any(urllib.parse.quote(text, safe="") in made for made in server.calls)
         for made in server.calls:
             path = made.partition(" ")[2]
-            assert (
-                "?b" not in path
-                and "#" not in path
-                and "%2f" not in path.lower().replace("%252f", "").replace("a%2f..%2fb", "")
-            )
             assert ".." not in path.split("/") and "." not in path.split("/")
 
 
