@@ -49,9 +49,14 @@ def write(
 
 
 def state(kubeconfig: str) -> dict[str, Any]:
-    """Return a deployment whose stack exports `kubeconfig`."""
+    """Return a deployment whose k3s has `kubeconfig`."""
     document = restores.state(KEY)
-    document["deployment"]["resources"][0]["outputs"] = {"kubeconfig": kubeconfig}
+    (server,) = (
+        one
+        for one in document["deployment"]["resources"]
+        if one["type"] == "elysium:node:K3sServer"
+    )
+    server["outputs"] = {"kubeconfig": kubeconfig}
     return document
 
 
