@@ -47,7 +47,10 @@ _CLUSTER_STOOD_IN = (
 )
 _SERVICES = (
     model.Part(part="media library", what="rclone and a FUSE mount over Azure's Blob protocol"),
-    model.Part(part="git over SSH", what="git behind OpenSSH, whose keys are the deploy keys"),
+    model.Part(
+        part="git over SSH and HTTPS",
+        what="git behind OpenSSH, whose keys are the deploy keys, and git http-backend",
+    ),
 )
 _SERVICES_STOOD_IN = (
     model.Part(part="Azure Blob storage", what="Azurite, the emulator"),
