@@ -94,20 +94,19 @@ def of(
     tree: Tree, builds: Sequence[workspace.Prepared], jobs: int
 ) -> list[list[workspace.Prepared]]:
     """Return `builds` in groups that may share a run; at least `jobs` of them, if possible."""
-    leaves = {id(one): _leaf(tree, one) for one in builds}
-    small = [one for one in builds if leaves[id(one)] is not None]
-    alone = [[one] for one in builds if leaves[id(one)] is None]
-    given = {kind: set[str]() for kind in partition_units.GIVEN}
-    for one in small:
-        leaf = leaves[id(one)]
-        for kind in given:
-            given[kind] |= getattr(leaf, kind)
-    total = sum(len(one.files) for one in small)
+    found = [(one, _leaf(tree, one)) for one in builds]
+    alone = [[one] for one, leaf in found if leaf is None]
+    small = [(one, leaf) for one, leaf in found if leaf is not None]
+    given = {
+        kind: {name for _, leaf in small for name in getattr(leaf, kind)}
+        for kind in partition_units.GIVEN
+    }
+    total = sum(len(one.files) for one, _ in small)
     limit = min(MOST_FILES, -(-total // max(jobs, 1)))
     closed: list[_Run] = []
     opened: list[_Run] = []
-    for one in small:
-        traits = _traits(tree, one, leaves[id(one)], given)
+    for one, leaf in small:
+        traits = _traits(tree, one, leaf, given)
         run = next(
             (
                 r
@@ -158,7 +157,7 @@ def _kustomizations(tree: Tree, build: workspace.Prepared) -> list[tuple[str, Ma
 def _traits(
     tree: Tree,
     build: workspace.Prepared,
-    leaf: partition_units.Leaf | None,
+    leaf: partition_units.Leaf,
     given: Mapping[str, set[str]],
 ) -> _Traits:
     namespace = str(build.content.get("namespace") or "")
