@@ -320,7 +320,7 @@ def spoiled_stack(folder: Path) -> None:
     state = folder / ".elysium/state/.pulumi/stacks/elysium/kyrion.json"
     document = json.loads(state.read_text())
     resources = document["checkpoint"]["latest"]["resources"]
-    resources[0]["outputs"][f"a{ESCAPES}"] = ESCAPES
+    resources[0].setdefault("outputs", {})[f"a{ESCAPES}"] = ESCAPES
     resources[2]["urn"] += ESCAPES
     state.write_text(json.dumps(document))
     quoted = json.dumps(ESCAPES)
