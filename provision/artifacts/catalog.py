@@ -77,6 +77,25 @@ def k3s(version: str) -> Artifact:
     )
 
 
+def k3s_images(version: str) -> Artifact:
+    """Return the archive of the container images that k3s `version` itself uses.
+
+    From docs.k3s.io, "Air-Gap Install"; it is listed in the checksum file of the binary.
+    """
+    base = _github("k3s-io/k3s", version)
+    return Artifact(
+        name="k3s-images",
+        version=version,
+        assets={
+            arch: Asset(
+                url=f"{base}k3s-airgap-images-{arch}.tar.zst",
+                checksums=f"{base}sha256sum-{arch}.txt",
+            )
+            for arch in ("amd64", "arm64", "arm")
+        },
+    )
+
+
 def flux(version: str) -> Artifact:
     """Return the Flux CLI of `version` (``v2.9.3``) for Linux."""
     base, plain = _github("fluxcd/flux2", version), version.removeprefix("v")

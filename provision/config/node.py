@@ -103,6 +103,11 @@ class K3s(Model):
     disable: tuple[str, ...] = ()
     registries: dict[str, Any] = Field(default_factory=dict)
     proxy: Proxy = Proxy()
+    airgap_images: bool = Field(
+        default=False,
+        description="Whether the archive of k3s' own images is placed on the node, which then "
+        "pulls none of them.",
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="Any other k3s server option, as in its config.yaml."
     )

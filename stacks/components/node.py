@@ -16,7 +16,9 @@ from stacks import resources
 def k3s_inputs(cfg: config.Config) -> dict[str, Any]:
     """Return the inputs of the server's `resources.K3sServer`."""
     k3s, node = cfg.k3s, cfg.server
-    return {
+    # Only where it is asked for: a state of an earlier version stays as it is.
+    given = {"airgapImages": True} if k3s.airgap_images else {}
+    return given | {
         "node": node.name,
         "cluster": cfg.cluster,
         "version": k3s.version,

@@ -18,10 +18,15 @@ _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-[\w.]+)?\+k3s(\d+)")
 
 @dataclass(frozen=True, kw_only=True)
 class K3sFacts:
-    """What was found. `pinned` is the sha256 of the wanted version's binary."""
+    """What was found.
+
+    `pinned` is the sha256 of the wanted version's binary, `images` that of the archive
+    of its container images, empty where the configuration does not ask for it.
+    """
 
     node: facts.NodeFacts
     pinned: str
+    images: str = ""
 
     @property
     def installed(self) -> str:

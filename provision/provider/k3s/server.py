@@ -19,7 +19,16 @@ from provision.change import Change
 from provision.host import bundle, facts
 from provision.provider import node_files, node_templates, resource
 from provision.provider.context import Context
-from provision.provider.k3s import binaries, client_ca, datastore, existing, files, folders, service
+from provision.provider.k3s import (
+    airgap,
+    binaries,
+    client_ca,
+    datastore,
+    existing,
+    files,
+    folders,
+    service,
+)
 from provision.provider.k3s import plan as k3s_plan
 from provision.provider.k3s import token as k3s_token
 
@@ -28,8 +37,8 @@ _SCRIPTS = ("k3s-killall.sh", "k3s-uninstall.sh")
 Values = resource.Values
 
 
-def fact_request(inputs: Values) -> facts.FactRequest:
-    """Return what is asked of the node."""
+def fact_request(inputs: Values, state: Values | None = None) -> facts.FactRequest:
+    """Return what is asked of the node; of the archive of images only where it matters."""
     at = files.places(inputs)
     contents = {
         files.CONFIG,
@@ -49,6 +58,7 @@ def fact_request(inputs: Values) -> facts.FactRequest:
                 files.CONFIG_BACKUP,
                 at.encryption,
                 *at.databases,
+                *(airgap.paths(inputs) if airgap.concerns(inputs, state or {}) else ()),
                 *(
                     f"{folder}/{name}"
                     for folder in binaries.FOLDERS
@@ -125,10 +135,14 @@ class K3sServer(resource.Resource[K3sFacts]):
         """Read the node, and which binary is pinned."""
         node_templates.warm()
         session = ctx.node(str(inputs["node"]))
-        found = session.facts(fact_request(inputs))
+        found = session.facts(fact_request(inputs, state))
         artifact = catalog.k3s(str(inputs["version"]))
         pinned = ctx.artifacts().content_sha256(artifact, found.system.arch)
-        observed = K3sFacts(node=found, pinned=pinned)
+        images = ""
+        if airgap.wanted(inputs):
+            archive = catalog.k3s_images(str(inputs["version"]))
+            images = ctx.artifacts().content_sha256(archive, found.system.arch)
+        observed = K3sFacts(node=found, pinned=pinned, images=images)
         binary = files.places(binaries.placed(found, inputs)).binary
         exists = found.file(binary) is not None or found.file(files.UNIT) is not None
         return resource.Observed(exists=exists, facts=observed)
@@ -136,7 +150,7 @@ class K3sServer(resource.Resource[K3sFacts]):
     def plan(self, facts: K3sFacts, inputs: Values, state: Values) -> tuple[Change, ...]:
         """Decide what to change."""
         inputs = binaries.placed(facts.node, inputs)
-        changes = k3s_plan.plan(facts, inputs)
+        changes = airgap.plan(facts, inputs, state) + k3s_plan.plan(facts, inputs)
         if not state.get("token"):
             changes = k3s_plan.plan_leftover(facts, inputs) + changes
         if k3s_token.wanted(inputs, state):
@@ -146,7 +160,7 @@ class K3sServer(resource.Resource[K3sFacts]):
     def remarks(self, facts: K3sFacts, inputs: Values) -> tuple[str, ...]:
         """Say what is different from the configuration and stays so."""
         inputs = binaries.placed(facts.node, inputs)
-        said = k3s_plan.remarks(facts, inputs)
+        said = k3s_plan.remarks(facts, inputs) + airgap.remarks(facts, inputs)
         if replaced_token(facts, inputs) and not inputs.get("tokenRotation"):
             said += (
                 f"the new server token of k3s on {inputs['node']} is not verified yet:"
@@ -188,6 +202,7 @@ class K3sServer(resource.Resource[K3sFacts]):
             ctx.progress(f"uploading k3s {version} to {node.name}")
             node.lock()
             node.stream(path, at.binary, mode=0o755, sha256=facts.pinned)
+        airgap.place(ctx, node, facts, inputs, changes)
         wanted = () if stays else k3s_plan.wanted_files(facts, inputs)
         if k3s_plan.foreign_config(facts.node) and not stays:
             node.run(
@@ -204,9 +219,14 @@ class K3sServer(resource.Resource[K3sFacts]):
                     bundle.Link(path=at.link(name), target="k3s")
                     for name in (() if stays else k3s_plan.missing_links(facts.node, inputs))
                 ),
-                removals=()
-                if stays or inputs.get("registries")
-                else k3s_plan.ours(facts.node, files.REGISTRIES),
+                removals=(
+                    *airgap.removals(inputs, changes),
+                    *(
+                        ()
+                        if stays or inputs.get("registries")
+                        else k3s_plan.ours(facts.node, files.REGISTRIES)
+                    ),
+                ),
                 reload=unit_written or unit.needs_reload,
                 enable=() if unit.enabled == "enabled" else (files.UNIT_NAME,),
             ),
@@ -247,15 +267,19 @@ class K3sServer(resource.Resource[K3sFacts]):
             )
         # Only where it is another: a state of an earlier version stays as it is.
         programs = {} if at.programs == binaries.DEFAULT else {binaries.INPUT: at.programs}
-        return programs | {
-            "kubeconfig": kubeconfig,
-            "token": token.text.strip() if token is not None else str(state.get("token", "")),
-            "nodeName": node_name(inputs),
-            "version": facts.installed or str(inputs["version"]),
-            "contentHash": content_hash(facts, inputs),
-            "tokenRotated": state.get("tokenRotated") or "",
-            "clientRotated": state.get("clientRotated") or "",
-        }
+        return (
+            programs
+            | airgap.outputs(facts, inputs)
+            | {
+                "kubeconfig": kubeconfig,
+                "token": token.text.strip() if token is not None else str(state.get("token", "")),
+                "nodeName": node_name(inputs),
+                "version": facts.installed or str(inputs["version"]),
+                "contentHash": content_hash(facts, inputs),
+                "tokenRotated": state.get("tokenRotated") or "",
+                "clientRotated": state.get("clientRotated") or "",
+            }
+        )
 
     def unknown_outputs(self, inputs: Values) -> dict[str, Any]:
         """Return what is not known before k3s runs."""

@@ -50,6 +50,9 @@ def configuration(text: str, encrypt: Callable[[str], str], given: Settings) -> 
     if isinstance(flux, dict):  # the sandbox's Flux has a deploy key of the sandbox's forge
         for name in ("auth", "token", "tokenFile"):
             flux.pop(name, None)
+    k3s = config.get(f"{_PREFIX}k3s")
+    if isinstance(k3s, dict):  # the sandbox's releases have no archive of images
+        k3s.pop("airgapImages", None)
     media = config.get(f"{_PREFIX}media")
     if isinstance(media, dict):
         media["remote"] = {"key": {"secure": encrypt(given.media_key.reveal())}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -66,6 +67,17 @@ class Box:
         inputs, problems = k3s_server.K3sServer().check(values | changes)
         assert problems == []
         return inputs
+
+    def publish_images(self, content: bytes) -> None:
+        """Add an archive of images to the release of the configured version in the mirror."""
+        arch, version = build.goarch(), config.K3s().version
+        release = self.mirror / "github.com/k3s-io/k3s/releases/download" / version
+        archive = release / f"k3s-airgap-images-{arch}.tar.zst"
+        archive.write_bytes(content)
+        sums = release / f"sha256sum-{arch}.txt"
+        text = sums.read_text()
+        sums.unlink()  # a hard link into the cache
+        sums.write_text(f"{text}{hashlib.sha256(content).hexdigest()}  {archive.name}\n")
 
     def world(self, opened: session.NodeSession | None = None) -> World:
         kept = store.ArtifactStore(

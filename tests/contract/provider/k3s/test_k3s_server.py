@@ -113,6 +113,26 @@ def test_new_inputs_restart_once_and_are_in_force(state, box, converge):
     assert "delete files./etc/rancher/k3s/registries.yaml" in planned
 
 
+def test_the_archive_of_images_comes_and_goes_without_a_restart(state, box, converge):
+    content = b"an archive of images" * 100_000
+    box.publish_images(content)
+    at = "/var/lib/rancher/k3s/agent/images"
+    started = box.on(STARTED)
+    planned, state = converge(box.inputs(airgapImages=True), state)
+    (change,) = planned
+    assert change.startswith(f"create files.{at}/k3s-airgap-images-")
+    assert box.on(f"sha256sum {at}/*.tar.zst").split()[0] == hashlib.sha256(content).hexdigest()
+    assert converge(box.inputs(airgapImages=True), state)[0] == ()
+    box.on(f"touch {at}/mine.tar; echo x >>{change.removeprefix('create files.')}")
+    assert converge(box.inputs(airgapImages=True), state)[0] == (
+        change.replace("create", "update"),
+    )
+    planned, state = converge(box.inputs(), state)
+    assert planned == (change.replace("create", "delete"),)
+    assert box.on(f"ls {at}") == "mine.tar"
+    assert box.on(STARTED) == started
+
+
 def test_a_drop_in_of_the_users_is_kept_and_put_in_force(state, box, converge):
     box.on("mkdir -p /etc/rancher/k3s/config.yaml.d")
     box.on("echo 'node-label+: [mine=yes]' >/etc/rancher/k3s/config.yaml.d/mine.yaml")

@@ -41,6 +41,9 @@ config:
     copies: [{directory: /mnt/realstick}]
   elysium:flux:
     interval: 2m
+  elysium:k3s:
+    version: v1.36.2+k3s1
+    airgapImages: true
 """
 
 
@@ -65,6 +68,8 @@ def test_nothing_of_the_real_places_is_left() -> None:
     assert config["elysium:media"]["remote"]["key"] == {"secure": "v1:yek-xobdnas"}
     assert config["elysium:media"]["mountPoint"] == "/mnt/media"
     assert config["elysium:flux"] == {"interval": "2m"}
+    assert config["elysium:k3s"]["version"] == "v1.36.2+k3s1"
+    assert "airgapImages" not in config["elysium:k3s"], "the sandbox has no such archive"
 
 
 def test_a_stack_without_media_gets_none() -> None:

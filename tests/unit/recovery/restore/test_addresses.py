@@ -222,6 +222,7 @@ _INERT = {
     *("nodes.jump.password", "nodes.jump.passphrase"),
     *("k3s.version", "k3s.managedBy", "k3s.datastore", "k3s.secretsEncryption", "k3s.tlsSan"),
     *("k3s.disable", "k3s.registries", "k3s.proxy.noProxy", "k3s.options", "k3s.startTimeout"),
+    "k3s.airgapImages",
     "kube.tunnel",
     *("gpu.managedBy", "gpu.driver", "gpu.sharedDevNum", "gpu.timeout"),
     *("media.remote", "media.path", "media.mountPoint", "media.rcloneVersion", "media.cacheMode"),
