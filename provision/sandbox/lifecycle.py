@@ -110,12 +110,10 @@ def load(name: str) -> model.Sandbox:
     return model.load(file_of(name))
 
 
-def prepare(
-    say: progress.Progress = progress.silent, *, real_k3s: bool = False
-) -> dict[str, float]:
+def prepare(say: progress.Progress = progress.silent, *, programs: bool = True) -> dict[str, float]:
     """Make whatever every sandbox needs and the cache lacks, all at once.
 
-    With `real_k3s` no program is built. Returns the seconds each part took.
+    Without `programs` no program is built. Returns the seconds each part took.
 
     Raises:
         errors.PreflightError: when this machine cannot run a sandbox.
@@ -126,7 +124,7 @@ def prepare(
         "root file system": lambda: rootfs.ensure(say),
         "object store": lambda: azure.ensure(say),
     }
-    if not real_k3s:
+    if programs:
         wanted["programs"] = lambda: build.ensure(say)
     return jobs.timed_together(wanted)[1]
 
@@ -140,43 +138,66 @@ def up(
 ) -> model.Sandbox:
     """Start the sandbox `name`, or return it as it is when all of it answers.
 
-    What an earlier one left is removed first; with `fresh`, a healthy one too.
+    What an earlier one left is removed first; with `fresh`, a healthy one too. It says
+    which parts an ``auto`` one takes, and why it does not take the official releases.
 
     Raises:
         errors.ElysiumError: when it does not come up; then nothing of it remains.
     """
     options = options or Options()
-    folder = folder_of(name)
     requirements.ensure(say)
     with held(name, say):
         now = status(name)
         if now is not None and now.healthy and now.sandbox and now.sandbox.forge and not fresh:
+            if options.parts != "auto" and now.sandbox.real_k3s != (options.parts == "official"):
+                raise errors.ElysiumError(
+                    f"sandbox {name} is up with other parts than {options.parts} ones",
+                    hint="--fresh starts it anew, and what is in it is lost",
+                )
             say(f"sandbox {name}: is up")
             return now.sandbox
         _clean(name)
-        seconds = prepare(say, real_k3s=options.real_k3s)
-        built = None if options.real_k3s else build.ensure(say)
-        with _cleaned_on_error(name):
-            net = network.create(name)
-            group = processes.Group.of(name)
-            started, more = jobs.timed_together(
-                services.starts(net, group, folder, options, built, say)
-            )
-            processes.save(
-                folder / PROCESSES, {part: process for part, (_, process) in started.items()}
-            )
-            sandbox = model.Sandbox(
-                name=name,
-                number=net.number,
-                host_address=net.host_address,
-                gpu=options.gpu,
-                real_k3s=options.real_k3s,
-                real=parts.real(whole=True, official=options.real_k3s),
-                stood_in=parts.stood_in(whole=True, official=options.real_k3s),
-                seconds=seconds | more,
-                **{part: made for part, (made, _) in started.items()},
-            )
-            model.save(sandbox, file_of(name))
+        if options.parts != "auto":
+            return _start(name, options, say, releases=options.parts == "official")
+        why = official.why_not(options.releases)
+        if not why:
+            say("parts: the official releases")
+            try:
+                return _start(name, options, say, releases=True)
+            except errors.InterruptedByUser:
+                raise
+            except errors.ElysiumError as error:
+                why = error.summary
+        say(f"parts: built here, since the official releases cannot be used: {why}")
+        return _start(name, options, say, releases=False)
+
+
+def _start(name: str, options: Options, say: progress.Progress, *, releases: bool) -> model.Sandbox:
+    """Start the sandbox `name` with the official `releases`, or with programs built here."""
+    folder = folder_of(name)
+    seconds = prepare(say, programs=not releases)
+    built = None if releases else build.ensure(say)
+    with _cleaned_on_error(name):
+        net = network.create(name)
+        group = processes.Group.of(name)
+        started, more = jobs.timed_together(
+            services.starts(net, group, folder, options, built, say)
+        )
+        processes.save(
+            folder / PROCESSES, {part: process for part, (_, process) in started.items()}
+        )
+        sandbox = model.Sandbox(
+            name=name,
+            number=net.number,
+            host_address=net.host_address,
+            gpu=options.gpu,
+            real_k3s=releases,
+            real=parts.real(whole=True, official=releases),
+            stood_in=parts.stood_in(whole=True, official=releases),
+            seconds=seconds | more,
+            **{part: made for part, (made, _) in started.items()},
+        )
+        model.save(sandbox, file_of(name))
     return sandbox
 
 

@@ -1,4 +1,4 @@
-"""The official releases in place of what is stood in: ``elysium sandbox up --real-k3s``.
+"""The official releases in place of what is stood in: ``elysium sandbox up --parts official``.
 
 They are downloaded before anything is started, each checked against its
 release's checksum file, into the cache where `elysium up` looks for them.
@@ -8,15 +8,47 @@ layout, and that nothing of the stand-ins reaches the node.
 
 from __future__ import annotations
 
+import queue
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import platformdirs
 
-from provision import config, errors, progress
-from provision.artifacts import catalog, store
+from provision import cancellation, config, errors, progress
+from provision.artifacts import catalog, download, store
+from provision.artifacts import source as mirrored
 from provision.sandbox import build, model, network, outward, processes
+
+ANSWER = 3
+"""Seconds within which the host of the releases has to answer."""
+
+
+def why_not(source: Path | None = None) -> str:
+    """Return why the releases cannot be used, empty where their hosts answer within `ANSWER`.
+
+    Asked is for the list of checksums of k3s, of `source` or of the release's host.
+    """
+    asset = catalog.k3s(config.K3s().version).asset(build.goarch())
+    asking = cancellation.Cancellation()
+    answer: queue.Queue[str] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            mirrored.read(str(source or ""), asset.checksums, cancelled=asking)
+        except errors.ElysiumError as error:
+            answer.put(error.summary)
+        else:
+            answer.put("")
+
+    # A name that nobody resolves cannot be cancelled, hence a thread that ends with the process.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answer.get(timeout=ANSWER)
+    except queue.Empty:
+        asking.cancel()
+        return f"{download.shown(asset.checksums)} does not answer within {ANSWER} s"
 
 
 def fetch(
@@ -35,6 +67,7 @@ def fetch(
     kept = store.ArtifactStore(str(source or ""), pins, cache)
     wanted = (
         catalog.k3s(config.K3s().version),
+        catalog.k3s_images(config.K3s().version),
         catalog.flux(config.Flux.model_fields["version"].default),
         catalog.rclone(config.Media.model_fields["rclone_version"].default),
     )
@@ -45,7 +78,7 @@ def fetch(
         raise errors.ArtifactError(
             f"the official releases are not to be had here: {error.summary}",
             detail=error.detail,
-            hint="without --real-k3s the sandbox needs no download of them",
+            hint="with --parts built the sandbox needs no download of them",
         ) from error
     return model.Artifacts(mirror=source, pins=pins)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from provision import progress
 from provision.sandbox import azure, build, mirror, model, network, node, official, processes
@@ -15,18 +15,23 @@ API_PORT = 8080
 SSH_PORT = 2222
 
 
+Parts = Literal["auto", "official", "built"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What a sandbox is called inside, and what its node has.
 
-    `real_k3s` takes the official releases, from `releases` where that is given.
+    `parts` says what k3s, Flux and rclone are: the official releases, from the folder
+    `releases` where that is given, programs that are built here, or (``auto``) the
+    releases where they can be had.
     """
 
     hostname: str = "kyrion"
     owner: str = "homelab"
     repository: str = "elysium"
     gpu: bool = True
-    real_k3s: bool = False
+    parts: Parts = "built"
     releases: Path | None = None
 
 
@@ -45,11 +50,12 @@ def starts(
 
     `built` are the programs of the stand-ins; None with the official releases.
     """
+    real = built is None
     booted = node.Options(
         hostname=options.hostname,
         gpu=options.gpu,
         binds=node_binds(built),
-        kubelet=options.real_k3s,
+        kubelet=real,
     )
     names = {"owner": options.owner, "repository": options.repository}
     return {
@@ -64,7 +70,7 @@ def starts(
         ),
         **(
             {"outward": lambda: official.start_outward(net, group, folder / "outward", say)}
-            if options.real_k3s
+            if real
             else {}
         ),
     }

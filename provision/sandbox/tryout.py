@@ -55,6 +55,8 @@ def settings(sandbox: model.Sandbox) -> dict[str, str]:
     releases = {"artifacts.pins": str(artifacts.pins)}
     if artifacts.mirror is not None:
         releases["artifacts.mirror"] = str(artifacts.mirror)
+    if sandbox.real_k3s:
+        releases["k3s.airgapImages"] = "true"
     if sandbox.outward:
         inside = "127.0.0.0/8,10.0.0.0/8,.svc,.cluster.local"
         releases |= {"k3s.proxy.https": sandbox.outward, "k3s.proxy.noProxy": inside}

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import click
 
 from provision.cli import lazy, visible
+from provision.cli.commands import sandbox
 from provision.cli.settings import Settings
 
 if TYPE_CHECKING:
     from provision.sandbox.model import Sandbox
+    from provision.sandbox.services import Parts
 
 
 @click.command(
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
     """,
 )
 @click.option("--name", default="demo", show_default=True, help="The sandbox to use.")
+@sandbox.parts_option
 @click.pass_obj
-def demo(called: Settings, name: str) -> None:
+def demo(called: Settings, name: str, parts: Parts) -> None:
     """Bring up a whole cluster in a sandbox, from nothing.
 
     Starts a sandbox, puts a small GitOps repository on its forge, and runs
@@ -41,8 +44,9 @@ def demo(called: Settings, name: str) -> None:
 
     say = called.terminal.say
     began = time.monotonic()
-    _show(called, ["sandbox", "up", "--name", name])
-    _run(Path.cwd(), ["sandbox", "up", "--name", name])
+    start = ["sandbox", "up", "--name", name, *(["--parts", parts] if parts != "auto" else [])]
+    _show(called, start)
+    _run(Path.cwd(), start)
     box = lifecycle.load(name)
     ready = time.monotonic()
     if tryout.seed_repository(box):

@@ -15,6 +15,7 @@ from provision.cli.settings import Settings
 if TYPE_CHECKING:
     from provision.sandbox.lifecycle import Status
     from provision.sandbox.model import Sandbox
+    from provision.sandbox.services import Parts
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -31,6 +32,15 @@ def _name(function: Callable[..., Any]) -> Callable[..., Any]:
         shell_complete=_names,
         help="Which sandbox; several can run side by side.",
     )(function)
+
+
+parts_option = click.option(
+    "--parts",
+    type=click.Choice(("auto", "official", "built")),
+    default="auto",
+    show_default=True,
+    help="The official k3s, Flux and rclone, or programs that are built here.",
+)
 
 
 @click.group(
@@ -54,16 +64,12 @@ def sandbox() -> None:
 @_name
 @click.option("--fresh", is_flag=True, help="Start anew, also if it is up and well.")
 @click.option("--gpu/--no-gpu", default=True, help="Whether the node has an Intel GPU.")
-@click.option(
-    "--real-k3s",
-    is_flag=True,
-    help="The official k3s, Flux and rclone, downloaded, instead of stand-ins.",
-)
+@parts_option
 @click.option(
     "--releases",
     metavar="DIR",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
-    help="With --real-k3s: a folder laid out as the releases' hosts are.",
+    help="A folder laid out as the releases' hosts are, instead of these.",
 )
 @click.pass_obj
 def up(
@@ -71,24 +77,25 @@ def up(
     name: str,
     fresh: bool,
     gpu: bool,
-    real_k3s: bool,
+    parts: Parts,
     releases: Path | None,
 ) -> None:
     """Start a sandbox, or leave it as it is when it is up.
 
-    The first start builds its parts, which takes minutes; later ones take
-    seconds. What an earlier one left behind is removed first.
+    What an earlier one left behind is removed first.
 
-    With --real-k3s nothing of Kubernetes is built: the official releases are
-    downloaded, and container images come through a proxy on this computer.
+    Its k3s, Flux and rclone are the official releases where their hosts
+    answer within three seconds: they are downloaded, and container images
+    come through a proxy on this computer. Else stand-ins and Kubernetes
+    programs are built, which takes minutes the first time.
     """
-    if releases is not None and not real_k3s:
-        raise click.UsageError("--releases goes with --real-k3s")
+    if releases is not None and parts == "built":
+        raise click.UsageError("--releases does not go with --parts built")
     from provision.cli.render import reporter
     from provision.sandbox import lifecycle
 
     with stack_context.ending_well(called), reporter.of(called) as listening:
-        options = lifecycle.Options(gpu=gpu, real_k3s=real_k3s, releases=releases)
+        options = lifecycle.Options(gpu=gpu, parts=parts, releases=releases)
         made = lifecycle.up(name, options, listening.step, fresh=fresh)
     if called.json:
         called.terminal.data(made.model_dump(mode="json", by_alias=True))

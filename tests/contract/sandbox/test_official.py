@@ -1,14 +1,15 @@
-"""`sandbox up --real-k3s`: from a mirror of the releases' layout, since the real ones are far."""
+"""`sandbox up` with the official releases, from a folder laid out as their hosts are."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from provision import errors
+from provision import config, errors
 from provision.sandbox import build, lifecycle, mirror, model, node, official, outward, tryout
 
 pytestmark = pytest.mark.sandbox
@@ -18,6 +19,12 @@ pytestmark = pytest.mark.sandbox
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("releases")
     mirror.build_into(folder, build.ensure().bin)
+    (listing,) = folder.glob(f"github.com/k3s-io/k3s/*/*/{config.K3s().version}/sha256sum-*.txt")
+    archive = listing.with_name(f"k3s-airgap-images-{build.goarch()}.tar.zst")
+    archive.write_bytes(b"images")
+    text = listing.read_text()
+    listing.unlink()  # it is a link into the cache
+    listing.write_text(f"{text}{hashlib.sha256(b'images').hexdigest()}  {archive.name}\n")
     return folder
 
 
@@ -25,7 +32,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def box(releases: Path) -> Iterator[model.Sandbox]:
     name = "t-official"
     try:
-        options = lifecycle.Options(real_k3s=True, releases=releases)
+        options = lifecycle.Options(parts="auto", releases=releases)
         yield lifecycle.up(name, options, fresh=True)
     finally:
         lifecycle.down(name)
@@ -50,6 +57,7 @@ def test_a_kubelet_may_set_what_it_needs(box: model.Sandbox) -> None:
 def test_what_is_told_to_config_set(box: model.Sandbox, releases: Path) -> None:
     told = tryout.settings(box)
     assert told["artifacts.mirror"] == str(releases)
+    assert told["k3s.airgapImages"] == "true"
     assert told["k3s.proxy.https"] == f"http://{box.host_address}:{outward.PORT}"
 
 
@@ -77,7 +85,7 @@ def test_a_damaged_release_is_refused_before_anything_starts(
             official.fetch(tmp_path, releases)
     finally:
         listing.write_text(text)
-    assert "--real-k3s" in caught.value.hint
+    assert "--parts built" in caught.value.hint
 
 
 def test_bytes_go_both_ways_and_ends_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
