@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart coldstart-truth recovery browser https github-calls faults links soak age shells strace test test-parts test-whole bench bench-engine architecture sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart coldstart-truth recovery browser https github-calls k3s faults links soak age shells strace test test-parts test-whole bench bench-engine architecture sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -76,6 +76,9 @@ coldstart-truth: setup sandbox-parts ## Record again what becomes of each reposi
 https: setup sandbox-parts ## Flux with a token and a GitHub App, in an empty repository
 	$(BIN)/pytest -q tests/e2e_https
 
+k3s: setup sandbox-parts ## The life of a server; also of the real k3s that ELYSIUM_REAL_K3S=FILE names
+	$(BIN)/pytest -q tests/e2e_k3s
+
 github-calls: setup sandbox-parts ## Record docs/github-calls.md anew, in the end-to-end tests
 	ELYSIUM_RECORD_CALLS=new $(BIN)/pytest -q tests/e2e
 	ELYSIUM_RECORD_CALLS=add $(BIN)/pytest -q tests/e2e_coldstart
@@ -120,6 +123,7 @@ test-whole:
 	$(BIN)/pytest -q tests/e2e
 	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
 	$(BIN)/pytest -q tests/e2e_https
+	$(BIN)/pytest -q tests/e2e_k3s
 	$(BIN)/pytest -q $(addprefix tests/e2e_coldstart/test_,1_three_deadlocks.py 2_rotate_sealing_key.py 9_restore.py 9_then_github_calls.py)
 
 bench: setup sandbox-parts ## Ratios against peers and limits; AGAINST=REV pairs up with a commit

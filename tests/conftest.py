@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-IN_SANDBOXES = frozenset({"e2e", "e2e_coldstart", "e2e_recovery", "e2e_variants", "faults"})
+IN_SANDBOXES = frozenset(
+    {"e2e", "e2e_coldstart", "e2e_https", "e2e_k3s", "e2e_recovery", "e2e_variants", "faults"}
+    | {"links"}
+)
 """The folders whose tests all need the sandbox's parts, root and namespaces."""
 
 

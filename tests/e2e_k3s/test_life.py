@@ -1,0 +1,118 @@
+"""The life of a server, in order: the same on the sandbox's k3s and on a real one.
+
+A real one is skipped unless `k3sprograms.VARIABLE` names it.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+
+import pytest
+
+from provision.sandbox import renewal
+from tests.support import coldstarts, k3sprograms, night
+from tests.support import lab as labs
+
+STARTED = "systemctl show -p ActiveEnterTimestampMonotonic -p NRestarts k3s.service"
+NOTHING = {"same", "read", "refresh"}
+
+
+def nothing_left(lab: labs.Lab) -> None:
+    """See that a second run changes nothing, and that the server is not restarted for it."""
+    started = lab.on_node(STARTED)
+    assert labs.counted(lab.elysium("up", "--yes", "--json").ok()) <= NOTHING
+    assert lab.on_node(STARTED) == started
+
+
+def all_ready(lab: labs.Lab) -> None:
+    coldstarts.until(lambda: coldstarts.ready(lab) == night.ALL, "every Kustomization Ready")
+
+
+@pytest.fixture(scope="module")
+def kept(lab: labs.Lab, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A backup with the datastore, elsewhere."""
+    made = lab.elysium("--json", "backup", "--datastore", environ=night.PHRASE).ok()
+    name = made.json_lines()[-1]["path"]
+    lab.elysium("backup", "verify", name, environ=night.PHRASE).ok()
+    return pathlib.Path(shutil.copy(name, tmp_path_factory.mktemp("stick")))
+
+
+def test_first_up(lab: labs.Lab, before: dict[str, str], programs: k3sprograms.Programs) -> None:
+    lab.elysium("up", "--yes").ok()
+    running = lab.on_node("k3s --version")
+    assert programs.versions[0] in running
+    assert ("stand-in" in running) is not programs.real, running
+    all_ready(lab)
+    lab.elysium("status").ok()
+
+
+def test_second_up(lab: labs.Lab) -> None:
+    nothing_left(lab)
+
+
+def test_a_change_of_the_configuration(lab: labs.Lab) -> None:
+    lab.elysium("config", "set", "k3s.options", '{"node-label": ["tried=yes"]}').ok()
+    lab.elysium("up", "--yes").ok()
+    (found,) = lab.kubectl("get", "nodes")["items"]
+    assert found["metadata"]["labels"]["tried"] == "yes"
+    nothing_left(lab)
+
+
+def test_an_upgrade(lab: labs.Lab, programs: k3sprograms.Programs) -> None:
+    if len(programs.versions) < 2:
+        pytest.skip(f"{k3sprograms.VARIABLE} names one program")
+    lab.elysium("config", "set", "k3s.version", programs.versions[-1]).ok()
+    lab.elysium("up", "--yes").ok()
+    (found,) = lab.kubectl("get", "nodes")["items"]
+    assert found["status"]["nodeInfo"]["kubeletVersion"] == programs.versions[-1]
+    nothing_left(lab)
+
+
+@pytest.mark.parametrize("credential", ["deploy-key", "k3s-token", "kubeconfig"])
+def test_a_rotation(lab: labs.Lab, credential: str) -> None:
+    lab.elysium("rotate", credential, "--yes").ok()
+    lab.elysium("status").ok()
+    nothing_left(lab)
+
+
+def test_a_node_that_lost_its_power(lab: labs.Lab) -> None:
+    lab.sandbox = renewal.move_node(lab.sandbox.name, moved=False)
+    coldstarts.until(
+        lambda: lab.on_node("systemctl is-active k3s", check=False).strip() == "active",
+        "k3s runs again",
+    )
+    nothing_left(lab)
+    all_ready(lab)
+
+
+def test_a_restore_of_the_datastore(
+    lab: labs.Lab,
+    kept: pathlib.Path,
+    programs: k3sprograms.Programs,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    secrets = night.secrets(lab)
+    lab.sandbox = renewal.replace_node(lab.sandbox.name)
+    k3sprograms.give_images(lab, programs)
+    node = lab.sandbox.node
+    fresh = night.elsewhere(lab, tmp_path_factory.mktemp("elsewhere"))
+    where = ("--host", node.host, "--host-key", node.host_key, "--yes", *night.trusting(lab))
+    restored = ("restore", str(kept), "--datastore", *where)
+    fresh.elysium(*restored, environ=night.PHRASE).ok()
+    assert night.secrets(fresh) == secrets
+    all_ready(fresh)
+    lab.folder, lab.environ = fresh.folder, fresh.environ  # where the stack is from now on
+    nothing_left(lab)
+
+
+def test_the_node_is_left_as_it_was(lab: labs.Lab, before: dict[str, str]) -> None:
+    lab.elysium("destroy", "--yes").ok()
+    after = labs.files(lab)
+    changed = {
+        path: (before.get(path), after.get(path))
+        for path in before.keys() | after.keys()
+        if before.get(path) != after.get(path)
+    }
+    assert changed == {}
+    assert lab.forge.with_repository("deadlocked").deploy_keys() == []
