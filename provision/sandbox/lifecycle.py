@@ -37,6 +37,7 @@ from provision.sandbox import (
     outward,
     parts,
     processes,
+    registry,
     requirements,
     rootfs,
     services,
@@ -267,6 +268,9 @@ def status(name: str) -> Status | None:
     if sandbox.azure is not None:
         answers = running.get("azure", False) and azure.answers(sandbox.azure)
         found.append(Running(service="azure", where=sandbox.azure.endpoint, answers=answers))
+    if sandbox.registry is not None:
+        answers = running.get("registry", False) and registry.answers(sandbox.registry)
+        found.append(Running(service="registry", where=sandbox.registry.address, answers=answers))
     if sandbox.outward is not None:
         answers = running.get("outward", False) and official.listens(
             sandbox.host_address, outward.PORT

@@ -89,6 +89,12 @@ class Azure(_Model):
         return files.read_secret(self.key_file)
 
 
+class Registry(_Model):
+    """A registry of container images, over plain HTTP."""
+
+    address: str = Field(description="HOST:PORT, as it begins the name of an image.")
+
+
 class Artifacts(_Model):
     """Where pinned downloads come from inside a sandbox."""
 
@@ -116,6 +122,9 @@ class Sandbox(_Model):
     node: Node
     forge: Forge | None = None
     azure: Azure | None = None
+    registry: Registry | None = Field(
+        default=None, description="None with official releases, and of an older elysium."
+    )
     artifacts: Artifacts | None = None
     outward: str | None = Field(
         default=None, description="An HTTP proxy to the world; only with official releases."

@@ -41,7 +41,8 @@ _CLUSTER_STOOD_IN = (
         what="makes namespaces, installs only Sealed Secrets, says so in each HelmRelease",
     ),
     model.Part(
-        part="image automation", what="pushes a commit through the deploy key at the interval"
+        part="image reflector, image automation",
+        what="ask the registry for tags, push a newer one through the deploy key",
     ),
     model.Part(part="notification-controller", what="accepts its objects, sends nothing"),
 )
@@ -54,6 +55,7 @@ _SERVICES = (
 )
 _SERVICES_STOOD_IN = (
     model.Part(part="Azure Blob storage", what="Azurite, the emulator"),
+    model.Part(part="registry", what="images that have tags and no content, over plain HTTP"),
     model.Part(part="GitHub", what="a server of the REST calls that elysium uses"),
 )
 

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from provision import progress
-from provision.sandbox import azure, build, mirror, model, network, node, official, processes
+from provision.sandbox import (
+    azure,
+    build,
+    mirror,
+    model,
+    network,
+    node,
+    official,
+    processes,
+    registry,
+)
 from provision.sandbox.forge import client, control
 
 API_PORT = 8080
@@ -71,6 +81,15 @@ def starts(
         **(
             {"outward": lambda: official.start_outward(net, group, folder / "outward", say)}
             if real
+            else {}
+        ),
+        **(
+            {
+                "registry": lambda: registry.start(
+                    net, group, folder / "registry", built.bin / "standin", say
+                )
+            }
+            if built is not None
             else {}
         ),
     }

@@ -34,8 +34,17 @@ def seed_repository(sandbox: model.Sandbox, cluster: str = CLUSTER) -> bool:
     forge = forge_of(sandbox)
     if forge.head():
         return False
-    forge.seed_repository(dict(scaffold.render(cluster, flux_in_git=True)))
+    forge.seed_repository(repository_files(sandbox, cluster))
     return True
+
+
+def repository_files(sandbox: model.Sandbox, cluster: str = CLUSTER) -> dict[str, str]:
+    """Return path to content of that repository; tags are looked for in the sandbox's registry."""
+    files = scaffold.render(cluster, flux_in_git=True)
+    if sandbox.registry is None:
+        return files
+    own = f"image: {sandbox.registry.address}/"
+    return {path: text.replace("image: docker.io/", own) for path, text in files.items()}
 
 
 def init_arguments(sandbox: model.Sandbox, cluster: str = CLUSTER) -> list[str]:

@@ -13,8 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 
-from provision.provider.flux import scaffold
-from provision.sandbox import lifecycle, renewal
+from provision.sandbox import lifecycle, renewal, tryout
 from tests.bench import figures, machine
 from tests.support import lab as labs
 from tests.support import night
@@ -50,7 +49,7 @@ def _round(table: figures.Table, name: str, folder: pathlib.Path) -> None:
         labs.configure(lab)
         # A repository that no round before left anything in.
         repository = folder.name
-        files = dict(scaffold.render(lab.cluster, flux_in_git=True))
+        files = tryout.repository_files(lab.sandbox, lab.cluster)
         lab.forge.with_repository(repository).seed_repository(files)
         lab.elysium("config", "set", "github.repository", repository).ok()
         first = _measure(lab, "up", "--yes")

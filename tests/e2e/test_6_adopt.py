@@ -45,17 +45,12 @@ def seen(lab: labs.Lab) -> dict[str, object]:
     """Everything that taking over must leave alone."""
     units = lab.on_node(f"systemctl show -p Id,ActiveEnterTimestampMonotonic,MainPID {UNITS}")
     secret = lab.kubectl("get", "secret", "-n", "flux-system", "flux-system")
-    ours = [
-        line
-        for line in lab.forge.git("log", "--format=%s", "main").splitlines()
-        if line != "Update images"  # what image automation pushes meanwhile
-    ]
     return {
         "files": labs.files_beside_the_cluster(lab),
         "units": units,
         "secret": secret["metadata"]["resourceVersion"],
         "keys": [one | {"last_used": ""} for one in lab.forge.deploy_keys()],
-        "commits": ours,
+        "commit": lab.forge.head(),
     }
 
 

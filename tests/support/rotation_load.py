@@ -1,7 +1,8 @@
 """Flux at work while the deploy key is rotated: fetching every 200 ms, pushing every 2 s.
 
-The objects are applied by hand, outside Git, and use the cluster's own Secret.
-What failed is what the forge's git server saw, not what a controller says.
+Every 2 s the registry gets a newer tag, which image automation pushes. The objects are applied
+by hand, outside Git, and use the cluster's own Secret. What failed is what the forge's git server
+saw, not what a controller says.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 from provision import errors
 from provision.host import gitssh
 from provision.provider.deploy_key import keypair
+from provision.sandbox import model, registry
 from provision.secret import Secret
 from tests.support import lab as labs
 
@@ -24,6 +27,11 @@ _NAME = "rotation-load"
 _SOURCES = (_NAME, f"{_NAME}-too")
 """Two, since an interval is counted from the end of a fetch: five fetches a second in all."""
 _WAIT = 120.0
+_EVERY = 2.0
+IMAGE = "elysium/load"
+"""The image of the registry that gets the tags 1, 2, 3, …"""
+MARKED = "load.yaml"
+"""The file on the branch whose tag is kept up to date."""
 
 
 def _objects(lab: labs.Lab) -> list[dict[str, Any]]:
@@ -35,7 +43,7 @@ def _objects(lab: labs.Lab) -> list[dict[str, Any]]:
     }
     # On a branch of its own: a push that is lost to another pusher is no failure of the key.
     automation = {
-        "interval": "2s",
+        "interval": "1h",
         "sourceRef": {"kind": "GitRepository", "name": _NAME},
         "git": {
             "checkout": {"ref": {"branch": BRANCH}},
@@ -45,8 +53,15 @@ def _objects(lab: labs.Lab) -> list[dict[str, Any]]:
                 "messageTemplate": "Update images",
             },
         },
-        "update": {"path": f"./apps/{lab.cluster}", "strategy": "Setters"},
+        "update": {"path": "./", "strategy": "Setters"},
     }
+    image = "image.toolkit.fluxcd.io/v1"
+    scanned = {"image": f"{_registry(lab).address}/{IMAGE}", "interval": "1s"}
+    policy = {
+        "imageRepositoryRef": {"name": _NAME},
+        "policy": {"numerical": {"order": "asc"}},
+    }
+    metadata = {"name": _NAME, "namespace": "flux-system"}
     return [
         {
             "apiVersion": "source.toolkit.fluxcd.io/v1",
@@ -56,13 +71,48 @@ def _objects(lab: labs.Lab) -> list[dict[str, Any]]:
         }
         for name in _SOURCES
     ] + [
-        {
-            "apiVersion": "image.toolkit.fluxcd.io/v1",
-            "kind": "ImageUpdateAutomation",
-            "metadata": {"name": _NAME, "namespace": "flux-system"},
-            "spec": automation,
-        },
+        {"apiVersion": image, "kind": kind, "metadata": metadata, "spec": spec}
+        for kind, spec in (
+            ("ImageRepository", scanned),
+            ("ImagePolicy", policy),
+            ("ImageUpdateAutomation", automation),
+        )
     ]
+
+
+def _registry(lab: labs.Lab) -> model.Registry:
+    assert lab.sandbox.registry is not None, "the sandbox has no registry"
+    return lab.sandbox.registry
+
+
+@contextlib.contextmanager
+def _releasing(lab: labs.Lab) -> Iterator[None]:
+    """Give the image a newer tag every two seconds for the length of a ``with`` block."""
+    ended = threading.Event()
+    failed: list[errors.ElysiumError] = []
+    # The tags of an earlier load in the same sandbox are lower.
+    first = int(time.time())
+
+    def release() -> None:
+        number = first
+        while not ended.is_set():
+            try:
+                registry.push(_registry(lab), IMAGE, str(number))
+            except errors.ElysiumError as error:
+                failed.append(error)
+                return
+            number += 1
+            ended.wait(_EVERY)
+
+    thread = threading.Thread(target=release, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    if failed:
+        raise failed[0]
 
 
 @dataclasses.dataclass
@@ -116,14 +166,18 @@ class Load:
 def running(lab: labs.Lab) -> Iterator[Load]:
     """Have the load in the cluster for the length of a ``with`` block."""
     lab.forge.git("branch", "-f", BRANCH, "main")
+    marked = f'tag: "0" # {{"$imagepolicy": "flux-system:{_NAME}:tag"}}\n'
+    lab.forge.commit_files({MARKED: marked}, branch=BRANCH)
     text = "\n---\n".join(json.dumps(obj) for obj in _objects(lab))
     lab.on_node(f"k3s kubectl apply -f - <<'END'\n{text}\nEND")
+    kinds = ("imageupdateautomation", "imagepolicy", "imagerepository")
     try:
-        load = Load(lab=lab, began=len(lab.forge.git_log()))
-        load.await_both()
-        yield Load(lab=lab, began=len(lab.forge.git_log()))
+        with _releasing(lab):
+            load = Load(lab=lab, began=len(lab.forge.git_log()))
+            load.await_both()
+            yield Load(lab=lab, began=len(lab.forge.git_log()))
     finally:
-        for kind, names in (("imageupdateautomation", _NAME), ("gitrepository", _SOURCES)):
+        for kind, names in (*((kind, _NAME) for kind in kinds), ("gitrepository", _SOURCES)):
             listed = names if isinstance(names, str) else " ".join(names)
             lab.on_node(f"k3s kubectl delete -n flux-system {kind} {listed} --ignore-not-found")
 

@@ -235,6 +235,8 @@ def _show_parts(called: Settings, made: Sandbox) -> None:
         put(f"  GitHub   {made.forge.api}, repository {made.forge.owner}/{made.forge.repository}")
     if made.azure is not None:
         put(f"  Azure    {made.azure.endpoint}, container {made.azure.container}")
+    if made.registry is not None:
+        put(f"  registry {made.registry.address}")
     put("  real:       " + ", ".join(part.part for part in made.real))
     put("  stood in:   " + ", ".join(part.part for part in made.stood_in))
 

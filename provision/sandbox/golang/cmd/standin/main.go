@@ -5,6 +5,7 @@
 //	k3s                            server, kubectl, secrets-encrypt, ...
 //	kubectl, crictl, ctr           the links k3s leaves in the path
 //	flux                           install --export
+//	registry                       container images, beside the node
 //	helm-controller                and the other Flux controllers but two:
 //	                               source- and kustomize-controller are the
 //	                               real programs
@@ -21,6 +22,7 @@ import (
 	"elysium.invalid/sandbox/cmd/standin/internal/fluxcli"
 	"elysium.invalid/sandbox/cmd/standin/internal/fluxd"
 	"elysium.invalid/sandbox/cmd/standin/internal/k3s"
+	"elysium.invalid/sandbox/cmd/standin/internal/registry"
 )
 
 // part runs one of the programs; args holds what follows its name.
@@ -36,6 +38,7 @@ var parts = map[string]part{
 	"notification-controller":     fluxd.Main,
 	"image-reflector-controller":  fluxd.Main,
 	"image-automation-controller": fluxd.Main,
+	"registry":                    registry.Main,
 	agent.ContainerCommand:        agent.RunContainer,
 }
 

@@ -14,7 +14,10 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -36,12 +39,12 @@ func (a *imageAutomation) act(ctx context.Context, automation *unstructured.Unst
 	if err != nil {
 		return outcome{}, err
 	}
-	tags, err := a.policies(ctx, automation.GetNamespace())
+	images, err := a.policies(ctx, automation)
 	if err != nil {
 		return outcome{}, err
 	}
 	for try := 1; ; try++ {
-		done, err := a.run(ctx, automation, origin, tags)
+		done, err := a.run(ctx, automation, origin, images)
 		if err == nil {
 			set(automation, time.Now().UTC().Format(time.RFC3339), "status", "lastAutomationRunTime")
 			return done, nil
@@ -85,29 +88,52 @@ func (a *imageAutomation) origin(ctx context.Context, automation *unstructured.U
 	return result, err
 }
 
-// policies are the latest tags by namespace:name; an empty tag means that the
-// next one is to be made up.
-func (a *imageAutomation) policies(ctx context.Context, namespace string) (map[string]string, error) {
-	version, err := versionOf(a.mapper, "image.toolkit.fluxcd.io", "ImagePolicy")
+// policies are the images that the selected policies of the namespace elected,
+// by namespace:name. A policy that has elected none is left out.
+func (a *imageAutomation) policies(
+	ctx context.Context, automation *unstructured.Unstructured,
+) (map[string]latest, error) {
+	selector, err := policySelector(automation)
+	if err != nil {
+		return nil, &failure{reason: "InvalidPolicySelector", message: "failed to parse policy selector: " + err.Error()}
+	}
+	version, err := versionOf(a.mapper, imageGroup, "ImagePolicy")
 	if err != nil {
 		return nil, err
 	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(version)
-	if err := a.reader.List(ctx, list, client.InNamespace(namespace)); err != nil {
+	err = a.reader.List(ctx, list, client.InNamespace(automation.GetNamespace()), client.MatchingLabelsSelector{Selector: selector})
+	if err != nil {
 		return nil, err
 	}
-	tags := map[string]string{}
+	images := map[string]latest{}
 	for i := range list.Items {
 		policy := &list.Items[i]
-		tags[policy.GetNamespace()+":"+policy.GetName()] = policy.GetAnnotations()[tagAnnotation]
+		at := func(name string) string { return text(policy, "status", "latestRef", name) }
+		if at("tag") != "" {
+			images[policy.GetNamespace()+":"+policy.GetName()] = latest{at("name"), at("tag"), at("digest")}
+		}
 	}
-	return tags, nil
+	return images, nil
+}
+
+// policySelector is the selector of an automation; without one, everything.
+func policySelector(automation *unstructured.Unstructured) (labels.Selector, error) {
+	given, found, _ := unstructured.NestedMap(automation.Object, "spec", "policySelector")
+	if !found {
+		return labels.Everything(), nil
+	}
+	selector := &metav1.LabelSelector{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(given, selector); err != nil {
+		return nil, err
+	}
+	return metav1.LabelSelectorAsSelector(selector)
 }
 
 // run is one checkout, update, commit and push.
 func (a *imageAutomation) run(
-	ctx context.Context, automation *unstructured.Unstructured, origin remote, tags map[string]string,
+	ctx context.Context, automation *unstructured.Unstructured, origin remote, images map[string]latest,
 ) (outcome, error) {
 	folder, repository, err := origin.clone(ctx, a.work)
 	if err != nil {
@@ -119,7 +145,7 @@ func (a *imageAutomation) run(
 		return outcome{}, err
 	}
 	set(automation, origin.ref.revision(head.Hash()), "status", "observedSourceRevision")
-	changes, err := updateFiles(safeJoin(folder, text(automation, "spec", "update", "path")), folder, tags)
+	changes, err := updateFiles(safeJoin(folder, text(automation, "spec", "update", "path")), folder, images)
 	if err != nil {
 		return outcome{}, err
 	}

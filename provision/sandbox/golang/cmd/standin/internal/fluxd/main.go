@@ -22,7 +22,9 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -42,6 +44,10 @@ type kind struct {
 	actor actor
 	// essential is the kind without which the controller cannot run.
 	essential bool
+	// follows is another kind of the group; concerns says whether a change of
+	// one of those is one for the object.
+	follows  string
+	concerns func(object, followed *unstructured.Unstructured) bool
 }
 
 // Main runs the controller of that name. The flags are not heeded: they concern
@@ -113,15 +119,23 @@ func parts(name string, manage manager.Manager, work string) ([]kind, error) {
 			{group: "notification.toolkit.fluxcd.io", name: "Receiver", actor: saying("nothing listens for it")},
 		}, nil
 	case "image-reflector-controller":
-		const group = "image.toolkit.fluxcd.io"
+		found := &scans{}
+		repository := imageRepository{reader: reader, found: found}
+		policy := imagePolicy{reader: reader, mapper: manage.GetRESTMapper(), found: found}
 		return []kind{
-			{group: group, name: "ImageRepository", actor: saying("no registry is scanned"), essential: true},
-			{group: group, name: "ImagePolicy", actor: imagePolicy{reader: reader, mapper: manage.GetRESTMapper()}},
+			{group: imageGroup, name: "ImageRepository", actor: repository, essential: true},
+			{group: imageGroup, name: "ImagePolicy", actor: policy, essential: true, follows: "ImageRepository",
+				concerns: func(policy, repository *unstructured.Unstructured) bool {
+					return repositoryOf(policy) == client.ObjectKeyFromObject(repository)
+				}},
 		}, nil
 	case "image-automation-controller":
 		automation := &imageAutomation{reader: reader, mapper: manage.GetRESTMapper(), work: work}
 		return []kind{
-			{group: "image.toolkit.fluxcd.io", name: "ImageUpdateAutomation", actor: automation, essential: true},
+			{group: imageGroup, name: "ImageUpdateAutomation", actor: automation, essential: true, follows: "ImagePolicy",
+				concerns: func(automation, policy *unstructured.Unstructured) bool {
+					return automation.GetNamespace() == policy.GetNamespace()
+				}},
 		}, nil
 	}
 	return nil, fmt.Errorf("no controller is called %s", name)
@@ -140,16 +154,44 @@ func watch(manage manager.Manager, name string, what kind) error {
 	object.SetGroupVersionKind(version)
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](firstRetry, lastRetry)
 	asked := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
-	return ctrl.NewControllerManagedBy(manage).
+	build := ctrl.NewControllerManagedBy(manage).
 		Named(what.name).
 		For(object, builder.WithPredicates(asked)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4, RateLimiter: limiter}).
-		Complete(&reconciler{
-			api:    manage.GetClient(),
-			events: manage.GetEventRecorderFor(name),
-			kind:   version,
-			actor:  what.actor,
-		})
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4, RateLimiter: limiter})
+	if what.follows != "" {
+		followed := &unstructured.Unstructured{}
+		followedVersion, err := versionOf(manage.GetRESTMapper(), what.group, what.follows)
+		if err != nil {
+			return err
+		}
+		followed.SetGroupVersionKind(followedVersion)
+		build = build.Watches(followed, handler.EnqueueRequestsFromMapFunc(concerned(manage.GetClient(), version, what)))
+	}
+	return build.Complete(&reconciler{
+		api:    manage.GetClient(),
+		events: manage.GetEventRecorderFor(name),
+		kind:   version,
+		actor:  what.actor,
+	})
+}
+
+// concerned are the objects that a change of a followed one is a change for.
+func concerned(reader client.Reader, version schema.GroupVersionKind, what kind) handler.MapFunc {
+	return func(ctx context.Context, followed client.Object) []ctrl.Request {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(version)
+		if err := reader.List(ctx, list); err != nil {
+			klog.Errorf("list %s: %v", what.name, err)
+			return nil
+		}
+		var requests []ctrl.Request
+		for i := range list.Items {
+			if what.concerns(&list.Items[i], followed.(*unstructured.Unstructured)) {
+				requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+			}
+		}
+		return requests
+	}
 }
 
 // versionOf is the version in which the API server prefers a kind.

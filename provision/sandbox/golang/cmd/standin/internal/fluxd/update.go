@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -23,13 +22,29 @@ type change struct {
 var marked = regexp.MustCompile(
 	`^(\s*(?:- )?[\w./-]+:\s*"?)([^\s"#]+)("?\s*#\s*\{\s*"\$imagepolicy"\s*:\s*"([^":]+:[^":]+)(?::(tag|name|digest))?"\s*\}.*)$`)
 
-// numbered is a tag up to its last number, the number, and what follows.
-var numbered = regexp.MustCompile(`^(.*\D|)(\d+)(\D*)$`)
+// latest is the image that a policy elected.
+type latest struct{ name, tag, digest string }
 
-// updateFiles puts the tags of policies into the marked lines of the YAML
+// part is what a marker asks for of the image; false when there is no such part.
+func (l latest) part(name string) (string, bool) {
+	switch name {
+	case "name":
+		return l.name, true
+	case "tag":
+		return l.tag, true
+	case "digest":
+		return l.digest, l.digest != ""
+	}
+	if l.digest != "" {
+		return l.name + ":" + l.tag + "@" + l.digest, true
+	}
+	return l.name + ":" + l.tag, true
+}
+
+// updateFiles puts the images of policies into the marked lines of the YAML
 // files below folder, and returns what changed; files are named relative to
 // root.
-func updateFiles(folder, root string, tags map[string]string) ([]change, error) {
+func updateFiles(folder, root string, images map[string]latest) ([]change, error) {
 	var changes []change
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		switch extension := filepath.Ext(path); {
@@ -44,7 +59,7 @@ func updateFiles(folder, root string, tags map[string]string) ([]change, error) 
 		if err != nil {
 			return err
 		}
-		after, found := update(string(before), tags)
+		after, found := update(string(before), images)
 		if len(found) == 0 {
 			return nil
 		}
@@ -64,8 +79,8 @@ func updateFiles(folder, root string, tags map[string]string) ([]change, error) 
 	return changes, err
 }
 
-// update puts the tags into the marked lines of content.
-func update(content string, tags map[string]string) (string, []change) {
+// update puts the images into the marked lines of content.
+func update(content string, images map[string]latest) (string, []change) {
 	var changes []change
 	lines := strings.Split(content, "\n")
 	for i, line := range lines {
@@ -74,46 +89,18 @@ func update(content string, tags map[string]string) (string, []change) {
 			continue
 		}
 		value, policy, part := match[2], match[4], match[5]
-		tag, known := tags[policy]
-		if !known || part == "name" || part == "digest" {
+		image, known := images[policy]
+		if !known {
 			continue
 		}
-		next := withTag(value, part, tag)
+		next, known := image.part(part)
+		if !known {
+			continue
+		}
 		if next != value {
 			changes = append(changes, change{OldValue: value, NewValue: next, Setter: policy})
 			lines[i] = match[1] + next + match[3]
 		}
 	}
 	return strings.Join(lines, "\n"), changes
-}
-
-// withTag is value, a tag or a whole image, with that tag, or with the next
-// one when none is given.
-func withTag(value, part, tag string) string {
-	image, old := "", value
-	if part != "tag" {
-		colon := strings.LastIndex(value, ":")
-		if colon < strings.LastIndex(value, "/") || colon < 0 {
-			return value // an image without a tag
-		}
-		image, old = value[:colon+1], value[colon+1:]
-	}
-	if tag == "" {
-		tag = nextTag(old)
-	}
-	return image + tag
-}
-
-// nextTag counts the last number of a tag up: 1.2.3 becomes 1.2.4. A tag
-// without a number stays.
-func nextTag(tag string) string {
-	match := numbered.FindStringSubmatch(tag)
-	if match == nil {
-		return tag
-	}
-	number, err := strconv.ParseUint(match[2], 10, 63)
-	if err != nil {
-		return tag
-	}
-	return match[1] + strconv.FormatUint(number+1, 10) + match[3]
 }

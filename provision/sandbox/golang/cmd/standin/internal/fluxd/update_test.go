@@ -13,18 +13,20 @@ func TestMarkedLinesGetTheirTag(t *testing.T) {
 		`  tag: "4.5" # {"$imagepolicy": "flux-system:web:tag"}`,
 		`  - image: registry:5000/acme/web:1.2.3 # {"$imagepolicy": "flux-system:web"}`,
 		`name: ghcr.io/acme/web # {"$imagepolicy": "flux-system:web:name"}`,
+		`digest: sha256:old # {"$imagepolicy": "flux-system:web:digest"}`,
 		`image: ghcr.io/acme/other:1.2.3 # {"$imagepolicy": "flux-system:other"}`,
 		`image: ghcr.io/acme/web:1.2.3`,
 	}, "\n")
 	want := strings.Join([]string{
 		`image: ghcr.io/acme/web:9.0 # {"$imagepolicy": "flux-system:web"}`,
 		`  tag: "9.0" # {"$imagepolicy": "flux-system:web:tag"}`,
-		`  - image: registry:5000/acme/web:9.0 # {"$imagepolicy": "flux-system:web"}`,
+		`  - image: ghcr.io/acme/web:9.0 # {"$imagepolicy": "flux-system:web"}`,
 		`name: ghcr.io/acme/web # {"$imagepolicy": "flux-system:web:name"}`,
+		`digest: sha256:old # {"$imagepolicy": "flux-system:web:digest"}`,
 		`image: ghcr.io/acme/other:1.2.3 # {"$imagepolicy": "flux-system:other"}`,
 		`image: ghcr.io/acme/web:1.2.3`,
 	}, "\n")
-	got, changes := update(content, map[string]string{"flux-system:web": "9.0"})
+	got, changes := update(content, map[string]latest{"flux-system:web": {name: "ghcr.io/acme/web", tag: "9.0"}})
 	if got != want {
 		t.Errorf("got\n%s", got)
 	}
@@ -34,25 +36,23 @@ func TestMarkedLinesGetTheirTag(t *testing.T) {
 }
 
 func TestATagThatIsThereIsNoChange(t *testing.T) {
-	line := `image: acme/web:9.0 # {"$imagepolicy": "flux-system:web"}`
-	if _, changes := update(line, map[string]string{"flux-system:web": "9.0"}); changes != nil {
+	line := `image: ghcr.io/acme/web:9.0 # {"$imagepolicy": "flux-system:web"}`
+	if _, changes := update(line, map[string]latest{"flux-system:web": {name: "ghcr.io/acme/web", tag: "9.0"}}); changes != nil {
 		t.Errorf("%+v", changes)
 	}
 }
 
-func TestNextTag(t *testing.T) {
-	for tag, want := range map[string]string{
-		"1.2.3": "1.2.4", "1.2.9": "1.2.10", "v1.9-alpine": "v1.10-alpine", "latest": "latest", "main-7": "main-8",
+func TestADigestIsPartOfTheImage(t *testing.T) {
+	image := latest{name: "acme/web", tag: "9.0", digest: "sha256:abc"}
+	for part, want := range map[string]string{
+		"": "acme/web:9.0@sha256:abc", "tag": "9.0", "name": "acme/web", "digest": "sha256:abc",
 	} {
-		if got := nextTag(tag); got != want {
-			t.Errorf("%s: %s", tag, got)
+		if got, known := image.part(part); !known || got != want {
+			t.Errorf("%s: %s", part, got)
 		}
 	}
-}
-
-func TestAnImageWithoutATagStays(t *testing.T) {
-	if got := withTag("registry:5000/acme/web", "", "1.0"); got != "registry:5000/acme/web" {
-		t.Error(got)
+	if _, known := (latest{name: "a", tag: "1"}).part("digest"); known {
+		t.Error("a digest that the policy does not reflect")
 	}
 }
 
@@ -68,7 +68,7 @@ func TestFilesAreNamedFromTheRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	changes, err := updateFiles(folder, root, map[string]string{"n:p": ""})
+	changes, err := updateFiles(folder, root, map[string]latest{"n:p": {name: "a/b", tag: "2"}})
 	if err != nil || len(changes) != 1 || changes[0].File != "apps/deep/x.yaml" {
 		t.Fatalf("%+v, %v", changes, err)
 	}
