@@ -7,6 +7,7 @@ refuse them (transforms, hooks, parameterized packages).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -27,6 +28,7 @@ _FEATURES: Final = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
 )
 _GET_RESOURCE: Final = "pulumi:pulumi:getResource"
+_INVOKED: Final = re.compile(r"Invoking function: tok=(\S+)")
 
 
 class StepFailed(Exception):
@@ -166,9 +168,14 @@ class Monitor:
             raise StepFailed(str(error)) from error
 
     def _refuse(self, what: str) -> NoReturn:
-        error = run.refusal(what)
-        self._run.failures.append(error)
-        raise StepFailed(str(error))
+        raise refused(self._run, what)
+
+
+def refused(context: run.Run, what: str) -> StepFailed:
+    """Note in the run that the program uses `what`, and return the exception that ends it."""
+    error = run.refusal(what)
+    context.failures.append(error)
+    return StepFailed(str(error))
 
 
 class Log:
@@ -184,7 +191,14 @@ class Log:
         self._run = context
 
     def Log(self, request: engine_pb2.LogRequest) -> empty_pb2.Empty:  # noqa: N802
-        """Pass on a message; debug messages of the SDK are dropped."""
+        """Pass on a message; debug messages of the SDK are dropped.
+
+        One of them is read. A function whose arguments are not known yet does not reach the
+        monitor, so a preview would pass what `up` refuses; the SDK logs each function first.
+        """
+        function = _INVOKED.match(request.message)
+        if function and request.severity == engine_pb2.DEBUG and function[1] != _GET_RESOURCE:
+            raise refused(self._run, f"the function {function[1]}")
         severity = self._SEVERITY.get(request.severity)
         if severity is not None:
             self._run.say(severity, request.message.rstrip(), request.urn)

@@ -37,6 +37,23 @@ class Instance:
     provider: protocol.Provider
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     unknown: bool = False
+    accepts: wire.Accepts = wire.EVERYTHING
+    previews: bool = True
+    """Whether it takes a creation or an update that is only a preview."""
+
+    def properties(self, props: Mapping[str, Any]) -> wire.PropertyMap:
+        """Return `props` in the form that this provider accepts."""
+        return wire.to_properties(props, self.accepts)
+
+    def answered(
+        self, props: Mapping[str, wire.PropertyValue] | None, sent: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the values of `props`, which answer a call that sent the values `sent`.
+
+        Where the provider takes no secrets, what was sent as one is one in the answer.
+        """
+        found = wire.from_properties(props)
+        return found if self.accepts.secrets else values.marked_like(sent, found)
 
 
 class Providers:
@@ -103,7 +120,11 @@ class Providers:
             accept_secrets=True,
             accept_resources=True,
         )
-        self.call(urn, instance.provider.configure(request), protocol.ConfigureResponse)
+        answer = self.call(urn, instance.provider.configure(request), protocol.ConfigureResponse)
+        instance.accepts = wire.Accepts(
+            secrets=bool(answer.accept_secrets), resources=bool(answer.accept_resources)
+        )
+        instance.previews = bool(answer.supports_preview)
 
     def get(self, reference: str) -> Instance:
         """Return the provider of `reference`, made from the state if this run has none."""
@@ -218,8 +239,15 @@ class Partial:
     reasons: tuple[str, ...]
 
 
-def partial_failure(error: BaseException) -> Partial | None:
+def partial_failure(
+    error: BaseException,
+    instance: Instance | None = None,
+    sent: Mapping[str, Any] | None = None,
+) -> Partial | None:
     """Return what `error` says was made nevertheless, or None where it says nothing.
+
+    With the provider `instance` that raised it, the values are those of an answer to a call
+    that sent the values `sent`.
 
     A provider says so by an exception with the attributes `resource_id`,
     `properties`, `reasons` and maybe `inputs` (property values), which is
@@ -230,9 +258,12 @@ def partial_failure(error: BaseException) -> Partial | None:
     if properties is None or reasons is None:
         return None
     inputs = getattr(error, "inputs", None)
+    found = wire.from_properties(properties)
+    if instance is not None:
+        found = instance.answered(properties, sent or {})
     return Partial(
         id=str(getattr(error, "resource_id", "") or ""),
-        properties=wire.from_properties(properties),
+        properties=found,
         inputs=None if not inputs else wire.from_properties(inputs),
         reasons=tuple(str(each) for each in reasons) or (str(error),),
     )

@@ -29,6 +29,8 @@ _REFUSED: Final = {
     "envVarMappings": "environment variable mappings of a provider",
     "snippetId": "snippets",
     "packageRef": "parameterized packages",
+    "pluginDownloadURL": "a plugin_download_url",
+    "pluginChecksums": "checksums of a plugin",
 }
 
 
@@ -96,9 +98,7 @@ def from_register(request: resource_pb2.RegisterResourceRequest, root: Path) -> 
     Raises `errors.StackError` naming what this engine does not do.
     """
     what = f"{request.type} '{request.name}'"
-    for name, words in _REFUSED.items():
-        if getattr(request, name):
-            raise _refused(words, what)
+    _refuse_options(request, what)
     if any(getattr(request.hooks, hook.name) for hook in request.hooks.DESCRIPTOR.fields):
         raise _refused("resource hooks", what)
     inputs = wire.from_struct(request.object)
@@ -142,8 +142,7 @@ def from_register(request: resource_pb2.RegisterResourceRequest, root: Path) -> 
 def from_read(request: resource_pb2.ReadResourceRequest, root: Path) -> Goal:
     """Return the goal of a resource that is only read (``.get``)."""
     what = f"{request.type} '{request.name}'"
-    if request.packageRef:
-        raise _refused(_REFUSED["packageRef"], what)
+    _refuse_options(request, what)
     return Goal(
         type=request.type,
         name=request.name,
@@ -231,6 +230,13 @@ def _position(uri: str, line: int, root: Path) -> str:
     if not path.is_relative_to(root):
         return ""
     return f"project:///{parse.quote(path.relative_to(root).as_posix())}#{line}"
+
+
+def _refuse_options(request: Any, what: str) -> None:
+    """Raise `errors.StackError` for an option of `request` that this engine does not know."""
+    for name, words in _REFUSED.items():
+        if getattr(request, name, None):
+            raise _refused(words, what)
 
 
 def _refuse_assets(value: Any, what: str) -> None:

@@ -7,6 +7,7 @@ the values of `values`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -18,6 +19,21 @@ from provision.engine.state import values
 
 PropertyValue = property_value.PropertyValue
 PropertyMap = dict[str, property_value.PropertyValue]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepts:
+    """What a provider takes, by its answer to Configure; all of it before.
+
+    Without `secrets` a secret is sent as what it holds. Without `resources` a
+    reference to a resource is sent as its id, or as its URN where it has none.
+    """
+
+    secrets: bool = True
+    resources: bool = True
+
+
+EVERYTHING = Accepts()
 
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
@@ -44,9 +60,9 @@ def to_struct(props: Mapping[str, Any], *, keep_unknown: bool) -> struct_pb2.Str
     return struct
 
 
-def to_properties(props: Mapping[str, Any]) -> PropertyMap:
-    """Return `props` for a provider."""
-    return {key: _to_property(item) for key, item in props.items()}
+def to_properties(props: Mapping[str, Any], accepts: Accepts = EVERYTHING) -> PropertyMap:
+    """Return `props` for a provider that accepts `accepts`."""
+    return {key: _to_property(item, accepts) for key, item in props.items()}
 
 
 def from_properties(props: Mapping[str, PropertyValue] | None) -> dict[str, Any]:
@@ -114,9 +130,10 @@ def _fill(target: struct_pb2.Value, value: Any) -> None:
             _fill(target.list_value.values.add(), item)
 
 
-def _to_property(value: Any) -> PropertyValue:
+def _to_property(value: Any, accepts: Accepts) -> PropertyValue:
     if isinstance(value, values.Sealed):
-        return _to_property(value.value).with_secret(True)
+        inner = _to_property(value.value, accepts)
+        return inner.with_secret(True) if accepts.secrets else inner
     if value is values.UNKNOWN:
         return PropertyValue.computed()
     if isinstance(value, bool) or value is None or isinstance(value, str):
@@ -124,12 +141,22 @@ def _to_property(value: Any) -> PropertyValue:
     if isinstance(value, (int, float)):
         return PropertyValue(float(value))
     if isinstance(value, list):
-        return PropertyValue([_to_property(item) for item in value])
+        return PropertyValue([_to_property(item, accepts) for item in value])
+    if value.get(values.SIGNATURE) == values.REFERENCE_SIGNATURE and not accepts.resources:
+        return _to_property(_without_reference(value), accepts)
     if values.SIGNATURE in value:
         struct = struct_pb2.Value()
         _fill(struct, value)
         return PropertyValue.unmarshal(struct)
-    return PropertyValue({key: _to_property(item) for key, item in value.items()})
+    return PropertyValue({key: _to_property(item, accepts) for key, item in value.items()})
+
+
+def _without_reference(reference: Mapping[str, Any]) -> Any:
+    """Return the id that `reference` has (an empty one is not known yet), else its URN."""
+    id_ = reference.get("id")
+    if id_ is None:
+        return reference["urn"]
+    return id_ or values.UNKNOWN
 
 
 def _from_property(value: Any) -> Any:

@@ -155,7 +155,8 @@ def _kept(outer: Any, inner: Any) -> Any:
 def _same(was: Any, now: Any) -> bool:
     if isinstance(was, bool) != isinstance(now, bool):
         return False
-    return bool(was == now)
+    # NaN is not equal to itself, and yet unchanged.
+    return bool(was == now) or (was != was and now != now)
 
 
 def _reset(path: Path, old: Any, new: Any, sealed: bool = False) -> bool:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import enum
 import json
+import math
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +28,8 @@ SEALED_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
 ASSET_SIGNATURE: Final = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE_SIGNATURE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
 OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+REFERENCE_SIGNATURE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
+FLOAT_SIGNATURE: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
 UNKNOWN_TEXT: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SHOWN: Final = 120
 
@@ -68,6 +72,31 @@ def plain(value: Any) -> Any:
     return value
 
 
+def marked_like(sent: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `answer` with what has a secret at the same key of `sent` secret.
+
+    Maps are compared key by key. A list is secret as a whole, for its items may come back
+    in another order.
+    """
+    found = dict(answer)
+    for key, before in sent.items():
+        after = found.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found[key] = marked_like(before, after)
+        elif key in found and has_secret(before):
+            found[key] = seal(after)
+    return found
+
+
+def has_secret(value: Any) -> bool:
+    """Return whether `value` is a secret or holds one."""
+    if isinstance(value, dict):
+        return any(map(has_secret, value.values()))
+    if isinstance(value, list):
+        return any(map(has_secret, value))
+    return isinstance(value, Sealed)
+
+
 def has_unknown(value: Any) -> bool:
     """Return whether anything inside `value` is unknown."""
     return any(leaf is UNKNOWN for leaf in _leaves(value))
@@ -82,12 +111,12 @@ def render(value: Any) -> str:
 def exposed(value: Any, show_secrets: bool) -> Any:
     """Return `value` for a caller: secrets as `Secret` (of their JSON), or as they are.
 
-    An unknown, and a secret with one inside, is None.
+    An unknown, and a secret with one inside, is None. NaN and the infinities are their names.
     """
     if isinstance(value, Sealed):
         if has_unknown(value):
             return None
-        inner = plain(value.value)
+        inner = _worded(plain(value.value))
         if show_secrets:
             return inner
         return Secret(inner if isinstance(inner, str) else _compact(inner))
@@ -95,7 +124,7 @@ def exposed(value: Any, show_secrets: bool) -> Any:
         return {k: exposed(v, show_secrets) for k, v in value.items()}
     if isinstance(value, list):
         return [exposed(v, show_secrets) for v in value]
-    return None if value is UNKNOWN else value
+    return None if value is UNKNOWN else _worded(value)
 
 
 class Vault:
@@ -148,7 +177,7 @@ def to_state(value: Any, vault: Vault, place: str) -> Any:
         return {k: to_state(value[k], vault, f"{place}.{k}") for k in sorted(value)}
     if isinstance(value, list):
         return [to_state(v, vault, f"{place}[{i}]") for i, v in enumerate(value)]
-    return value
+    return _from_float(value)
 
 
 def from_state(value: Any, vault: Vault, place: str) -> Any:
@@ -163,6 +192,8 @@ def from_state(value: Any, vault: Vault, place: str) -> Any:
             else:
                 found = json.loads(str(value.get("plaintext", "null")))
             return Sealed(_from_plaintext(found))
+        if value.get(SIGNATURE) == FLOAT_SIGNATURE:
+            return _to_float(value, place)
         return {k: from_state(v, vault, f"{place}.{k}") for k, v in value.items()}
     if isinstance(value, list):
         return [from_state(v, vault, f"{place}[{i}]") for i, v in enumerate(value)]
@@ -180,17 +211,51 @@ def _in_plaintext(value: Any, place: str) -> Any:
         return {k: _in_plaintext(v, place) for k, v in value.items()}
     if isinstance(value, list):
         return [_in_plaintext(v, place) for v in value]
-    return value
+    return _from_float(value)
 
 
 def _from_plaintext(value: Any) -> Any:
     if isinstance(value, dict):
         if value.get(SIGNATURE) == SEALED_SIGNATURE:
             return Sealed(_from_plaintext(json.loads(str(value.get("plaintext", "null")))))
+        if value.get(SIGNATURE) == FLOAT_SIGNATURE:
+            return _to_float(value, "a secret")
         return {k: _from_plaintext(v) for k, v in value.items()}
     if isinstance(value, list):
         return [_from_plaintext(v) for v in value]
     return value
+
+
+def without_signatures(value: Any) -> Any:
+    """Return `value`, which came from a state as JSON, with the names of special floats."""
+    if isinstance(value, dict):
+        if value.get(SIGNATURE) == FLOAT_SIGNATURE:
+            return _worded(_to_float(value, "an export"))
+        return {k: without_signatures(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [without_signatures(v) for v in value]
+    return value
+
+
+def _from_float(value: Any) -> Any:
+    """Return NaN and the infinities, for which JSON has no numbers, as the bits of the float."""
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return {SIGNATURE: FLOAT_SIGNATURE, "value": struct.pack(">d", value).hex()}
+
+
+def _to_float(value: Mapping[str, Any], place: str) -> float:
+    """Return the float that `_from_float` wrote. Raises `errors.StackError` for another text."""
+    text = value.get("value")
+    try:
+        number: float = struct.unpack(">d", bytes.fromhex(text.rjust(16, "0")))[0]  # pyright: ignore
+    except (AttributeError, TypeError, ValueError, struct.error) as error:
+        raise errors.StackError(
+            f"{place} is a float with the bits {text!r}, where 16 hexadecimal digits are expected",
+            operation="read the state",
+            hint="take the state from a backup: elysium stack history lists them",
+        ) from error
+    return number
 
 
 def _compact(value: Any) -> str:
@@ -209,6 +274,17 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(item)
     else:
         yield value
+
+
+def _worded(value: Any) -> Any:
+    """Return `value` with NaN and the infinities as text, as protobuf writes them in JSON."""
+    if isinstance(value, dict):
+        return {k: _worded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_worded(v) for v in value]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _hidden(value: Any) -> Any:

@@ -7,7 +7,6 @@ providers in plugin processes that the CLI starts.
 
 from __future__ import annotations
 
-import json
 import queue
 import re
 import subprocess
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from provision import crypter, errors
 from provision.engine import api, events
 from provision.engine.state import backend, journal, lock
-from provision.engine.upstream import calls, workspace
+from provision.engine.upstream import calls, exports, workspace
 from provision.engine.upstream import events as upstream_events
 from provision.secret import Secret
 
@@ -94,7 +93,9 @@ class UpstreamEngine:
 
     def outputs(self, show_secrets: bool = False) -> dict[str, Any]:
         """Return the stack's exports."""
-        return self._with_stack(_nothing, lambda stack, _: _exports(stack.outputs(), show_secrets))
+        return self._with_stack(
+            _nothing, lambda stack, _: _exports(stack, stack.outputs(), show_secrets=show_secrets)
+        )
 
     def state(self) -> dict[str, Any]:
         """Return the checkpoint, secrets encrypted; an empty dict where there is none."""
@@ -133,7 +134,7 @@ class UpstreamEngine:
         def work(stack: automation.Stack, _: Any) -> dict[str, Any]:
             call = _run if not dry_run else _preview_refresh
             found = call(stack, operation, options, translator, run_program=program is not None)
-            return _exports(found, False)
+            return _exports(stack, found)
 
         def run() -> dict[str, Any]:
             try:
@@ -279,17 +280,12 @@ def _common(options: api.Options, translator: upstream_events.Translator) -> dic
     }
 
 
-def _exports(outputs: Mapping[str, Any], show_secrets: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, output in outputs.items():
-        hidden = output.secret and not show_secrets
-        found[key] = Secret(_text(output.value)) if hidden else output.value
-    return found
-
-
-def _text(value: Any) -> str:
-
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+def _exports(
+    stack: automation.Stack, outputs: Mapping[str, Any], *, show_secrets: bool = False
+) -> dict[str, Any]:
+    return exports.exposed(
+        outputs, lambda: stack.export_stack().deployment, show_secrets=show_secrets
+    )
 
 
 def _nothing() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from engine_provider import Memory, Thing
+from engine_provider import Memory, MemProvider, Thing
 from pulumi.provider.experimental import provider as protocol
 
 from provision import errors
@@ -149,6 +149,34 @@ _REFUSED = {
         lambda: pulumi.runtime.invoke("mem:index:fn", {}),
         "uses the function mem:index:fn, which",
     ),
+    "function of what is not known": (
+        lambda: pulumi.runtime.invoke("mem:index:fn", {"of": Thing("a").echo}),
+        "uses the function mem:index:fn, which",
+    ),
+    "function with outputs of what is not known": (
+        lambda: pulumi.export("x", pulumi.runtime.invoke_output("m:i:fn", {"of": Thing("a").echo})),
+        "uses the function m:i:fn, which",
+    ),
+    "function after what is not known": (
+        lambda: pulumi.runtime.invoke_output(
+            "m:i:fn", {}, pulumi.InvokeOutputOptions(depends_on=[Thing("a")])
+        ),
+        "uses the function m:i:fn, which",
+    ),
+    "plugin address": (
+        lambda: Thing("a", pulumi.ResourceOptions(plugin_download_url="https://example.test")),
+        "mem:index:Thing 'a' uses a plugin_download_url, which",
+    ),
+    "plugin address of a provider": (
+        lambda: MemProvider("p", pulumi.ResourceOptions(plugin_download_url="https://x.test")),
+        "pulumi:providers:mem 'p' uses a plugin_download_url, which",
+    ),
+    "plugin address of what is read": (
+        lambda: Thing(
+            "a", pulumi.ResourceOptions(id="a-1", plugin_download_url="https://example.test")
+        ),
+        "mem:index:Thing 'a' uses a plugin_download_url, which",
+    ),
     "stack reference": (lambda: pulumi.StackReference("other"), "serves the package 'pulumi'"),
     "replace with": (
         lambda: Thing("a", pulumi.ResourceOptions(replace_with=[Thing("b")])),
@@ -158,15 +186,16 @@ _REFUSED = {
 }
 
 
+@pytest.mark.parametrize("operation", ["preview", "up"])
 @pytest.mark.parametrize("what", _REFUSED)
-def test_what_is_refused_is_refused_by_name(bench: Any, what: str) -> None:
+def test_what_is_refused_is_refused_by_name(bench: Any, what: str, operation: str) -> None:
     use, words = _REFUSED[what]
 
     def program() -> None:
         use()
 
     with pytest.raises(errors.StackError) as caught:
-        bench.run("up", program)
+        bench.run(operation, program)
     assert words in str(caught.value)
     assert "--engine upstream" in caught.value.hint
     assert bench.world.made <= 1

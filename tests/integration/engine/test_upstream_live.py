@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -62,14 +63,17 @@ class Both:
         command = ["pulumi", *arguments, "--non-interactive"]
         subprocess.run(command, cwd=folder, env=variables, check=True, timeout=120)
 
-    def run(self, kind: Any, operation: str, program: Any, words: str = "pw") -> Any:
+    def engine(self, kind: Any, words: str = "pw") -> Any:
         ref = api.StackRef(root=self.root, project="proj", stack="dev", backend="file://./s")
         providers = {"mem": lambda: Memory(self.world)}
         engine: Any = api.open_engine(kind, ref, Secret(words), providers)
         if kind == "upstream":
             engine.plugins = {"mem": self.plugin}
+        return engine
+
+    def run(self, kind: Any, operation: str, program: Any, words: str = "pw") -> Any:
         self.events = []
-        method = getattr(engine, operation)
+        method = getattr(self.engine(kind, words), operation)
         return method(program, options=api.Options(), on_event=self.events.append)
 
 
@@ -174,3 +178,28 @@ def test_both_engines_go_on_with_what_was_tainted(both: Both, then: str) -> None
     for engine in ("embedded", "upstream"):
         assert not both.run(engine, "up", program()).changed
     both.run(then, "destroy", None)
+
+
+def test_exports_are_masked_inside_and_special_floats_are_read(both: Both) -> None:
+    canary = "nested-canary-5"
+
+    def run() -> None:
+        hidden = pulumi.Output.secret(canary)
+        pulumi.export("settings", {"key": hidden, "port": 1, "more": [hidden, {"x": hidden}]})
+        pulumi.export("whole", pulumi.Output.secret({"a": canary}))
+        pulumi.export("numbers", [math.nan, -math.inf, 1.5])
+
+    result = both.run("upstream", "up", run)
+    for kind in ("upstream", "embedded"):
+        found = both.engine(kind).outputs()
+        assert isinstance(found["settings"]["key"], Secret)
+        assert isinstance(found["settings"]["more"][1]["x"], Secret)
+        assert found["settings"]["port"] == 1
+        assert found["numbers"] == ["NaN", "-Infinity", 1.5]
+        assert canary not in repr(found)
+        shown = both.engine(kind).outputs(show_secrets=True)
+        assert shown["settings"] == {"key": canary, "port": 1, "more": [canary, {"x": canary}]}
+        assert shown["whole"] == {"a": canary}
+    assert canary not in repr(result.outputs)
+    assert not both.run("embedded", "up", run).changed
+    assert not both.run("upstream", "up", run).changed

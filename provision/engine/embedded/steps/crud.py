@@ -73,10 +73,11 @@ class Crud:
         if instance.unknown:
             return inputs
         request = protocol.CheckRequest(
-            urn, wire.to_properties(old or {}), wire.to_properties(inputs), os.urandom(32)
+            urn, instance.properties(old or {}), instance.properties(inputs), os.urandom(32)
         )
         answer = self._calls.call(urn, instance.provider.check(request), protocol.CheckResponse)
-        return checked(urn, answer, inputs)
+        found = checked(urn, answer, inputs)
+        return found if instance.accepts.secrets else values.marked_like(inputs, found)
 
     def diff(
         self,
@@ -92,13 +93,13 @@ class Crud:
         request = protocol.DiffRequest(
             urn=old.urn,
             resource_id=old.id,
-            old_state=wire.to_properties(old.outputs),
-            new_inputs=wire.to_properties(inputs),
+            old_state=instance.properties(old.outputs),
+            new_inputs=instance.properties(inputs),
             ignore_changes=list(ignored),
         )
         # The wire protocol has the old inputs beside the old state; the SDK's
         # class has no place for them, so they ride along.
-        request.old_inputs = wire.to_properties(old.inputs)  # pyright: ignore
+        request.old_inputs = instance.properties(old.inputs)  # pyright: ignore
         answer = self._calls.call(old.urn, instance.provider.diff(request), protocol.DiffResponse)
         return _refine(_answered(answer, old, inputs, ignored), old, replace_on)
 
@@ -106,9 +107,11 @@ class Crud:
         """Create a resource (in a preview: say what would come of it)."""
         if instance.unknown:
             return Made(id="", outputs={})
+        if self._dry_run and not instance.previews:
+            return Made(id="", outputs=new.inputs)
         request = protocol.CreateRequest(
             urn=new.urn,
-            properties=wire.to_properties(new.inputs),
+            properties=instance.properties(new.inputs),
             timeout=new.custom_timeouts.get("create", 0),
             preview=self._dry_run,
         )
@@ -117,7 +120,7 @@ class Crud:
         )
         return Made(
             id=str(answer.resource_id or ""),
-            outputs=wire.from_properties(answer.properties),
+            outputs=instance.answered(answer.properties, new.inputs),
             changes=_planned(answer),
         )
 
@@ -125,21 +128,25 @@ class Crud:
         """Update a resource."""
         if instance.unknown:
             return Made(id=old.id, outputs={})
+        if self._dry_run and not instance.previews:
+            return Made(id=old.id, outputs=new.inputs)
         request = protocol.UpdateRequest(
             urn=new.urn,
             resource_id=old.id,
-            olds=wire.to_properties(old.outputs),
-            news=wire.to_properties(new.inputs),
+            olds=instance.properties(old.outputs),
+            news=instance.properties(new.inputs),
             timeout=new.custom_timeouts.get("update", 0),
             ignore_changes=list(new.ignore_changes),
             preview=self._dry_run,
         )
-        request.old_inputs = wire.to_properties(old.inputs)  # pyright: ignore
+        request.old_inputs = instance.properties(old.inputs)  # pyright: ignore
         answer = self._calls.call(
             new.urn, instance.provider.update(request), protocol.UpdateResponse
         )
         return Made(
-            id=old.id, outputs=wire.from_properties(answer.properties), changes=_planned(answer)
+            id=old.id,
+            outputs=instance.answered(answer.properties, new.inputs),
+            changes=_planned(answer),
         )
 
     def read(self, instance: providers.Instance, known: record.Record) -> Found | None:
@@ -147,16 +154,16 @@ class Crud:
         request = protocol.ReadRequest(
             urn=known.urn,
             resource_id=known.id,
-            properties=wire.to_properties(known.outputs),
-            inputs=wire.to_properties(known.inputs),
+            properties=instance.properties(known.outputs),
+            inputs=instance.properties(known.inputs),
         )
         answer = self._calls.call(known.urn, instance.provider.read(request), protocol.ReadResponse)
         if not answer.resource_id:
             return None
         return Found(
             id=str(answer.resource_id),
-            inputs=wire.from_properties(answer.inputs),
-            outputs=wire.from_properties(answer.properties),
+            inputs=instance.answered(answer.inputs, known.inputs),
+            outputs=instance.answered(answer.properties, known.outputs),
         )
 
     def delete(self, instance: providers.Instance, old: record.Record) -> None:
@@ -165,10 +172,10 @@ class Crud:
         request = protocol.DeleteRequest(
             urn=old.urn,
             resource_id=old.id,
-            properties=wire.to_properties(old.outputs),
+            properties=instance.properties(old.outputs),
             timeout=old.custom_timeouts.get("delete", 0),
         )
-        request.old_inputs = wire.to_properties(old.inputs)  # pyright: ignore
+        request.old_inputs = instance.properties(old.inputs)  # pyright: ignore
         self._calls.call(old.urn, instance.provider.delete(request), type(None))
 
 

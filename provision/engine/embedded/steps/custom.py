@@ -96,7 +96,7 @@ class CustomSteps:
             with self._run.timed(new, op):
                 made = self._crud.create(instance, new)
         except Exception as error:
-            partial = providers.partial_failure(error)
+            partial = providers.partial_failure(error, instance, new.inputs)
             if partial is None or not partial.id:
                 self._run.end(number)
                 raise
@@ -193,7 +193,7 @@ class CustomSteps:
             with self._run.timed(new, "update"):
                 made = self._crud.update(instance, known, new)
         except Exception as error:
-            partial = providers.partial_failure(error)
+            partial = providers.partial_failure(error, instance, new.inputs)
             if partial is None:
                 self._run.end(number)
                 raise

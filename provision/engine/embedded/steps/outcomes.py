@@ -8,14 +8,14 @@ from provision import errors
 from provision.engine import events
 from provision.engine.embedded import providers
 from provision.engine.embedded.steps import crud
-from provision.engine.state import record, values
+from provision.engine.state import property_paths, record, values
 
 
 def is_triggered(old: Any, new: Any) -> bool:
     """Return whether a replacement trigger changed from `old` to `new` (None: there is none)."""
     if old is None or new is None:
         return False
-    return values.has_unknown(new) or values.plain(old) != values.plain(new)
+    return any(property_paths.differences(old, new))
 
 
 def because(reason: str) -> crud.Diff:

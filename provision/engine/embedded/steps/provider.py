@@ -6,9 +6,10 @@ kept, since every resource remembers the one it was made with.
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from pulumi.provider.experimental import provider as protocol
 
@@ -16,6 +17,8 @@ from provision import errors
 from provision.engine.embedded import providers, registration, run, wire
 from provision.engine.embedded.steps import crud, outcomes, replace
 from provision.engine.state import property_paths, record, urns, values
+
+_DISABLED: Final = "pulumi:disable-default-providers"
 
 
 class ProviderSteps:
@@ -30,8 +33,13 @@ class ProviderSteps:
         self._lock = threading.Lock()
         self._default: dict[tuple[str, str], str | Exception] = {}
 
-    def default(self, package: str, version: str) -> str:
-        """Return the reference of the package's default provider, registered at first use."""
+    def default(self, package: str, version: str, user: str) -> str:
+        """Return the reference of the package's default provider, registered at first use.
+
+        Raises `errors.StackError`, naming the resource `user`, where the configuration
+        disables it.
+        """
+        self._require_enabled(package, user)
         with self._lock:
             key = (package, version)
             if key not in self._default:
@@ -93,6 +101,30 @@ class ProviderSteps:
             return old.record.reference
         new = record.Record(urn=urn, type=type_, custom=True, inputs=asked.inputs)
         return self.register(new, asked, old).record.reference
+
+    def _require_enabled(self, package: str, user: str) -> None:
+        options = self._run.options
+        secret = options.secret_config.get(_DISABLED)
+        text = secret.reveal() if secret is not None else options.config.get(_DISABLED, "")
+        if not text:
+            return
+        try:
+            names = json.loads(text)
+        except ValueError:
+            names = None
+        if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+            raise errors.StackError(
+                f"{_DISABLED} is no list of package names",
+                operation="provider",
+                hint='write it as JSON in the configuration: ["*"] or ["kubernetes"]',
+            )
+        if {each.strip() for each in names} & {"*", package}:
+            raise errors.StackError(
+                f"{user} has no provider of its own, and {_DISABLED} disables the default "
+                f"provider of '{package}'",
+                operation="provider",
+                hint="give it one with the option provider=, or its parent with providers=",
+            )
 
     def _config(self, package: str) -> dict[str, Any]:
         """Return the stack's configuration of `package`, which its default provider gets."""

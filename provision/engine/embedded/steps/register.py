@@ -190,7 +190,7 @@ class Registrar:
             raise errors.StackError(
                 f"'{asked.type}' is not a type token (package:module:name)", operation="register"
             )
-        return self._providers.default(package, asked.version)
+        return self._providers.default(package, asked.version, f"{asked.type} '{asked.name}'")
 
     def _known_reference(self, reference: str) -> str:
         urn, id_ = urns.split_reference(reference)
@@ -307,7 +307,9 @@ class Registrar:
             and not asked.provider
             and urns.package_of(asked.type) not in (asked.providers)
         ):
-            self._providers.default(urns.package_of(asked.type), asked.version)
+            self._providers.default(
+                urns.package_of(asked.type), asked.version, f"{asked.type} '{asked.name}'"
+            )
         return Reply(urn=urn, id=known.id, outputs=known.outputs if asked.custom else {})
 
     def _read(self, urn: str, asked: registration.Goal) -> Reply:
