@@ -42,7 +42,10 @@ class Asset:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A release of something: `assets` by architecture (``amd64``, ``arm64``, ``arm``, ``any``)."""
+    """A release of something: `assets` by architecture (``amd64``, ``arm64``, ``arm``, ``any``).
+
+    Programs for the computer that elysium runs on have its system in front: ``linux-amd64``.
+    """
 
     name: str
     version: str
@@ -148,6 +151,45 @@ def sealed_secrets(version: str) -> Artifact:
         marks=b"kind: CustomResourceDefinition",
     )
     return Artifact(name="sealed-secrets", version=f"v{plain}", assets={ANY: asset})
+
+
+def pulumi(version: str) -> Artifact:
+    """Return the ``pulumi`` program of `version` (``v3.272.0``), by system: ``linux-amd64``."""
+    base, plain = _github("pulumi/pulumi", version), version.removeprefix("v")
+    names = {"amd64": "x64", "arm64": "arm64"}
+    return Artifact(
+        name="pulumi",
+        version=version,
+        assets={
+            f"{system}-{arch}": Asset(
+                url=f"{base}pulumi-{version}-{system}-{name}.tar.gz",
+                checksums=f"{base}pulumi-{plain}-checksums.txt",
+                archive="tar.gz",
+                member="pulumi/pulumi",
+            )
+            for system in ("linux", "darwin")
+            for arch, name in names.items()
+        },
+    )
+
+
+def pulumi_kubernetes(version: str) -> Artifact:
+    """Return Pulumi's ``kubernetes`` plugin of `version` (``v4.34.2``), by system."""
+    base, plain = _github("pulumi/pulumi-kubernetes", version), version.removeprefix("v")
+    return Artifact(
+        name="pulumi-kubernetes",
+        version=version,
+        assets={
+            f"{system}-{arch}": Asset(
+                url=f"{base}pulumi-resource-kubernetes-{version}-{system}-{arch}.tar.gz",
+                checksums=f"{base}pulumi-kubernetes_{plain}_checksums.txt",
+                archive="tar.gz",
+                member="pulumi-resource-kubernetes",
+            )
+            for system in ("linux", "darwin")
+            for arch in ("amd64", "arm64")
+        },
+    )
 
 
 def _github(repository: str, tag: str) -> str:

@@ -46,6 +46,7 @@ COMMANDS = {
     "gitops": (f"{_COMMANDS}.gitops:gitops", "Look into a GitOps repository, without a cluster."),
     "sandbox": (f"{_COMMANDS}.sandbox:sandbox", "A throwaway node and GitHub to try it on."),
     "demo": (f"{_COMMANDS}.demo:demo", "Bring up a whole cluster in a sandbox, from nothing."),
+    "engine": (f"{_COMMANDS}.engine:engine", "Install Pulumi's own engine, for --engine upstream."),
     "completion": (
         f"{_COMMANDS}.completion:completion",
         "Print a script for your shell's Tab key.",

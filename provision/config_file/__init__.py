@@ -24,7 +24,7 @@ from provision.config_file.project import (
     open_project,
     write_project,
 )
-from provision.config_file.reader import Crypter, Loaded, load, read, split_keys
+from provision.config_file.reader import Crypter, Loaded, artifacts_of, load, read, split_keys
 from provision.config_file.scaffold import AzureMedia, NewStack, ignore_state, render_new, write_new
 from provision.config_file.stack_id import make_stack_id
 
@@ -34,6 +34,7 @@ __all__ = [
     "Loaded",
     "NewStack",
     "Project",
+    "artifacts_of",
     "create_passphrase",
     "find_passphrase",
     "find_project",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from provision import errors
-from provision.operations import repository, state
+from provision.operations import repository, state, upstream_programs
 from provision.operations.stack import Stack
 from provision.progress import Progress, silent
 from provision.provider import registry
@@ -43,6 +43,8 @@ def preflight(
     found; a connection that fails outright is one of them, unless it is the
     only problem: then it is raised as what it is.
     """
+    if stack.kind == "upstream":
+        upstream_programs.require()
     progress("checking node, GitHub and repository")
     ssh = stack.config.flux.auth == "ssh"
     first = ssh and not state.has(stack, "elysium:flux:GitAccess")

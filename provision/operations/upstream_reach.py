@@ -13,14 +13,16 @@ from typing import Any
 from provision import config, errors
 from provision.engine import api
 from provision.kube import proxies
+from provision.operations import upstream_programs
 from provision.provider import tunnels
 
+_PROVIDER = "pulumi:providers:kubernetes"
 _OPERATIONS = ("preview", "up", "refresh")
 """Without `destroy`: objects of the cluster go with k3s, and are not deleted one by one."""
 
 
 class Checked:
-    """An engine that checks before each operation that objects of the cluster can be reached."""
+    """An engine that checks its programs before each operation, and the way to the cluster."""
 
     def __init__(self, engine: api.Engine, cfg: config.Config) -> None:
         self._engine = engine
@@ -28,11 +30,16 @@ class Checked:
 
     def __getattr__(self, name: str) -> Any:
         inner = getattr(self._engine, name)
-        if name not in _OPERATIONS:
+        if name not in (*_OPERATIONS, "destroy"):
             return inner
 
         def checked(*arguments: Any, **more: Any) -> api.Result:
-            check(self._config, self._engine.state)
+            makes_provider = name in ("preview", "up")
+            upstream_programs.require(kubernetes=makes_provider)
+            if not makes_provider and _PROVIDER in _types(self._engine.state()):
+                upstream_programs.require()
+            if name in _OPERATIONS:
+                check(self._config, self._engine.state)
             return inner(*arguments, **more)
 
         return checked
@@ -71,13 +78,18 @@ def check(cfg: config.Config, read: Callable[[], dict[str, Any]]) -> None:
 
 
 def _has_objects(cfg: config.Config, document: dict[str, Any]) -> bool:
-    latest = (document.get("checkpoint") or {}).get("latest") or {}
-    types = {str(raw.get("type")) for raw in latest.get("resources") or ()}
+    types = _types(document)
     if any(each.startswith("kubernetes:") for each in types):
         return True
     # The device plugin of the GPU is all that the program makes with it, unless Flux brings it:
     # then the GPU was set up without.
     return cfg.gpu is not None and "elysium:node:GpuCapacity" not in types
+
+
+def _types(document: dict[str, Any]) -> set[str]:
+    """Return the types of the resources in a state."""
+    latest = (document.get("checkpoint") or {}).get("latest") or {}
+    return {str(raw.get("type")) for raw in latest.get("resources") or ()}
 
 
 def _address(cfg: config.Config) -> tuple[str, int]:

@@ -93,6 +93,7 @@ SILENT: dict[str, str] = {
     "config validate": "reads files",
     "demo": "asks a stand-in of its own what `up` asks",
     "drill": "reads the files of the repository; all else asks a stand-in of its own",
+    "engine install": "downloads from the releases of Pulumi",
     "gitops cold-start": "reads files",
     "init": "writes files",
     "kubeconfig": "reads the state",

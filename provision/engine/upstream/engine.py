@@ -183,10 +183,10 @@ class UpstreamEngine:
             workspace.clean_environment(),
         ):
             try:
-                cli = automation.PulumiCommand(skip_version_check=True)
+                cli = automation.PulumiCommand(root=command.root or None, skip_version_check=True)
             except (OSError, subprocess.SubprocessError) as error:
                 raise errors.StackError(
-                    f"{command} does not answer", operation="upstream", detail=str(error)
+                    f"{command.path} does not answer", operation="upstream", detail=str(error)
                 ) from error
             workspace.require_version(str(cli.version or "0"))
             stack = automation.create_or_select_stack(

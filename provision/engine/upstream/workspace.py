@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Generator, Mapping
@@ -21,6 +20,7 @@ from typing import Any, Final
 from provision import crypter, errors
 from provision.engine import api
 from provision.engine.state import backend
+from provision.engine.upstream import programs
 from provision.fileio import atomic, leftovers
 
 MINIMUM: Final = (3, 250, 0)
@@ -34,14 +34,15 @@ _DROPPED: Final = (
 )
 
 
-def find_command() -> str:
-    """Return the path of the CLI. Raises `errors.StackError` where there is none."""
-    found = shutil.which("pulumi")
+def find_command() -> programs.Command:
+    """Return the CLI. Raises `errors.StackError` where there is none."""
+    found = programs.find_cli()
     if found is None:
         raise errors.StackError(
-            "there is no `pulumi` on PATH",
+            "there is no `pulumi` on PATH, and none that elysium installed",
             operation="upstream",
-            hint="install the Pulumi CLI, or leave --engine upstream away",
+            hint=f"run `elysium engine install`, which brings {programs.cli_version()}, "
+            "or leave --engine upstream away",
         )
     return found
 
@@ -58,16 +59,24 @@ def require_version(version: str) -> None:
         raise errors.StackError(
             f"the Pulumi CLI has version {version}, and {needed} or newer is needed",
             operation="upstream",
-            hint="install a newer Pulumi CLI, or leave --engine upstream away",
+            hint=f"run `elysium engine install`, which brings {programs.cli_version()}, "
+            "or leave --engine upstream away",
         )
 
 
 def plugin_paths(packages: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the folder of each package's plugin that this installation brings."""
+    """Return the folder of each package's plugin that is there: ours, and the ``kubernetes`` one.
+
+    The CLI looks for the others itself, and may download one in the middle of a run.
+    """
     folder = Path(sys.executable).parent
-    return {
+    found = {
         package: folder for package in packages if (folder / f"pulumi-resource-{package}").exists()
     }
+    if "kubernetes" in packages and "kubernetes" not in found:
+        plugin = programs.find_plugin()
+        found |= {"kubernetes": plugin.parent} if plugin else {}
+    return found
 
 
 @contextlib.contextmanager

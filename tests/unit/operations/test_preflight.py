@@ -41,7 +41,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Look:
         monkeypatch.setattr(preflight, "github", lambda *_args, **_options: [])
         monkeypatch.setattr(repository, "check", lambda *_: repository.Checked())
         monkeypatch.setattr(state, "has", lambda _stack, _type: known)
-        stack: Any = types.SimpleNamespace(config=cfg, live=live)
+        stack: Any = types.SimpleNamespace(config=cfg, live=live, kind="embedded")
         return preflight.preflight(stack, **options)
 
     return run

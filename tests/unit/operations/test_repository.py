@@ -44,6 +44,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     }
     made.stack = types.SimpleNamespace(
         config=config.Config.model_validate(cfg),
+        kind="embedded",
         live=types.SimpleNamespace(bind=lambda _say: None),
     )
 

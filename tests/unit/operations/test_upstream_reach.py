@@ -63,6 +63,7 @@ def silent() -> Any:
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstream_reach.tunnels, "PATIENCE", 0.3)
+    monkeypatch.setattr(upstream_reach.upstream_programs, "require", lambda **_: None)
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 

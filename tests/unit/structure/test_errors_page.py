@@ -38,6 +38,7 @@ def test_every_class_is_there_with_its_exit_status() -> None:
         "provision.host.preflight",
         "provision.provider.k3s.datastore",
         "provision.github.preflight",
+        "provision.operations.upstream_programs",
         "provision.operations.upstream_reach",
     ],
 )
