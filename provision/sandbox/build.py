@@ -211,6 +211,8 @@ def _ensure_set(part: goparts.Set, counter: _Counter) -> Path:
             raise
         for program in part.programs:
             (building / program.built).rename(building / program.name)
+            for name in program.links:
+                (building / name).symlink_to(program.name)
         if part is goparts.CRDS:
             _generate_crds(building, go, environment)
         counter.end(part)

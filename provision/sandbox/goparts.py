@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 GOLANG = Path(__file__).parent / "golang"
@@ -24,15 +24,21 @@ SEALED_SECRETS_API = "github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecr
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One binary: its file name, and the package it is built from."""
+    """One binary: its file name, and the package it is built from.
+
+    A program of ours `around` others takes the version of their module, and is
+    each of `links` when it is called by that name.
+    """
 
     name: str
     package: str
+    around: str = field(default="", repr=False)
+    links: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def built(self) -> str:
-        """The file name that ``go build`` gives it."""
-        return self.package.rpartition("/")[2]
+        """The file name that ``go build`` gives it; that of a module's root is its last part."""
+        return self.name if self.package == "." else self.package.rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,23 +69,36 @@ KUBERNETES = Set(
     name="kubernetes",
     module=".",
     programs=(
-        Program(name="kube-apiserver", package="k8s.io/kubernetes/cmd/kube-apiserver"),
         Program(
-            name="kube-controller-manager",
-            package="k8s.io/kubernetes/cmd/kube-controller-manager",
+            name="kubernetes",
+            package="./cmd/kubernetes",
+            around="k8s.io/kubernetes/cmd",
+            links=(
+                *("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"),
+                "kubelet",
+            ),
         ),
+        Program(name="placeholder", package="./cmd/placeholder"),
         Program(
             name="sealed-secrets-controller",
             package="github.com/bitnami-labs/sealed-secrets/cmd/controller",
         ),
         Program(name="kubeseal", package="github.com/bitnami-labs/sealed-secrets/cmd/kubeseal"),
     ),
+    sources=("cmd/kubernetes/*", "cmd/placeholder/*"),
 )
+
 STANDIN = Set(
     name="standin",
     module=".",
     programs=(Program(name="standin", package="./cmd/standin"),),
-    sources=("cmd/**/*",),
+    sources=("cmd/standin/**/*",),
+)
+COREDNS = Set(
+    name="coredns",
+    module="coredns",
+    programs=(Program(name="coredns", package="."),),
+    sources=("main.go",),
 )
 KINE = Set(
     name="kine",
@@ -107,7 +126,7 @@ FLUX = Set(
         Program(name="kustomize-controller", package="github.com/fluxcd/kustomize-controller"),
     ),
 )
-SETS = (KUBERNETES, STANDIN, KINE, CRDS, FLUX)
+SETS = (KUBERNETES, STANDIN, COREDNS, KINE, CRDS, FLUX)
 
 
 def lanes() -> dict[str, tuple[Set, ...]]:
@@ -165,7 +184,10 @@ def build_arguments(part: Set, go_mod: str, target: Path) -> tuple[str, ...]:
     """
     packages = [program.package for program in part.programs]
     compiler = (f"-gcflags={flags}" for flags in part.compiler)
-    linker = (f"-ldflags={package}={linker_flags(package, go_mod)}" for package in packages)
+    linker = (
+        f"-ldflags={program.package}={linker_flags(program.around or program.package, go_mod)}"
+        for program in part.programs
+    )
     return ("build", *FLAGS, *compiler, *linker, "-o", f"{target}/", *packages)
 
 
@@ -200,6 +222,8 @@ def key_of(part: Set, goarch: str) -> str:
         digest.update(content)
     go_mod = (part.folder / "go.mod").read_text()
     digest.update(repr((build_arguments(part, go_mod, Path()), part.programs)).encode())
+    for program in part.programs:
+        digest.update("".join(program.links).encode())
     if part is CRDS:
         digest.update(repr(crd_arguments(Path())).encode())
     digest.update(goarch.encode())

@@ -158,6 +158,7 @@ def up(
             say(f"sandbox {name}: is up")
             return now.sandbox
         _clean(name)
+        requirements.check_room()
         if options.parts != "auto":
             return _start(name, options, say, releases=options.parts == "official")
         why = official.why_not(options.releases)

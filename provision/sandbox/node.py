@@ -28,23 +28,42 @@ _REBOOT = 133
 # systemd-nspawn puts itself into cgroups below the one it is started in, which
 # must hold no other process: the loop lives in a leaf beside it.
 _LOOP = (
-    "procs=$1; shift\n"
+    "groups=$1; shift\n"
     "while :; do\n"
-    """  sh -c 'echo $$ >"$0" && exec "$@"' "$procs" "$@"\n"""
+    """  sh -c 'for each in $0; do echo $$ >"$each" || exit 1; done; exec "$@"' "$groups" "$@"\n"""
     "  status=$?\n"
     f'  [ "$status" -eq {_REBOOT} ] || exit "$status"\n'
     "done"
 )
 _SETTINGS = """\
 [Unit]
-Description=Kernel parameters of the network can be set
+Description=Kernel parameters can be set that are the node's own
 DefaultDependencies=no
 Before=sysinit.target
 
 [Service]
 Type=oneshot
-ExecStart=/bin/mount --bind /proc/sys/net /proc/sys/net
-ExecStart=/bin/mount -o remount,bind,rw /proc/sys/net
+ExecStart=/bin/sh /usr/lib/elysium-sandbox/settings
+"""
+# A kubelet sets some parameters that are this machine's: it finds them set, in files of the node.
+_OPEN = """\
+mount --bind /proc/sys/net /proc/sys/net
+mount -o remount,bind,rw /proc/sys/net
+folder=/run/elysium-sandbox-kernel
+mkdir -p $folder
+while read -r name value; do
+  [ -e /proc/sys/$name ] || continue
+  file=$folder/$(echo $name | tr / .)
+  echo $value >$file
+  mount --bind $file /proc/sys/$name
+done <<'END'
+kernel/keys/root_maxbytes 25000000
+kernel/keys/root_maxkeys 1000000
+kernel/panic 10
+kernel/panic_on_oops 1
+vm/overcommit_memory 1
+vm/panic_on_oom 0
+END
 """
 
 
@@ -92,13 +111,13 @@ def start(
         node = _addressed(root, folder, net, kept)
     say(f"node {options.hostname}: booting")
     argv = _command(net, root, folder, options)
-    procs = group.child("node") / "cgroup.procs"
+    groups = " ".join(str(leaf / "cgroup.procs") for leaf in group.leaves("node"))
     address = f"\0{net.namespace}-{secrets.token_hex(8)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         notices.bind(address)
         notices.settimeout(0)
         process = group.spawn(
-            ("sh", "-c", _LOOP, "sh", str(procs), *argv),
+            ("sh", "-c", _LOOP, "sh", groups, *argv),
             log=folder / "console.log",
             part="loop",
             environment={
@@ -218,8 +237,9 @@ def _command(net: network.Network, root: Path, folder: Path, options: Options) -
         # Mounts, FUSE and pods need nearly all; the clock and the modules of
         # this machine are not the node's to change.
         *("--capability=all", "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE"),
-        *("--bind=/dev/fuse", "--bind=/dev/autofs"),
-        *(("--bind=/dev/kmsg",) if options.kubelet else ()),
+        *("--bind=/dev/fuse", "--bind=/dev/autofs", "--bind=/dev/kmsg"),
+        # A container runtime gives each container a keyring, and its devices by a BPF program.
+        "--system-call-filter=add_key keyctl bpf",
         *(f"--bind-ro={here}:{there}" for here, there in options.binds),
         *extra,
     )
@@ -267,6 +287,7 @@ def _open_settings(root: Path) -> None:
     """
     units = root / "etc/systemd/system"
     (units / "network-settings.service").write_text(_SETTINGS)
+    (root / rootfs.K3S_PROGRAMS.lstrip("/") / "settings").write_text(_OPEN)
     wanted = units / "sysinit.target.wants"
     wanted.mkdir(parents=True, exist_ok=True)
     (wanted / "network-settings.service").symlink_to("../network-settings.service")

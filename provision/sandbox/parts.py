@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provision.sandbox import model
+from provision.sandbox import model, ownimages
 
 _NODE = (
     model.Part(
@@ -21,6 +21,11 @@ _CLUSTER = (
         part="Kubernetes API",
         what="kube-apiserver and kube-controller-manager, on SQLite through kine as in k3s",
     ),
+    model.Part(part="scheduler, kubelet", what="kube-scheduler, kubelet and kube-proxy"),
+    model.Part(
+        part="container runtime", what="Debian's containerd and runc, with the plugins of CNI"
+    ),
+    model.Part(part="CoreDNS", what="CoreDNS with the plugins that k3s uses"),
     model.Part(part="source-controller", what="Flux's own, built from its Go module"),
     model.Part(part="kustomize-controller", what="Flux's own, built from its Go module"),
     model.Part(part="Sealed Secrets", what="the controller, built from its Go module"),
@@ -29,12 +34,16 @@ _CLUSTER = (
 _CLUSTER_STOOD_IN = (
     model.Part(part="k3s", what="a program with the command line, files and unit behaviour of k3s"),
     model.Part(
-        part="network of k3s",
-        what="chains, rules, interfaces and sockets as k3s makes them, which carry no traffic",
+        part="flannel, network policies",
+        what="chains, rules and an interface as k3s makes them; pods have a bridge, no policies",
     ),
     model.Part(
-        part="scheduler, kubelet",
-        what="one small agent: binds pods, marks them Running; few images have a program to run",
+        part="images",
+        what="a placeholder that listens and answers, for: " + ", ".join(ownimages.PLACEHOLDERS),
+    ),
+    model.Part(part="local-path", what="claims get their folder from the k3s stand-in"),
+    model.Part(
+        part="Intel's device plugin", what="tells the kubelet of the GPU that the sandbox made"
     ),
     model.Part(
         part="helm-controller",

@@ -84,6 +84,16 @@ def cgroup_mounts() -> tuple[Path, ...]:
     return tuple(path for _, path in sorted(found))
 
 
+def unified() -> bool:
+    """Return whether the controllers of processes belong to cgroups of version 2 here.
+
+    A machine may have both versions, and then version 2 without controllers.
+    """
+    mounts = cgroup_mounts()
+    have = (mounts[0] / "cgroup.controllers").read_text().split() if mounts else []
+    return {"cpu", "memory", "pids"} <= set(have)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """The cgroup (version 2) of one sandbox, `elysium-sandbox/<name>`."""
@@ -119,6 +129,26 @@ class Group:
                 with contextlib.suppress(OSError):
                     (above / "cgroup.subtree_control").write_text(f"+{controller}")
         return leaf
+
+    def leaves(self, part: str) -> tuple[Path, ...]:
+        """Return the leaf cgroup `part`, and its namesakes in the hierarchies of version 1.
+
+        A node that starts in them limits its own processes, and `kill` finds
+        what it leaves. Where version 2 has the controllers it is one.
+        """
+        found = [self.child(part)]
+        top = self.path.parent.parent
+        for mount in () if unified() else cgroup_mounts():
+            if mount == top:
+                continue
+            leaf = mount / self.path.relative_to(top) / part
+            leaf.mkdir(parents=True, exist_ok=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                for folder in (mount / PARENT, leaf.parent, leaf):
+                    if (folder / name).exists():
+                        (folder / name).write_text((folder.parent / name).read_text())
+            found.append(leaf)
+        return tuple(found)
 
     def spawn(
         self,

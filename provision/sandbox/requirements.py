@@ -25,6 +25,9 @@ PROGRAMS: Mapping[str, str] = {
 }
 DEVICES: Mapping[str, str] = {"/dev/fuse": "fuse", "/dev/autofs": "autofs4"}
 MACHINES = ("x86_64", "aarch64")
+INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_INSTANCES = 48
+"""What the programs of one node take; whose number is limited for each user, root too."""
 _CGROUP_HINT = "systemd mounts one; a container must be given one that it can write"
 _SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 
@@ -86,6 +89,47 @@ def _problems() -> list[errors.Problem]:
         found.append(errors.Problem(message=message, hint=_CGROUP_HINT))
     found += [problem for device in DEVICES if (problem := _device_problem(device))]
     return found
+
+
+def check_room() -> None:
+    """Check that one more node can run beside what runs now.
+
+    Raises:
+        errors.PreflightError: with the limit in the way, and how to raise it.
+    """
+    if problem := inotify_problem():
+        raise errors.PreflightError("This machine cannot run one more sandbox.", [problem])
+
+
+def inotify_problem(
+    limit_file: Path = INOTIFY_LIMIT, proc: Path = Path("/proc")
+) -> errors.Problem | None:
+    """Return what is wrong when root has too few inotify instances left for a node."""
+    try:
+        limit = int(limit_file.read_text())
+    except (OSError, ValueError):
+        return None  # a kernel without the limit
+    used = _inotify_instances(proc)
+    if limit - used >= INOTIFY_INSTANCES:
+        return None
+    return errors.Problem(
+        message=f"a node needs {INOTIFY_INSTANCES} inotify instances, and of the"
+        f" {limit} of fs.inotify.max_user_instances {used} are in use",
+        hint=f"sysctl -w fs.inotify.max_user_instances={max(8192, 2 * limit)}",
+    )
+
+
+def _inotify_instances(proc: Path) -> int:
+    """Return how many inotify instances root's processes have open."""
+    count = 0
+    for folder in proc.glob("[0-9]*/fd"):
+        with contextlib.suppress(OSError):  # a process may end meanwhile
+            if folder.stat().st_uid != 0:
+                continue
+            for number in folder.iterdir():
+                with contextlib.suppress(OSError):
+                    count += number.readlink() == Path("anon_inode:inotify")
+    return count
 
 
 def _device_problem(device: str) -> errors.Problem | None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 from pathlib import Path
 
 from provision import errors, progress
@@ -18,14 +19,18 @@ from provision.sandbox import files, jobs, model, mounts
 
 SUITE = "bookworm"
 # fuse3 is here because a node without a network cannot install it; the packages of the
-# firewall for the programs that k3s brings (`K3S_PROGRAMS`).
+# firewall and of the container runtime for the programs that k3s brings (`K3S_PROGRAMS`), and
+# busybox for the image of that name.
 PACKAGES = (
-    *("ca-certificates", "dbus", "fuse3", "iproute2", "ipset", "iptables", "kmod", "nftables"),
-    *("openssh-server", "procps", "sudo", "systemd", "systemd-sysv", "udev"),
+    *("busybox-static", "ca-certificates", "containerd", "containernetworking-plugins", "dbus"),
+    *("fuse3", "iproute2", "ipset", "iptables", "kmod", "nftables", "openssh-server", "procps"),
+    *("runc", "sudo", "systemd", "systemd-sysv", "udev"),
 )
 K3S_PROGRAMS = "/usr/lib/elysium-sandbox"
 """Programs that the k3s stand-in unpacks into its data folder; the node has no others of them."""
 _FIREWALL = ("xtables-nft-multi", "xtables-legacy-multi", "ipset", "nft")
+_RUNTIME = ("bin/busybox", "bin/containerd", "bin/containerd-shim-runc-v2", "bin/ctr", "sbin/runc")
+_NETWORK_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 USERS = (
     model.User(name="ops", sudo="passwordless"),
     model.User(name="opspw", sudo="password"),
@@ -37,7 +42,7 @@ _MASKED = (
     "fstrim.timer",
 )
 _STAGES = ("retrieving", "extracting", "unpacking", "configuring")  # in debootstrap's words
-_REVISION = 3  # raise when `_customise` changes
+_REVISION = 4  # raise when `_customise` changes
 
 
 def key() -> str:
@@ -117,6 +122,7 @@ def _customise(root: Path) -> None:
     for archive in (root / "var/cache/apt/archives").glob("*.deb"):
         archive.unlink()
     _hide_firewall_programs(root)
+    _hide_container_runtime(root)
     for user in USERS:
         groups = ("--groups", "sudo") if user.sudo == "password" else ()
         _inside(root, "useradd", "--create-home", "--shell", "/bin/bash", *groups, user.name)
@@ -136,6 +142,26 @@ def _hide_firewall_programs(root: Path) -> None:
     for pattern in ("*tables*", "ipset*"):
         for path in (*sbin.glob(pattern), *(root / "usr/bin").glob(pattern)):
             path.unlink()
+
+
+def _hide_container_runtime(root: Path) -> None:
+    """Leave the node without a container runtime, as k3s finds it: it brings its own."""
+    folder = root / K3S_PROGRAMS.lstrip("/")
+    for name in _RUNTIME:
+        (root / "usr" / name).rename(folder / Path(name).name)
+    plugins = root / "usr/lib/cni"
+    for name in _NETWORK_PLUGINS:
+        (plugins / name).rename(folder / name)
+    shutil.rmtree(plugins)
+    for pattern in ("bin/containerd*", "bin/runc"):
+        for path in (root / "usr").glob(pattern):
+            path.unlink()
+    for pattern in ("containerd.service", "cni-dhcp.*"):
+        for path in (root / "lib/systemd/system").glob(pattern):
+            path.unlink()
+        for path in (root / "etc/systemd/system").rglob(pattern):
+            path.unlink()
+    shutil.rmtree(root / "etc/containerd", ignore_errors=True)
 
 
 def _inside(root: Path, *argv: str) -> None:

@@ -16,6 +16,7 @@ from provision.sandbox import (
     network,
     node,
     official,
+    ownimages,
     processes,
     registry,
 )
@@ -99,7 +100,11 @@ def node_binds(built: build.Parts | None) -> tuple[tuple[Path, str], ...]:
     """Return where the node of a whole sandbox has the built programs, if it has any."""
     if built is None:
         return ()
-    return ((built.bin, f"{node.OPT}/bin"), (built.crds, f"{node.OPT}/crds"))
+    return (
+        (built.bin, f"{node.OPT}/bin"),
+        (built.crds, f"{node.OPT}/crds"),
+        (ownimages.ensure(built), f"{node.OPT}/images"),
+    )
 
 
 def start_forge(

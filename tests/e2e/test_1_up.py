@@ -46,6 +46,45 @@ def test_the_gpu_is_allocatable(lab: labs.Lab, up: labs.Done) -> None:
     assert int(node["status"]["allocatable"]["gpu.intel.com/i915"]) == 10
 
 
+READER = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: reader
+spec:
+  restartPolicy: Never
+  initContainers:
+    - name: wait-for-library
+      image: busybox:1.37
+      command: [sh, -c, "until ls -A /library | grep -q .; do sleep 1; done"]
+      volumeMounts: &library
+        - {name: library, mountPath: /library, readOnly: true, mountPropagation: HostToContainer}
+  containers:
+    - name: reader
+      image: busybox:1.37
+      command: [sh, -c, "cat '/library/PATH'; echo; ls -l /dev/dri"]
+      resources:
+        limits: {gpu.intel.com/i915: "1"}
+      volumeMounts: *library
+  volumes:
+    - name: library
+      hostPath: {path: /mnt/media-library}
+"""
+
+
+def test_a_pod_reads_the_library_and_has_the_gpu(lab: labs.Lab, up: labs.Done) -> None:
+    (path, content), *_ = azure.LIBRARY.items()
+    kubectl = "k3s kubectl -n default"
+    lab.on_node(f"{kubectl} apply -f -", stdin=READER.replace("PATH", path))
+    done = "--for=jsonpath='{.status.phase}'=Succeeded"
+    lab.on_node(f"{kubectl} wait pod/reader {done} --timeout=90s")
+    said = lab.on_node(f"{kubectl} logs reader")  # what the kubelet has of it
+    lab.on_node(f"{kubectl} delete pod reader")
+    text, _, devices = said.partition("\ntotal")
+    assert text.rstrip("\n") == content.decode().rstrip("\n")
+    assert "226, 128" in " ".join(devices.split()) and "renderD128" in devices
+
+
 def test_one_deploy_key_of_ours_that_may_push(lab: labs.Lab, up: labs.Done) -> None:
     keys = lab.forge.deploy_keys()
     assert [key["title"].startswith(f"elysium/{lab.cluster}/1-") for key in keys] == [True]

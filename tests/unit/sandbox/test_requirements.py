@@ -93,3 +93,22 @@ def test_programs_only_root_has_on_its_path_are_found(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert requirements.find_program("sh")
     assert requirements.find_program("no-such-program") is None
+
+
+@pytest.mark.parametrize(("limit", "told"), [("128\n", True), ("8192\n", False), ("", False)])
+def test_too_few_inotify_instances_are_told_with_the_command(
+    tmp_path: Path, limit: str, told: bool
+) -> None:
+    limit_file = tmp_path / "max_user_instances"
+    limit_file.write_text(limit)
+    for process in range(2):
+        folder = tmp_path / f"proc/{process}/fd"
+        folder.mkdir(parents=True)
+        for number in range(50):
+            (folder / str(number)).symlink_to("anon_inode:inotify")
+        (folder / "50").symlink_to("/dev/null")
+    problem = requirements.inotify_problem(limit_file, tmp_path / "proc")
+    assert (problem is not None) is told
+    if problem is not None:
+        assert "128" in problem.message and "100 are in use" in problem.message
+        assert problem.hint == "sysctl -w fs.inotify.max_user_instances=8192"

@@ -98,7 +98,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         built = build.ensure()
         mirror = services.make_mirror(folder / "mirror", built).mirror
-        binds = ((built.bin, f"{node.OPT}/bin"), (built.crds, f"{node.OPT}/crds"))
+        binds = services.node_binds(built)
         try:
             made = lifecycle.up_node(name, node.Options(binds=binds))
             yield Box(node=made.node, mirror=mirror, folder=folder)

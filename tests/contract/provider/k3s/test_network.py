@@ -37,7 +37,7 @@ def node(*, tools: bool = True) -> removals.Tree:
     tree.link(f"{firewall.DATA}/data/current", firewall.RELEASE)
     if tools:
         tree.shell(
-            f"cp {firewall.TOOLS}/* {AUX}/\nmv {AUX}/ipset {AUX}/..\n"
+            f"cd {firewall.TOOLS}\ncp xtables-* nft {AUX}/\ncp ipset {AUX}/..\n"
             f"for name in iptables ip6tables iptables-save iptables-restore; do "
             f"ln -s xtables-nft-multi {AUX}/$name; done"
         )
@@ -99,6 +99,20 @@ def test_both_kinds_and_families_at_once_and_the_users_chains_are_told(shell: st
     assert sum("KUBE-MINE" in line for line in told) == 4
     assert sum("KUBE-ROUTERS" in line for line in told) == 4
     assert not any("not checked" in line for line in told)
+
+
+@pytest.mark.parametrize("killall", [False, True])
+def test_what_containerd_keeps_of_k3s_pods_goes_and_that_of_others_stays(killall: bool) -> None:
+    """Each pod has a loopback besides: its network has a name that every containerd uses."""
+    tree = node(tools=False)
+    results, other = "/var/lib/cni/results", "f" * 64
+    ours = [f"{results}/cbr0-{firewall.POD}-eth0", f"{results}/cni-loopback-{firewall.POD}-lo"]
+    theirs = [f"{results}/podman-{other}-eth0", f"{results}/cni-loopback-{other}-lo"]
+    for path in (*ours, *theirs):
+        tree.file(path)
+    done = run(tree, killall=killall)
+    assert not [path for path in ours if path in done.after]
+    assert [path for path in theirs if path in done.after] == theirs
 
 
 def test_a_table_that_nobody_uses_is_not_made() -> None:

@@ -6,6 +6,7 @@
 //	kubectl, crictl, ctr           the links k3s leaves in the path
 //	flux                           install --export
 //	registry                       container images, beside the node
+//	intel_gpu_device_plugin        Intel's GPU device plugin
 //	helm-controller                and the other Flux controllers but two:
 //	                               source- and kustomize-controller are the
 //	                               real programs
@@ -18,9 +19,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"elysium.invalid/sandbox/cmd/standin/internal/agent"
 	"elysium.invalid/sandbox/cmd/standin/internal/fluxcli"
 	"elysium.invalid/sandbox/cmd/standin/internal/fluxd"
+	"elysium.invalid/sandbox/cmd/standin/internal/gpuplugin"
 	"elysium.invalid/sandbox/cmd/standin/internal/k3s"
 	"elysium.invalid/sandbox/cmd/standin/internal/registry"
 )
@@ -39,7 +40,7 @@ var parts = map[string]part{
 	"image-reflector-controller":  fluxd.Main,
 	"image-automation-controller": fluxd.Main,
 	"registry":                    registry.Main,
-	agent.ContainerCommand:        agent.RunContainer,
+	"intel_gpu_device_plugin":     gpuplugin.Main,
 }
 
 func main() {

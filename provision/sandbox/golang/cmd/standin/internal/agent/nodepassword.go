@@ -10,12 +10,13 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/scrypt"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -28,6 +29,36 @@ const nodePasswordFile = "/etc/rancher/node/password"
 var errNodePassword = errors.New("Node password rejected, duplicate hostname or contents of " + //nolint:staticcheck // k3s' words
 	"'/etc/rancher/node/password' may not match server node-passwd entry, " +
 	"try enabling a unique node name with the --with-node-id flag")
+
+// Prove returns when the server has taken the node's password; as with k3s, it
+// asks again until ctx is done. wasReset is whether the datastore was reset since
+// the last start: what it says of the password does not count then.
+func Prove(ctx context.Context, config *rest.Config, node string, wasReset bool) error {
+	api, err := client.New(config, client.Options{})
+	if err != nil {
+		return err
+	}
+	for {
+		err := func() error {
+			if wasReset {
+				if err := forgetPassword(ctx, api, node); err != nil {
+					return err
+				}
+				wasReset = false
+			}
+			return provePassword(ctx, api, api, node)
+		}()
+		if err == nil {
+			return nil
+		}
+		fmt.Fprintf(os.Stderr, "k3s: %v\n", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
 
 // provePassword checks the node's password, or has it taken for the first time.
 func provePassword(ctx context.Context, reader client.Reader, api client.Client, node string) error {
@@ -100,17 +131,4 @@ func verifyPassword(hash, password string) error {
 		return errNodePassword
 	}
 	return nil
-}
-
-// passwordReconciler takes a node's password away with its Node object.
-type passwordReconciler struct {
-	api client.Client
-}
-
-func (r *passwordReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	err := r.api.Get(ctx, request.NamespacedName, &corev1.Node{})
-	if !apierrors.IsNotFound(err) {
-		return ctrl.Result{}, err
-	}
-	return ctrl.Result{}, forgetPassword(ctx, r.api, request.Name)
 }

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -65,16 +66,18 @@ func Main(name string, args []string) error {
 	}
 	config.QPS, config.Burst = 50, 300
 	config.UserAgent = name + "-sandbox"
-	manage, err := ctrl.NewManager(config, ctrl.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
+	manage, err := ctrl.NewManager(config, ctrl.Options{
+		Metrics: metricsserver.Options{BindAddress: ":8080"}, HealthProbeBindAddress: ":9440",
+	})
 	if err != nil {
 		return err
 	}
-	work := os.Getenv("ELYSIUM_SANDBOX_DATA")
-	if work == "" {
-		if work, err = os.MkdirTemp("", name+"-"); err != nil {
+	for _, add := range []func(string, healthz.Checker) error{manage.AddHealthzCheck, manage.AddReadyzCheck} {
+		if err := add("ping", healthz.Ping); err != nil {
 			return err
 		}
 	}
+	work := os.TempDir()
 	if err := removeClones(work); err != nil {
 		return err
 	}

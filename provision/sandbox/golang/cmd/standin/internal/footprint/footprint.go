@@ -1,6 +1,7 @@
-// Package footprint leaves on the machine what the real k3s leaves there besides
-// its files: chains and rules, interfaces, a pod's network namespace, slices,
-// sockets and kernel settings. Nothing uses them; uninstalling has to find them.
+// Package footprint leaves on the machine what flannel and the network policies
+// of the real k3s leave there: chains and rules, an interface, slices and kernel
+// settings. Nothing uses them; uninstalling has to find them. What the kubelet,
+// kube-proxy and containerd leave is their own.
 //
 // The programs for it are Debian's, which the node has outside its PATH and k3s
 // unpacks below its data folder, as the real one does with its own.
@@ -22,13 +23,6 @@ import (
 // programs is where the sandbox' node has what k3s brings.
 const programs = "/usr/lib/elysium-sandbox"
 
-const (
-	podNamespace = "cni-5eedc0de-0000-4000-8000-00005eedc0de"
-	podInterface = "veth5eedc0de"
-	podAddress   = "10.42.0.2"
-	shim         = "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed"
-)
-
 // Leave makes everything; what this kernel or container refuses is logged, as
 // the real k3s goes on then too. A second call adds nothing.
 func Leave(dataDir, version string, logf func(format string, values ...any)) error {
@@ -45,7 +39,7 @@ func Leave(dataDir, version string, logf func(format string, values ...any)) err
 		{"sets of addresses", func() error { return sets(bin) }},
 		{"firewall", func() error { return firewall(bin) }},
 		{"slices", slices},
-		{"sockets", sockets},
+		{"socket for NRI", nri},
 	}
 	for _, step := range steps {
 		if err := step.run(); err != nil {
@@ -65,6 +59,8 @@ func unpack(dataDir, version string) (string, error) {
 		return "", err
 	}
 	for name, folder := range map[string]string{
+		"bridge": bin, "containerd": bin, "containerd-shim-runc-v2": bin, "ctr": bin, "host-local": bin,
+		"loopback": bin, "portmap": bin, "runc": bin,
 		"xtables-nft-multi": aux, "xtables-legacy-multi": aux, "nft": aux, "ipset": bin,
 	} {
 		if err := copyProgram(filepath.Join(programs, name), filepath.Join(folder, name)); err != nil {
@@ -128,29 +124,13 @@ func settings() error {
 
 func interfaces() error {
 	for _, command := range []struct{ there, does string }{
-		{"cni0", "link add cni0 type bridge"},
-		{"", "address replace 10.42.0.1/24 dev cni0"},
-		{"", "link set cni0 up"},
 		{"flannel.1", "link add flannel.1 type vxlan id 1 dstport 8472 nolearning"},
 		{"", "link set flannel.1 up"},
-		{"/run/netns/" + podNamespace, "netns add " + podNamespace},
-		{podInterface, "link add " + podInterface + " type veth peer name eth0 netns " + podNamespace},
-		{"", "link set " + podInterface + " master cni0 up"},
 	} {
-		if command.there != "" && (exists(command.there) || hasInterface(command.there)) {
+		if command.there != "" && hasInterface(command.there) {
 			continue
 		}
 		if _, err := run("", "ip", strings.Fields(command.does)...); err != nil {
-			return err
-		}
-	}
-	state := map[string]string{
-		"networks/cbr0/" + podAddress:         container + "\neth0",
-		"results/cbr0-" + container + "-eth0": `{"kind":"cniCacheV1","networkName":"cbr0"}`,
-		"networks/cbr0/last_reserved_ip.0":    podAddress,
-	}
-	for name, content := range state {
-		if err := write(filepath.Join("/var/lib/cni", name), content); err != nil {
 			return err
 		}
 	}
@@ -202,21 +182,13 @@ func slices() error {
 	return err
 }
 
-// sockets stay when the process ends: containerd, a shim and NRI leave theirs.
-func sockets() error {
-	address := "/run/containerd/s/" + shim
-	task := "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/" + container
-	err := errors.Join(
-		write(filepath.Join(task, "address"), "unix://"+address),
-		write("/run/containerd/runc/k8s.io/"+container+"/state.json", "{}"),
-	)
-	for _, path := range []string{"/run/k3s/containerd/containerd.sock", address, "/run/nri/nri.sock"} {
-		err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o711), listen(path))
+// nri is a socket that the containerd of k3s makes and Debian's is too old for; it
+// stays when the process ends.
+func nri() error {
+	const path = "/run/nri/nri.sock"
+	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
+		return err
 	}
-	return err
-}
-
-func listen(path string) error {
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return err
 	}
@@ -231,13 +203,6 @@ func listen(path string) error {
 
 // open keeps the sockets until the process ends.
 var open []*net.UnixListener
-
-func write(path, content string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(content), 0o600)
-}
 
 func run(input, program string, arguments ...string) (string, error) {
 	command := exec.Command(program, arguments...)

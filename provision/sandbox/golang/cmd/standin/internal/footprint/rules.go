@@ -19,21 +19,7 @@ var families = []family{
 	{command: "ip6tables", cluster: "fd42::/56"},
 }
 
-// services have cluster addresses of IPv4 only, as on a default server.
-var services = []string{
-	"default/kubernetes:https", "kube-system/kube-dns:dns", "kube-system/kube-dns:dns-tcp",
-	"kube-system/kube-dns:metrics", "kube-system/metrics-server:https", "kube-system/traefik:web",
-	"kube-system/traefik:websecure", "flux-system/source-controller:http",
-	"flux-system/notification-controller:http", "flux-system/webhook-receiver:http",
-}
-
-// container is the pod whose port ServiceLB maps.
-const container = "5eedc0de5eedc0de5eedc0de5eedc0de5eedc0de5eedc0de5eedc0de5eedc0de"
-
-const (
-	commented = `-m comment --comment "%s" `
-	fresh     = "-m conntrack --ctstate NEW "
-)
+const commented = `-m comment --comment "%s" `
 
 // table is what one table of the firewall gets.
 type table struct {
@@ -56,77 +42,23 @@ func hash(text string) string {
 	return base32.StdEncoding.EncodeToString(sum[:])[:16]
 }
 
-func (f family) tables() []*table { return []*table{f.nat(), f.filter(), f.mangle()} }
+func (f family) tables() []*table { return []*table{f.nat(), f.filter()} }
 
+// nat is what flannel adds; kube-proxy, the kubelet and CNI are real.
 func (f family) nat() *table {
-	t := &table{name: "nat", chains: strings.Fields(`FLANNEL-POSTRTG KUBE-KUBELET-CANARY KUBE-MARK-MASQ
-		KUBE-NODEPORTS KUBE-POSTROUTING KUBE-PROXY-CANARY KUBE-SERVICES`)}
-	for _, chain := range []string{"PREROUTING", "OUTPUT"} {
-		t.lead("-A %s "+commented+"-j KUBE-SERVICES", chain, "kubernetes service portals")
-	}
-	t.lead("-A POSTROUTING "+commented+"-j KUBE-POSTROUTING", "kubernetes postrouting rules")
+	t := &table{name: "nat", chains: []string{"FLANNEL-POSTRTG"}}
 	t.lead("-A POSTROUTING "+commented+"-j FLANNEL-POSTRTG", "flanneld masq")
 	t.add("-A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 "+commented+"-j RETURN", "flanneld masq")
 	t.add("-A FLANNEL-POSTRTG -s %s -d %s "+commented+"-j RETURN", f.cluster, f.cluster, "flanneld masq")
-	t.add("-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000")
-	t.add("-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN")
-	t.add("-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0")
-	t.add("-A KUBE-POSTROUTING "+commented+"-j MASQUERADE --random-fully", "kubernetes service traffic requiring SNAT")
-	t.add("-A KUBE-SERVICES "+commented+"-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
-		"kubernetes service nodeports; NOTE: this must be the last rule in this chain")
-	if f.pods == nil {
-		return t
-	}
-	for number, service := range services {
-		svc, sep := "KUBE-SVC-"+hash(service), "KUBE-SEP-"+hash("endpoint of "+service)
-		address, pod := fmt.Sprintf("10.43.0.%d/32", number+1), f.pods[number%len(f.pods)]
-		t.chains = append(t.chains, svc, sep)
-		t.add("-A KUBE-SERVICES -d %s -p tcp "+commented+"-m tcp --dport 443 -j %s", address, service+" cluster IP", svc)
-		t.add("-A %s ! -s %s -d %s -p tcp "+commented+"-m tcp --dport 443 -j KUBE-MARK-MASQ", svc, f.cluster, address, service+" cluster IP")
-		t.add("-A %s "+commented+"-j %s", svc, service+" -> "+pod+":443", sep)
-		t.add("-A %s -s %s/32 "+commented+"-j KUBE-MARK-MASQ", sep, pod, service)
-		t.add("-A %s -p tcp "+commented+"-m tcp -j DNAT --to-destination %s:443", sep, service, pod)
-	}
-	t.portMap(f.pods[0])
 	return t
 }
 
-// portMap is what the port map of CNI adds for a pod of ServiceLB.
-func (t *table) portMap(pod string) {
-	chain := "CNI-DN-5eedc0de5eedc0de5eedc"
-	t.chains = append(t.chains, "CNI-HOSTPORT-DNAT", "CNI-HOSTPORT-MASQ", "CNI-HOSTPORT-SETMARK", chain)
-	for _, from := range []string{"PREROUTING", "OUTPUT"} {
-		t.lead("-A %s -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT", from)
-	}
-	t.lead("-A POSTROUTING "+commented+"-j CNI-HOSTPORT-MASQ", "CNI portfwd requiring masquerade")
-	t.add("-A CNI-HOSTPORT-DNAT -p tcp "+commented+"-m multiport --dports 80,443 -j %s",
-		fmt.Sprintf(`dnat name: \"cbr0\" id: \"%s\"`, container), chain)
-	t.add("-A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE")
-	t.add("-A CNI-HOSTPORT-SETMARK "+commented+"-j MARK --set-xmark 0x2000/0x2000", "CNI portfwd masquerade mark")
-	for _, port := range []string{"80", "443"} {
-		t.add("-A %s -s 10.42.0.0/24 -p tcp -m tcp --dport %s -j CNI-HOSTPORT-SETMARK", chain, port)
-		t.add("-A %s -p tcp -m tcp --dport %s -j DNAT --to-destination %s:%s", chain, port, pod, port)
-	}
-}
-
 func (f family) filter() *table {
-	t := &table{name: "filter", chains: strings.Fields(`FLANNEL-FWD KUBE-EXTERNAL-SERVICES KUBE-FIREWALL KUBE-FORWARD
-		KUBE-KUBELET-CANARY KUBE-NODEPORTS KUBE-NWPLCY-COMMON KUBE-NWPLCY-DEFAULT KUBE-PROXY-CANARY KUBE-PROXY-FIREWALL
-		KUBE-ROUTER-FORWARD KUBE-ROUTER-INPUT KUBE-ROUTER-OUTPUT KUBE-SERVICES`)}
+	t := &table{name: "filter", chains: strings.Fields(`FLANNEL-FWD KUBE-NWPLCY-COMMON KUBE-NWPLCY-DEFAULT
+		KUBE-ROUTER-FORWARD KUBE-ROUTER-INPUT KUBE-ROUTER-OUTPUT`)}
 	for _, chain := range []string{"INPUT", "FORWARD", "OUTPUT"} {
 		t.lead("-A %s "+commented+"-j KUBE-ROUTER-%s", chain, "kube-router netpol - "+hash(chain), chain)
-		t.lead("-A %s "+fresh+commented+"-j KUBE-PROXY-FIREWALL", chain, "kubernetes load balancer firewall")
 	}
-	t.lead("-A INPUT "+commented+"-j KUBE-NODEPORTS", "kubernetes health check service ports")
-	t.lead("-A FORWARD "+commented+"-j KUBE-FORWARD", "kubernetes forwarding rules")
-	for _, chain := range []string{"FORWARD", "OUTPUT"} {
-		t.lead("-A %s "+fresh+commented+"-j KUBE-SERVICES", chain, "kubernetes service portals")
-	}
-	for _, chain := range []string{"INPUT", "FORWARD"} {
-		t.lead("-A %s "+fresh+commented+"-j KUBE-EXTERNAL-SERVICES", chain, "kubernetes externally-visible service portals")
-	}
-	t.lead("-A INPUT -j KUBE-FIREWALL")
-	t.lead("-A OUTPUT -j KUBE-FIREWALL")
 	t.lead("-A FORWARD "+commented+"-j FLANNEL-FWD", "flanneld forward")
 	for _, chain := range []string{"INPUT", "FORWARD", "OUTPUT"} {
 		t.lead("-A %s "+commented+"-m mark --mark 0x20000/0x20000 -j ACCEPT", chain,
@@ -134,7 +66,6 @@ func (f family) filter() *table {
 	}
 	t.add("-A FLANNEL-FWD -s %s "+commented+"-j ACCEPT", f.cluster, "flanneld forward")
 	t.add("-A FLANNEL-FWD -d %s "+commented+"-j ACCEPT", f.cluster, "flanneld forward")
-	t.add("-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP")
 	t.add("-A KUBE-NWPLCY-DEFAULT "+commented+"-j MARK --set-xmark 0x10000/0x10000", "rule to mark traffic matching a network policy")
 	for _, pod := range f.pods {
 		chain, policy := "KUBE-POD-FW-"+hash(pod), "KUBE-NWPLCY-"+hash("policy of "+pod)
@@ -149,10 +80,6 @@ func (f family) filter() *table {
 		t.add("-A %s -m set --match-set %s src -j MARK --set-xmark 0x10000/0x10000", policy, sourceSet(pod))
 	}
 	return t
-}
-
-func (f family) mangle() *table {
-	return &table{name: "mangle", chains: []string{"KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY", "KUBE-PROXY-CANARY"}}
 }
 
 // sourceSet is the ipset of who may reach a pod, as kube-router names it.

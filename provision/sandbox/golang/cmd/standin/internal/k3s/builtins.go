@@ -46,6 +46,11 @@ func addBuiltins(ctx context.Context, config *rest.Config, o *options) error {
 		if slices.Contains(o.disable, object.GetLabels()[componentLabel]) {
 			continue
 		}
+		if object.GetKind() == "Service" {
+			if err := unstructured.SetNestedField(object.Object, o.dnsAddress(), "spec", "clusterIP"); err != nil {
+				return err
+			}
+		}
 		if o.registry != "" && object.GetKind() == "Deployment" {
 			if err := pullFrom(object, o.registry); err != nil {
 				return err

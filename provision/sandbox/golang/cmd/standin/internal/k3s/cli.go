@@ -1,7 +1,6 @@
 // Package k3s stands in for the k3s binary: its command line, its files and
 // its behaviour as a systemd unit, as far as the toolkit touches them. What it
-// runs is a real kube-apiserver and kube-controller-manager on kine; scheduler
-// and kubelet are the sandbox' agent.
+// runs are Kubernetes' own programs on kine or etcd, and containerd.
 package k3s
 
 import (
@@ -14,6 +13,7 @@ import (
 	"syscall"
 
 	"elysium.invalid/sandbox/cmd/standin/internal/attach"
+	"elysium.invalid/sandbox/cmd/standin/internal/containers"
 	"elysium.invalid/sandbox/cmd/standin/internal/spawn"
 )
 
@@ -23,8 +23,8 @@ func madeOf(etcd bool) string {
 	if etcd {
 		on = "etcd of its own release"
 	}
-	return fmt.Sprintf("running kube-apiserver and kube-controller-manager %s on %s, "+
-		"and an agent of its own as scheduler and kubelet", moduleVersion("kube-apiserver"), on)
+	return fmt.Sprintf("running kube-apiserver, kube-controller-manager, kube-scheduler, kubelet and "+
+		"kube-proxy %s on %s, with containerd", moduleVersion("kubernetes"), on)
 }
 
 // moduleVersion is the version of the module that a program of the sandbox was
@@ -34,8 +34,12 @@ func moduleVersion(name string) string {
 	if err != nil {
 		return "(not here)"
 	}
+	wanted := info.Path
+	if name == "kubernetes" { // a program of ours around five of that module
+		wanted = "k8s.io/kubernetes"
+	}
 	for _, module := range append(info.Deps, &info.Main) {
-		if strings.HasPrefix(info.Path, module.Path) && module.Version != "" {
+		if strings.HasPrefix(wanted, module.Path) && module.Version != "" {
 			return module.Version
 		}
 	}
@@ -91,7 +95,9 @@ func Main(_ string, args []string) error {
 		return certificateCommand(rest)
 	case "etcd-snapshot":
 		return etcdSnapshot(rest)
-	case "agent", "crictl", "ctr", "completion":
+	case "ctr":
+		return ctr(rest)
+	case "agent", "crictl", "completion":
 		return fmt.Errorf("%q is not part of the sandbox", strings.Join(args, " "))
 	default:
 		return fmt.Errorf("No help topic for '%s'", command) //nolint:staticcheck // k3s' own words
@@ -103,7 +109,18 @@ func Link(name string, args []string) error {
 	if name == "kubectl" {
 		return kubectl(args)
 	}
-	return fmt.Errorf("there is no container runtime in the sandbox, so nothing for %s to talk to", name)
+	if name == "ctr" {
+		return ctr(args)
+	}
+	return fmt.Errorf("%s is not part of the sandbox", name)
+}
+
+// ctr runs containerd's own, for the containerd of k3s and the kubelet's images.
+func ctr(args []string) error {
+	program := filepath.Join(containers.Runtime{DataDir: defaultDataDir}.Bin(), "ctr")
+	environment := append(os.Environ(), "CONTAINERD_ADDRESS="+containers.Socket, "CONTAINERD_NAMESPACE=k8s.io")
+	err := syscall.Exec(program, append([]string{"ctr"}, args...), environment)
+	return fmt.Errorf("%s: %w", program, err)
 }
 
 // versionText is what `k3s --version` prints: two lines as k3s has them, then
@@ -126,7 +143,7 @@ func kubectl(args []string) error {
 // checkConfig looks for what `k3s server` needs here.
 func checkConfig() error {
 	var missing []string
-	for _, name := range []string{"kine", "kube-apiserver", "kube-controller-manager"} {
+	for _, name := range []string{"kine", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"} {
 		path := filepath.Join(spawn.BinDir, name)
 		if _, err := os.Stat(path); err != nil {
 			missing = append(missing, path)
@@ -135,7 +152,7 @@ func checkConfig() error {
 	if missing != nil {
 		return fmt.Errorf("missing: %s", strings.Join(missing, ", "))
 	}
-	fmt.Println("STATUS: pass (elysium sandbox stand-in: the kernel was not looked at, no container is run)")
+	fmt.Println("STATUS: pass (elysium sandbox stand-in: the kernel was not looked at)")
 	return nil
 }
 

@@ -13,14 +13,21 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"elysium.invalid/sandbox/cmd/standin/internal/containers"
 	"elysium.invalid/sandbox/cmd/standin/internal/spawn"
 )
 
 // component starts a program of the sandbox; what it prints goes to the
 // journal, as with k3s.
-func component(spawner *spawn.Spawner, o *options, name string, args []string) (*spawn.Child, error) {
+func component(spawner *spawn.Spawner, o *options, name string, args []string, environment ...string) (*spawn.Child, error) {
 	command := exec.Command(filepath.Join(spawn.BinDir, name), args...)
 	command.Dir = o.at() // kine's socket and database are named relative to it
+	command.Env = append(os.Environ(), environment...)
+	if name == "kubelet" {
+		if err := containers.WithControllers(command); err != nil {
+			return nil, err
+		}
+	}
 	command.Stdout = os.Stderr
 	command.Stderr = os.Stderr
 	child, err := spawner.Start(name, command)
@@ -50,6 +57,7 @@ func apiserverArgs(o *options) []string {
 		"--client-ca-file=" + o.tls("client-ca.crt"),
 		"--enable-admission-plugins=NodeRestriction",
 		"--enable-bootstrap-token-auth=true",
+		"--endpoint-reconciler-type=none", // pods reach the server's own listener, on another port
 		"--etcd-servers=" + o.endpoint(),
 		"--kubelet-certificate-authority=" + o.tls("server-ca.crt"),
 		"--kubelet-client-certificate=" + o.tls("client-kube-apiserver.crt"),

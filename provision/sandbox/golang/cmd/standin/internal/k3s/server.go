@@ -77,6 +77,7 @@ func serve(args []string, version string) error {
 type server struct {
 	options  *options
 	spawner  *spawn.Spawner
+	mutex    sync.Mutex
 	children []*spawn.Child
 	front    *http.Server
 	ended    chan *spawn.Child
@@ -106,6 +107,9 @@ func (s *server) run(ctx context.Context, version, password string) error {
 	if err := s.start("kube-controller-manager", controllerManagerArgs(s.options)); err != nil {
 		return err
 	}
+	if err := agent.Publish(ctx, config, s.node()); err != nil {
+		return cause(ctx, err)
+	}
 	if err := addBuiltins(ctx, config, s.options); err != nil {
 		return cause(ctx, err)
 	}
@@ -133,20 +137,29 @@ func (s *server) run(ctx context.Context, version, password string) error {
 	if err := <-left; err != nil {
 		return err
 	}
-	err = agent.Run(ctx, config, s.spawner, agent.Node{
-		Name:         s.options.nodeName,
-		IP:           s.options.nodeIP,
-		Version:      version,
-		Labels:       s.options.labels,
-		Taints:       s.options.taints,
-		APIPort:      s.options.apiPort(),
-		CAFile:       s.options.tls("server-ca.crt"),
-		ClientCAFile: s.options.tls("client-ca.crt"),
-		ServingCert:  s.options.tls("serving-kubelet"),
-		StorageDir:   storageDir(s.options),
-		WasReset:     s.options.wasReset,
-	})
+	runtime, err := s.options.containerd()
+	if err != nil {
+		return err
+	}
+	err = agent.Prove(ctx, config, s.options.nodeName, s.options.wasReset)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	if err := s.runNode(ctx, runtime, version); err != nil {
+		return cause(ctx, err)
+	}
+	err = agent.Run(ctx, config, s.node())
 	return cause(ctx, err)
+}
+
+// node is this machine.
+func (s *server) node() agent.Node {
+	return agent.Node{
+		Name:       s.options.nodeName,
+		IP:         s.options.nodeIP,
+		Port:       s.options.port,
+		StorageDir: storageDir(s.options),
+	}
 }
 
 // footprint leaves on the machine what an agent of k3s leaves there, meanwhile;
@@ -222,16 +235,7 @@ func storageDir(o *options) string {
 }
 
 func (s *server) start(name string, args []string) error {
-	child, err := component(s.spawner, s.options, name, args)
-	if err != nil {
-		return err
-	}
-	s.children = append(s.children, child)
-	go func() {
-		<-child.Ended
-		s.ended <- child
-	}()
-	return nil
+	return s.startWith(name, args)
 }
 
 // stop ends the components, the datastore last.

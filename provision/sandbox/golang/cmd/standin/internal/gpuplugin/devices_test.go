@@ -1,11 +1,11 @@
-package agent
+package gpuplugin
 
 import "testing"
 
 func TestSharedDevices(t *testing.T) {
 	for _, test := range []struct {
 		args []string
-		want int64
+		want int
 	}{
 		{nil, 1},
 		{[]string{"-shared-dev-num=10", "-enable-monitoring"}, 10},
