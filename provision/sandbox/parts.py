@@ -53,7 +53,7 @@ _CLUSTER_STOOD_IN = (
         part="image reflector, image automation",
         what="ask the registry for tags, push a newer one through the deploy key",
     ),
-    model.Part(part="notification-controller", what="accepts its objects, sends nothing"),
+    model.Part(part="notification-controller", what="accepts objects and events, sends nothing"),
 )
 _SERVICES = (
     model.Part(part="media library", what="rclone and a FUSE mount over Azure's Blob protocol"),

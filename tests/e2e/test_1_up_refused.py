@@ -158,12 +158,13 @@ CASES = [
         error="PreflightError",
         status=3,
         words="does not run systemd (process 1 is sshd)",
-        # Where systemd does not run, the ports of the k3s that does are taken.
+        # Where systemd does not run, the ports of the k3s that does are taken: those of the API
+        # server (2), containerd, the kubelet (2), kube-proxy (2) and the two others.
         kinds=(
             "no-systemd",
             "unsupported-architecture",
             "too-little-disk",
-            *["port-taken"] * 4,
+            *["port-taken"] * 9,
         ),
     ),
     Case(

@@ -90,6 +90,11 @@ func Main(name string, args []string) error {
 			return err
 		}
 	}
+	if name == "notification-controller" {
+		if err := manage.Add(manager.RunnableFunc(serveEvents)); err != nil {
+			return err
+		}
+	}
 	return manage.Start(ctrl.SetupSignalHandler())
 }
 
