@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from provision import errors, progress
@@ -25,6 +25,9 @@ PROGRAMS: Mapping[str, str] = {
 }
 DEVICES: Mapping[str, str] = {"/dev/fuse": "fuse", "/dev/autofs": "autofs4"}
 MACHINES = ("x86_64", "aarch64")
+KERNEL_LOG = Path("/dev/kmsg")
+CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
+"""The controllers of cgroups without which no kubelet starts."""
 INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_INSTANCES = 48
 """What the programs of one node take; whose number is limited for each user, root too."""
@@ -87,8 +90,42 @@ def _problems() -> list[errors.Problem]:
     elif not os.access(mounts[0], os.W_OK) and os.geteuid() == 0:
         message = f"the cgroup file system at {mounts[0]} cannot be written"
         found.append(errors.Problem(message=message, hint=_CGROUP_HINT))
+    if (problem := controllers_problem(mounts)) is not None:
+        found.append(problem)
     found += [problem for device in DEVICES if (problem := _device_problem(device))]
+    if not KERNEL_LOG.exists():
+        message = f"{KERNEL_LOG} is missing, which a kubelet reads"
+        hint = f"a container must be given it; inside: mknod {KERNEL_LOG} c 1 11"
+        found.append(errors.Problem(message=message, hint=hint))
     return found
+
+
+def controllers_problem(
+    mounts: Sequence[Path], enabled_file: Path = Path("/proc/cgroups")
+) -> errors.Problem | None:
+    """Return which controllers a kubelet misses here, in cgroups of version 2 and 1 alike.
+
+    `mounts` are where hierarchies are mounted; None is also the answer where
+    none is, which is another problem.
+    """
+    if not mounts:
+        return None
+    there: set[str] = set()
+    with contextlib.suppress(OSError):
+        there.update((mounts[0] / "cgroup.controllers").read_text().split())
+    with contextlib.suppress(OSError):
+        for line in enabled_file.read_text().splitlines():
+            name, hierarchy, _, enabled = line.split()
+            if not name.startswith("#") and hierarchy != "0" and enabled == "1":
+                there.add(name)
+    missing = [name for name in CONTROLLERS if name not in there]
+    if not missing:
+        return None
+    return errors.Problem(
+        message=f"the cgroup controllers {', '.join(missing)} are off, which a kubelet needs",
+        hint="a container must have them delegated by its host; elsewhere boot with"
+        " cgroup_enable=memory",
+    )
 
 
 def check_room() -> None:

@@ -112,3 +112,37 @@ def test_too_few_inotify_instances_are_told_with_the_command(
     if problem is not None:
         assert "128" in problem.message and "100 are in use" in problem.message
         assert problem.hint == "sysctl -w fs.inotify.max_user_instances=8192"
+
+
+LEGACY = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t1\t2\t1\nmemory\t4\t9\t1\n"
+
+
+@pytest.mark.parametrize(
+    ("unified", "legacy", "missing"),
+    [
+        ("cpuset cpu io memory pids", "", ""),
+        ("cpuset pids", LEGACY, ""),  # some in each version
+        ("cpuset cpu pids", LEGACY.replace("4\t9\t1", "0\t9\t1"), "memory"),
+        ("", LEGACY.replace("9\t1", "9\t0"), "cpuset, memory, pids"),
+    ],
+)
+def test_controllers_that_a_kubelet_misses_are_told(
+    tmp_path: Path, unified: str, legacy: str, missing: str
+) -> None:
+    (tmp_path / "cgroup.controllers").write_text(unified + "\n")
+    (tmp_path / "enabled").write_text(legacy)
+    problem = requirements.controllers_problem([tmp_path], tmp_path / "enabled")
+    assert (problem.message if problem else "") == (
+        f"the cgroup controllers {missing} are off, which a kubelet needs" if missing else ""
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks what Linux offers")
+def test_the_kernels_log_that_a_kubelet_reads_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(requirements, "KERNEL_LOG", tmp_path / "kmsg")
+    with pytest.raises(errors.PreflightError) as caught:
+        requirements.check()
+    (problem,) = [p for p in caught.value.problems if "kmsg" in p.message]
+    assert problem.hint is not None and "mknod" in problem.hint
