@@ -5,12 +5,14 @@ package containers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"elysium.invalid/sandbox/cmd/standin/internal/spawn"
@@ -74,7 +76,7 @@ func (r Runtime) Start(ctx context.Context, spawner *spawn.Spawner, logf func(st
 		return child, err
 	}
 	begun := time.Now()
-	count, err := r.importImages(ctx)
+	count, err := r.importImages(ctx, logf)
 	if err != nil {
 		return child, err
 	}
@@ -111,7 +113,7 @@ type imported map[string]string
 
 // importImages imports the archives of the folder that k3s looks into, and
 // those of the sandbox, where they changed since.
-func (r Runtime) importImages(ctx context.Context) (int, error) {
+func (r Runtime) importImages(ctx context.Context, logf func(string, ...any)) (int, error) {
 	if err := os.MkdirAll(r.at("images"), 0o700); err != nil {
 		return 0, err
 	}
@@ -120,7 +122,7 @@ func (r Runtime) importImages(ctx context.Context) (int, error) {
 		_ = json.Unmarshal(content, &known) // what cannot be read is imported again
 	}
 	for _, folder := range []string{Brought, r.at("images")} {
-		archives, err := filepath.Glob(filepath.Join(folder, "*.tar"))
+		archives, err := archivesIn(folder)
 		if err != nil {
 			return count, err
 		}
@@ -133,8 +135,11 @@ func (r Runtime) importImages(ctx context.Context) (int, error) {
 			if known[path] == state {
 				continue
 			}
-			if err := r.importArchive(ctx, path); err != nil {
+			if err := r.importArchive(ctx, path); err != nil && folder == Brought {
 				return count, err
+			} else if err != nil { // k3s starts without it
+				logf("Error encountered while importing %s: %v", path, err)
+				continue
 			}
 			known[path] = state
 			count++
@@ -145,6 +150,26 @@ func (r Runtime) importImages(ctx context.Context) (int, error) {
 		return count, err
 	}
 	return count, os.WriteFile(cache, content, 0o600)
+}
+
+// archivesIn are the archives in folder, by the endings that k3s and ctr both know.
+func archivesIn(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, entry := range entries {
+		for _, ending := range []string{".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst"} {
+			if strings.HasSuffix(entry.Name(), ending) {
+				found = append(found, filepath.Join(folder, entry.Name()))
+				break
+			}
+		}
+	}
+	return found, nil
 }
 
 func (r Runtime) importArchive(ctx context.Context, path string) error {

@@ -41,6 +41,25 @@ func TestTheNetworkIsThatOfTheNode(t *testing.T) {
 	}
 }
 
+func TestArchivesAreKnownByTheirEndings(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"a.tar", "b.tar.zst", "c.tgz", "d.txt", ".cache.json"} {
+		if err := os.WriteFile(filepath.Join(folder, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := archivesIn(folder)
+	for i := range found {
+		found[i] = filepath.Base(found[i])
+	}
+	if err != nil || strings.Join(found, " ") != "a.tar b.tar.zst c.tgz" {
+		t.Errorf("%q %v", found, err)
+	}
+	if found, err := archivesIn(filepath.Join(folder, "none")); err != nil || found != nil {
+		t.Errorf("%q %v", found, err)
+	}
+}
+
 func TestThePlaceholdersManifestNamesBlobsThatAreThere(t *testing.T) {
 	layer := filepath.Join(t.TempDir(), "layer")
 	if err := os.WriteFile(layer, []byte("layer"), 0o600); err != nil {
