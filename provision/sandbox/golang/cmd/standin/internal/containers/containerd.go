@@ -7,13 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"elysium.invalid/sandbox/cmd/standin/internal/spawn"
 )
@@ -92,18 +95,27 @@ func (r Runtime) command(name string, args ...string) *exec.Cmd {
 	return command
 }
 
+// awaitAnswer returns when containerd answers for the kubelet: its socket is there
+// before it has looked at the containers that an earlier one left, and a kubelet
+// that is told so ends.
 func (r Runtime) awaitAnswer(ctx context.Context, child *spawn.Child) error {
+	connection, err := grpc.NewClient("unix://"+Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	client := cri.NewRuntimeServiceClient(connection)
 	for {
-		if connection, err := net.Dial("unix", Socket); err == nil {
-			_ = connection.Close()
+		if _, err := client.Version(ctx, &cri.VersionRequest{}, grpc.WaitForReady(false)); err == nil {
 			return nil
 		}
+		connection.ResetConnectBackoff()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-child.Ended:
 			return fmt.Errorf("containerd ended: %v; see %s", child.Err, r.at("containerd", "containerd.log"))
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }

@@ -73,10 +73,22 @@ func serve(ctx context.Context, name, socket string, shares int, before os.FileI
 			return nil
 		case <-time.After(again):
 		}
-		if now, err := os.Stat(plugin.KubeletSocket); err != nil || !os.SameFile(before, now) {
+		if another(before, plugin.KubeletSocket, socket) {
 			return nil
 		}
 	}
+}
+
+// another says whether the kubelet whose socket was before has ended or been
+// replaced. One that starts removes the sockets of all plugins, and its own may
+// get the same inode again.
+func another(before os.FileInfo, kubelet, own string) bool {
+	now, err := os.Stat(kubelet)
+	if err != nil || !os.SameFile(before, now) || !before.ModTime().Equal(now.ModTime()) {
+		return true
+	}
+	_, err = os.Stat(own)
+	return err != nil
 }
 
 func register(ctx context.Context, name, endpoint string) error {
