@@ -104,6 +104,28 @@ def test_a_k3s_that_dies_again_and_again_ends_the_wait_with_its_error(machine) -
     assert "the end" in error.detail and "put right" in error.hint
 
 
+def test_the_pods_that_run_on_do_not_hide_what_k3s_said(machine) -> None:
+    """systemd names each of their processes when k3s ends and when it starts."""
+    left = [
+        line
+        for pid in range(60)
+        for line in (
+            f"k3s.service: Unit process {pid} (containerd-shim) remains running after unit stopped.",
+            f"k3s.service: Found left-over process {pid} (pause) in control group while starting"
+            " unit. Ignoring.",
+            "This usually indicates unclean termination of a previous run, or service"
+            " implementation deficiencies.",
+        )
+    ]
+    died = Frame(unit="activating auto-restart")
+    again = Frame(unit="activating auto-restart", restarts=1, invocation="c")
+    machine.play([BEFORE, died, again], "\n".join([HEADING + "port taken", *left, "the end\n"]))
+    detail = failure(machine).detail or ""
+    assert "port taken" in detail and "the end" in detail
+    assert "containerd-shim" not in detail and "left-over" not in detail
+    assert "unclean" not in detail
+
+
 def test_an_option_that_k3s_does_not_know_ends_the_wait_at_once(machine) -> None:
     died = Frame(unit="activating auto-restart")
     log = f"an older error: unknown flag: --old\n{HEADING}{USAGE}"
