@@ -64,6 +64,12 @@ def joins(lab: labs.Lab, full: str) -> int:
         return connection.getresponse().status
 
 
+def offers_gpu(lab: labs.Lab) -> bool:
+    """Whether pods can be given the GPU."""
+    allocatable = lab.kubectl("get", "node", lab.cluster)["status"]["allocatable"]
+    return allocatable.get("gpu.intel.com/i915", "0") != "0"
+
+
 def test_the_token_is_rotated(lab: labs.Lab, up: labs.Done) -> None:
     old = token(lab)
     assert joins(lab, old) == 200
@@ -85,6 +91,8 @@ def test_killed_before_the_restart_the_next_run_finishes_it(lab: labs.Lab, up: l
     lab.elysium("rotate", "k3s-token", "--yes").ok()
     assert token(lab) == made, "no other one is made"
     assert (joins(lab, old), joins(lab, made)) == (401, 200)
+    # A kubelet that starts forgets its device plugins, until they register again.
+    until(lambda: offers_gpu(lab), "the GPU is offered again")
     lab.elysium("preview", "--expect-no-changes").ok()
 
 

@@ -110,7 +110,8 @@ def test_the_pods_that_run_on_do_not_hide_what_k3s_said(machine) -> None:
         line
         for pid in range(60)
         for line in (
-            f"k3s.service: Unit process {pid} (containerd-shim) remains running after unit stopped.",
+            f"k3s.service: Unit process {pid} (containerd-shim) remains running after unit"
+            " stopped.",
             f"k3s.service: Found left-over process {pid} (pause) in control group while starting"
             " unit. Ignoring.",
             "This usually indicates unclean termination of a previous run, or service"
