@@ -18,10 +18,11 @@ _NODE_STOOD_IN = (
 )
 _CLUSTER = (
     model.Part(
-        part="Kubernetes API",
+        part="API server",
         what="kube-apiserver and kube-controller-manager, on SQLite through kine as in k3s",
     ),
-    model.Part(part="scheduler, kubelet", what="kube-scheduler, kubelet and kube-proxy"),
+    model.Part(part="scheduler", what="kube-scheduler, built from the module of Kubernetes"),
+    model.Part(part="kubelet", what="kubelet and kube-proxy, built from the same module"),
     model.Part(
         part="container runtime", what="Debian's containerd and runc, with the plugins of CNI"
     ),
@@ -56,7 +57,7 @@ _CLUSTER_STOOD_IN = (
     model.Part(part="notification-controller", what="accepts objects and events, sends nothing"),
 )
 _SERVICES = (
-    model.Part(part="media library", what="rclone and a FUSE mount over Azure's Blob protocol"),
+    model.Part(part="media mount", what="rclone and a FUSE mount over Azure's Blob protocol"),
     model.Part(
         part="git over SSH and HTTPS",
         what="git behind OpenSSH, whose keys are the deploy keys, and git http-backend",
