@@ -30,6 +30,9 @@ PSEUDO_FILES = (
     "/sys/fs/selinux/enforce",
 )
 
+TOOLS = ("cat", "date", "df", "grep", "readlink", "sed", "sha256sum", "stat", "timeout", "uname")
+"""What the script is made of. Without one of them its answer would be a wrong one."""
+
 UNIT_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,Result,NeedDaemonReload"
 
 
@@ -39,7 +42,9 @@ def render(request: facts.FactRequest) -> str:
     parts = [
         scripts.PRELUDE,
         "f() { printf '%s\\0' \"$1\"; }\n",
-        f"f {MARK}; f date; date +%s.%N; printf '\\0'\nset --\n",
+        f"f {MARK}; f date; date +%s.%N; printf '\\0'\n",
+        _lacking(),
+        "set --\n",
         _present(files, sorted(request.listings)),
         "{\n" + _HASHES + "} | {\n{\n",
         _system(),
@@ -56,6 +61,15 @@ def render(request: facts.FactRequest) -> str:
         "f end\nexit 0\n",
     ]
     return "".join(parts)
+
+
+def _lacking() -> str:
+    """Name the tools that are missing."""
+    return (
+        f"l=; for c in {scripts.quote(TOOLS)}; do\n"
+        'command -v "$c" >/dev/null 2>&1 || l="$l $c"\ndone\n'
+        '[ -z "$l" ] || { f lacking; f "${l# }"; }\n'
+    )
 
 
 def _present(files: list[str], listings: list[str]) -> str:

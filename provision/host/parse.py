@@ -11,6 +11,10 @@ from dataclasses import dataclass, field, replace
 from provision.host import collect, facts, parse_system
 
 
+class LackingTools(Exception):
+    """Programs of the script that the node does not have: its arguments."""
+
+
 class UnreadableFacts(ValueError):
     """The output is not that of a facts script, or the node changed meanwhile."""
 
@@ -35,7 +39,7 @@ def parse(
     """Read the output of ``collect.render(request)``.
 
     `sent` and `received` are this machine's clock (seconds since 1970) before
-    and after, to judge the node's. Raises `UnreadableFacts`.
+    and after, to judge the node's. Raises `UnreadableFacts` and `LackingTools`.
     """
     try:
         return _read(_split(output), request, sent=sent, received=received)
@@ -48,6 +52,8 @@ def parse(
 def _read(
     raw: _Raw, request: facts.FactRequest, *, sent: float, received: float
 ) -> facts.NodeFacts:
+    if lacking := raw.values.get("lacking"):
+        raise LackingTools(*lacking.split())
     found = _files(raw, request)
     return facts.NodeFacts(
         request=request,

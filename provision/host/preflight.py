@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provision import config
 
 ARCHITECTURES = ("amd64", "arm64", "arm")
-COMMANDS = ("tar", "flock", "find", "xargs", "sed", "modprobe")
+COMMANDS = ("tar", "flock", "find", "xargs", "awk", "mktemp", "modprobe")
 PACKAGE_MANAGERS = ("apt-get", "dnf", "yum", "zypper", "pacman", "apk")
 CONTROLLERS = {True: ("cpu", "cpuset", "memory"), False: ("memory",)}
 """The controllers without which k3s does not start, with cgroup version 2 and with version 1."""
@@ -270,7 +270,7 @@ def _tools(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
         yield (
             "commands-missing",
             f"the commands {', '.join(missing)} are missing",
-            "install them: tar, util-linux, findutils, sed, kmod",
+            "install them: tar, util-linux, findutils, gawk or mawk, coreutils, kmod",
         )
 
 

@@ -293,6 +293,13 @@ class NodeSession:
             )
             try:
                 return parse.parse(done.stdout, request, sent=sent, received=time.time())
+            except parse.LackingTools as error:
+                raise errors.RemoteError(
+                    f"node {self.name} lacks programs: {', '.join(error.args)}",
+                    host=self.transport.host,
+                    hint="install coreutils, grep and sed on the node (or BusyBox with these"
+                    " applets), then run the same command again",
+                ) from None
             except parse.UnreadableFacts as error:
                 # Files may change under the reader's eyes; not three times in a row.
                 _LOG.debug("facts of %s: %s", self.name, error)

@@ -19,7 +19,8 @@ _MAX_FILES = 200
 MAX_DEPTH = 16
 """Includes inside includes, as in OpenSSH."""
 
-_KEYWORD = re.compile(r'[ \t\f]*("[^"]*"|[^ \t\f="]*)[ \t\f]*=?[ \t\f]*')
+# After a keyword in quotes, ssh takes an equal sign for a part of the value.
+_KEYWORD = re.compile(r'[ \t\f]*("[^"]*"[ \t\f]*|[^ \t\f="]*[ \t\f]*=?[ \t\f]*)')
 
 
 class BrokenError(errors.ConfigError):
@@ -65,7 +66,7 @@ def of_file(path: Path, *, checked: bool) -> Iterator[Line]:
         where = f"{path}:{number}"
         line = line.partition("\0")[0]  # ssh reads no further either
         match = _KEYWORD.match(line)
-        keyword = match[1].strip('"') if match else ""
+        keyword = match[1].strip('=" \t\f') if match else ""
         if match is None or not keyword or keyword.startswith("#"):
             continue
         rest = line[match.end() :].rstrip(" \t\f\r")

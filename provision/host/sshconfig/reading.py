@@ -11,6 +11,7 @@ import dataclasses
 import getpass
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from provision.host.sshconfig import keywords, lines, patterns, tokens
 SYSTEM = Path("/etc/ssh/ssh_config")
 _NONE = ""
 _CANONICAL = ("yes", "true", "always")
+_OFF = ("no", "false")
+_NAMED_PORT = re.compile(r"([^:]+|.*\]):([A-Za-z][A-Za-z0-9-]*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +207,7 @@ class _Reader:
         active = outer
         try:
             for line in lines.of_file(path, checked=checked):
-                if not line.words and line.key not in ("host",):
+                if not line.words or (line.key == "include" and "" in line.words):
                     raise line.broken("a value is missing")
                 if line.key == "host":
                     active = outer and self._is_host(line)
@@ -246,13 +249,13 @@ class _Reader:
             negated = word.startswith("!")
             criterion, count = word[negated:].lower(), count + 1
             if criterion == "all":
-                if count > 1 or words:
+                # ssh counts wrong, and lets one criterion stand before it.
+                if count > 2 or words:
                     raise line.broken("'all' stands alone, or after 'canonical' or 'final'")
                 return result and not negated
             if criterion in ("canonical", "final"):
                 self.wants_final |= criterion == "final" and outer
                 result &= self._final != negated
-                count -= 1
                 continue
             if not words:
                 raise line.broken(f"the criterion {word!r} has no argument")
@@ -317,6 +320,8 @@ class _Reader:
         """Return the checked arguments of a setting."""
         if line.key == "proxycommand":
             return (line.rest.lstrip(" \t="),)
+        if line.key == "proxyjump":
+            return (_jumps(line),)
         if len(line.words) > 1 and line.key not in keywords.LISTS:
             raise line.broken("there is more than one value")
         value = next(iter(line.words), "")
@@ -328,10 +333,27 @@ class _Reader:
             raise line.broken(f"{value!r} is neither yes nor no")
         if line.key == "addressfamily" and value.lower() not in ("any", "inet", "inet6"):
             raise line.broken(f"{value!r} is no family of addresses: any, inet or inet6")
-        if line.key == "proxyjump":
-            for hop in value.split(",") if value.lower() != "none" else ():
-                _parse_hop(hop, line.where)
+        if line.key == "canonicalizehostname" and value.lower() not in (*_CANONICAL, *_OFF):
+            raise line.broken(f"{value!r} is none of yes, no and always")
+        if (
+            line.key in keywords.LISTS
+            and len(line.words) > 1
+            and "none" in map(str.lower, line.words)
+        ):
+            raise line.broken("'none' stands alone")
         return line.words
+
+
+def _jumps(line: lines.Line) -> str:
+    """Return the checked value of a ProxyJump, of which ssh removes no quotes."""
+    text = line.rest.lstrip(" \t=").partition("#")[0].rstrip()
+    if text.lower() == "none":
+        return "none"
+    if '"' in text or "'" in text:
+        raise line.broken("ssh takes the quotes for a part of the host", "leave them out")
+    for hop in text.split(","):
+        _parse_hop(hop, line.where)
+    return text
 
 
 def _criteria(words: Iterable[str]) -> list[str]:
@@ -366,10 +388,16 @@ def hops(options: Options, text: str, where: str) -> tuple[Hop, ...]:
 
 def _parse_hop(text: str, where: str) -> Hop:
     """Read ``[user@]host[:port]`` or an ``ssh://`` URI. Raises `lines.BrokenError`."""
+    text = text.strip()
     try:
-        split = config.split_host(text.strip())
+        if named := _NAMED_PORT.fullmatch(text):  # a service, or nothing: 22
+            service = named[2] and socket.getservbyname(named[2], "tcp")
+            text = f"{named[1]}:{service}" if service else named[1]
+        split = config.split_host(text)
         if ":" in split.host and "[" not in text:
             raise ValueError(f"an IPv6 address stands in brackets: [{split.host}]")
+    except OSError:
+        raise lines.BrokenError(where, "ProxyJump", f"{text!r} has no such port") from None
     except ValueError as error:
         raise lines.BrokenError(where, "ProxyJump", str(error)) from None
     return Hop(host=split.host, user=split.user, port=split.port)
@@ -377,6 +405,7 @@ def _parse_hop(text: str, where: str) -> Hop:
 
 def _port(line: lines.Line, text: str) -> int:
     """Return the port that a number, or the name of a service, means."""
+    text = text.removeprefix("+")
     if text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= 65535:
         return int(text)
     try:

@@ -111,6 +111,20 @@ READ: dict[str, tuple[str, str]] = {
     "certificates": ("a b", "CertificateFile ~/.ssh/c1\nHost a\n CertificateFile %d/c2\n"),
     "addresses": ("a b", "Host a\n AddressFamily inet6\n BindAddress ::1\nHost *\n"
         " AddressFamily inet\n"),
+    "an equal sign after a quoted keyword": ("a", '"User"=x\n"IdentityFile"=/k\n'),
+    "blanks after a quoted keyword": ("a", '"User"  x\n'),
+    "no jump in upper case": ("a", "ProxyJump NONE\n"),
+    "a jump to a service": ("a", "ProxyJump u@gw:ssh,g2\n"),
+    "a port with a plus sign": ("a", "Port +2222\n"),
+    "one criterion before all": ("a b", "Match host a all\n Port 9\n"),
+    "a negated all": ("a", "Match !all\n Port 9\n"),
+    "a trailing dot": ("a.lan. a.lan", "Host a.lan.\n Port 9\nHost a.lan\n User u\n"),
+    "a zone": ("fe80::1%eth0", "Host fe80::1%eth0\n Port 9\nMatch host fe80::*\n User u\n"),
+    "an address of version 6": ("fd00::1", "Host fd00::*\n Port 9\n"),
+    "HostName with a zone": ("a", "HostName fe80::1%%eth0\n"),
+    "unused keywords": ("a", "CheckHostIP yes\nStrictHostKeyChecking accept-new\nPort 3\n"),
+    "several ports": ("a", "Port 3\nPort 4\n"),
+    "an include that is relative": ("a", "Include nosuch-of-elysium ~/.ssh/nosuch-of-elysium\n"),
     "revoked keys": ("a", "RevokedHostKeys /etc/ssh/revoked\n"),
 }  # fmt: skip
 
@@ -134,6 +148,16 @@ REFUSED = {
     "a family that is none": "AddressFamily ipv4\n",
     "an include of itself": "Include SELF\n",
     "an empty pattern": 'Host "" b\n',
+    "an equal sign after a quoted port": '"Port"=22\n',
+    "two criteria before all": "Match host a user b all\n",
+    "final and a criterion before all": "Match final host a all\n",
+    "Host without a pattern": "Host\n",
+    "no file beside another": "UserKnownHostsFile none /k\n",
+    "an include of an empty name": 'Include ""\n',
+    "an empty user of a jump": "ProxyJump @gw\n",
+    "a quoted user of a jump": 'ProxyJump "u@gw:22"\n',
+    "a switch of names that is none": "CanonicalizeHostname perhaps\n",
+    "a jump to no service": "ProxyJump gw:no-such-service\n",
     "a broken include": "Include INC/broken\n",
 }
 
