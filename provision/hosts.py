@@ -39,7 +39,9 @@ def split_host(text: str) -> HostParts:
         raise ValueError(f"{text!r} is no host: user@host:port, host:port or host is expected")
     if host.startswith("-") or user.startswith("-"):
         raise ValueError(f"{text!r}: neither host nor user begins with a hyphen")
-    if colon and not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= 65535):
+    if colon and not (
+        port.isascii() and port.isdigit() and len(port) <= 9 and 1 <= int(port) <= 65535
+    ):
         raise ValueError(f"{text!r}: the port after the colon is a number from 1 to 65535")
     return HostParts(host=host, user=user, port=int(port) if colon else 0)
 

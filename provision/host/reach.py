@@ -98,6 +98,16 @@ class Route:
         return hostkeys.Trust(pins=pins, source="hostKey")
 
 
+def api_address(node: config.Node) -> str:
+    """Return the host of the Kubernetes API, as kubeconfigs and certificates name it.
+
+    A dot at the end of a name is for the resolver only: no certificate matches it.
+    Raises `sshconfig.BrokenError`.
+    """
+    host = node.address or route(node, node.jump).host
+    return host.removesuffix(".")
+
+
 def route(
     login: config.SshLogin,
     jump: config.SshLogin | None = None,

@@ -13,15 +13,25 @@ from provision.operations.stack import Listener, Stack
 from provision.provider.k3s import files as k3s_files
 from provision.provider.k3s import folders, network
 from provision.provider.media import files as media_files
+from provision.provider.media import validation as media_validation
 
 
 def losses(stack: Stack, *, keep_data: bool = False) -> list[str]:
-    """Return, in one sentence each, what a destroy would take that Git cannot bring back."""
+    """Return, in one sentence each, what a destroy would take that Git cannot bring back.
+
+    What the state does not have was not set up, and is not taken.
+    """
     cfg = stack.config
     at = k3s_files.places({"options": cfg.k3s.options})
+    made = {record.type: record for record in state.resources(stack)}
+    media = made.get("elysium:node:MediaMount")
+    mounted = [] if media is None else _media(cfg, media)
+    if "elysium:node:K3sServer" not in made:
+        return mounted
     found = [
         f"the cluster {cfg.cluster} on {cfg.server.host}, with every object in it",
         *_folders(cfg, at, keep_data=keep_data),
+        *mounted,
     ]
     try:
         client = stack.live.kube(status.kubeconfig(stack))
@@ -60,16 +70,21 @@ def _folders(cfg: config.Config, at: k3s_files.Places, *, keep_data: bool) -> li
         f"network of {cfg.server.name}: k3s' firewall rules, chains and sets, and the interfaces "
         f"{', '.join(network.INTERFACES)}"
     )
-    if cfg.media is not None:
-        cache = cfg.media.cache_dir
-        said += [
-            f"folder {cache}/{name}/{media_files.REMOTE} on {cfg.server.name}: rclone's cache"
-            for name in ("vfs", "vfsMeta")
-        ]
-        said.append(
-            f"folder {cfg.media.mount_point} on {cfg.server.name}, if elysium made it: "
-            "the mount point of the media library"
-        )
+    return said
+
+
+def _media(cfg: config.Config, record: state.Record) -> list[str]:
+    """Return what goes with the media library as it was set up."""
+    inputs = media_validation.filled(record.inputs)
+    cache, mount_point = inputs["cacheDir"], inputs["mountPoint"]
+    said = [
+        f"folder {cache}/{name}/{media_files.REMOTE} on {cfg.server.name}: rclone's cache"
+        for name in ("vfs", "vfsMeta")
+    ]
+    said.append(
+        f"folder {mount_point} on {cfg.server.name}, if elysium made it: "
+        "the mount point of the media library"
+    )
     return said
 
 

@@ -186,6 +186,15 @@ def _title(record: state.Record) -> str:
     return f"{title}: {client.title(kind, name, namespace)}"
 
 
+_UNASKED: Final = (
+    errors.RemoteError,
+    errors.KubeError,
+    errors.CodeHostError,
+    errors.ArtifactError,
+)
+"""What keeps a resource from being looked at, and says nothing of it."""
+
+
 def _section(stack: Stack, record: state.Record) -> Section:
     title = _title(record)
     warnings: list[str] = []
@@ -196,6 +205,13 @@ def _section(stack: Stack, record: state.Record) -> Section:
     inputs = resource.remembered(kind, record.inputs)
     try:
         observed = kind.observe(context, inputs, record.outputs)
+    except _UNASKED as error:
+        hints = (error.hint,) if error.hint else ()
+        problem = f"not checked: {error.summary}"
+        return Section(title=title, health="unknown", problems=(problem,), hints=hints)
+    except errors.ElysiumError as error:
+        return Section(title=title, health="failed", problems=(error.summary,))
+    try:
         planned = kind.plan(observed.facts, inputs, record.outputs)
         now = kind.outputs(observed.facts, inputs, record.outputs)
         warnings += kind.remarks(observed.facts, inputs)

@@ -98,7 +98,7 @@ def _address(cfg: config.Config) -> tuple[str, int]:
 
     node = cfg.server
     port = cfg.k3s.options.get("https-listen-port") or 6443
-    return node.address or reach.route(node, node.jump).host, int(port)
+    return reach.api_address(node), int(port)
 
 
 def _reached(host: str, port: int) -> bool:

@@ -79,7 +79,7 @@ def node_at(cfg: config.Config, host: str) -> str | None:
     from provision.host import reach
 
     for node in cfg.nodes:
-        names = {node.address or reach.route(node, node.jump).host, node.host}
+        names = {reach.api_address(node), node.host}
         if host.lower() in {name.lower() for name in names}:
             return node.name
     return None

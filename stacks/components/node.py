@@ -31,7 +31,7 @@ def k3s_inputs(cfg: config.Config) -> dict[str, Any]:
         "proxy": k3s.proxy.model_dump(by_alias=True),
         "options": k3s.options,
         "startTimeout": k3s.start_timeout,
-        "address": node.address or reach.route(node, node.jump).host,
+        "address": reach.api_address(node),
     }
 
 

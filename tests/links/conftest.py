@@ -55,7 +55,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             faultproxy.Proxy(api.port, str(api.hostname), at=at) as github,
             faultproxy.Proxy(6443, node.host, at=at, own_port=6443) as kubernetes,
         ):
-            proxies = {"sshd": sshd, "github": github, "kubernetes": kubernetes}
+            proxies = {"github": github, "kubernetes": kubernetes, "sshd": sshd}
             links = linked.Links(proxies=proxies, every=bool(os.environ.get("ELYSIUM_LINKS")))
             through = sandbox.forge.api.replace(f":{api.port}", f":{github.port}")
             settings = tryout.settings(sandbox) | {

@@ -2,7 +2,7 @@
 
 `Proxy.mode` may change at any time; `Proxy.after` changes it once some bytes have passed, so
 that a fault comes in the middle of a transfer. Bytes are counted from the client's side: up to
-the server, down to the client.
+the server, down to the client. `Proxy.touched` says whether a fault met a byte or a connection.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Proxy:
         self._closed = threading.Event()
         self._trip: Callable[[], Mode | None] = lambda: None
         self.mode: Mode = "pass"
+        self.touched = False
         self.rate = 1.0
         self.up = 0
         self.down = 0
@@ -65,6 +66,11 @@ class Proxy:
             return mode if far_up or far_down else None
 
         self._trip = trip
+
+    def harm(self, mode: Mode, *, rate: float = 1.0) -> None:
+        """Change to `mode` now; nothing was touched by it so far."""
+        self.touched, self.rate = False, rate
+        self.mode = mode
 
     def aim(self, host: str) -> None:
         """Pass connections that are made from now on to another host."""
@@ -95,7 +101,8 @@ class Proxy:
     def _connect(self, near: socket.socket) -> None:
         with self._guard:
             self._sockets.append(near)
-        if self._look() in ("reset", "close"):
+        self.touched |= self._look() != "pass"
+        if self.mode in ("reset", "close"):
             self._cut(hard=self.mode == "reset")
             return
         try:
@@ -116,10 +123,12 @@ class Proxy:
             while not self._closed.is_set():
                 mode = self._look()
                 if mode in ("reset", "close"):
+                    self.touched = True
                     self._cut(hard=mode == "reset")
                     return
                 if mode == "stall":
                     time.sleep(_PIECE)
+                    self.touched |= bool(select.select([source], [], [], 0)[0])
                     continue
                 size = max(1, int(self.rate * _PIECE)) if mode == "slow" else _CHUNK
                 # No timeout of the socket: the thread of the other way sends on it meanwhile.
@@ -134,7 +143,9 @@ class Proxy:
     def _forward(self, data: bytes, target: socket.socket, up: bool) -> None:
         """Pass one piece on, or do to it what the mode says by now."""
         while (mode := self._look()) == "stall" and not self._closed.is_set():
+            self.touched = True
             time.sleep(_PIECE)
+        self.touched |= mode != "pass"
         if mode == "slow":
             time.sleep(len(data) / self.rate)
         if mode == "garble":

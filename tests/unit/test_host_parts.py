@@ -35,7 +35,7 @@ def test_it_is_split(text: str, expected: tuple[str, str, int]):
     "text",
     ["@node", "node:", "node:x", "node:0", "node:65536", "[fd00::1", "[fd00::1]x", "root@", ":22",
      "a b", "-oProxyCommand=x", "-x@node", "node/path", "", "root@[]:22",
-     "node:22:33", "root@10.0.0.7:22:22"],
+     "node:22:33", "root@10.0.0.7:22:22", "node:0000655359", "node:" + "2" * 5000],
 )  # fmt: skip
 def test_what_is_no_host(text: str):
     with pytest.raises(ValueError, match=r"no host|port|user|bracket|hyphen|no IPv6"):

@@ -39,7 +39,9 @@ def destroy(called: Settings, keep_data: bool, yes: bool, **options: Any) -> Non
         listening.pause()
         if called.json:
             terminal.event({"event": "losses", "losses": lost})
-        terminal.say("This takes away:")
+        terminal.say(
+            "This takes away:" if lost else "Neither k3s nor a media library was set up so far."
+        )
         for line in lost:
             terminal.say(f"  - {line}")
         cluster = stack.config.cluster

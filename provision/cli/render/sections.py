@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from rich import console, table
@@ -23,8 +24,9 @@ _HEALTH = {
 def render(found: Status) -> console.Group:
     """Return every section with its facts, and a last line that says how it is."""
     parts: list[console.RenderableType] = []
+    told: set[str] = set()
     for section in found.sections:
-        parts += lines(section)
+        parts += lines(_once(section, told))
     wrong = sum(section.health != "ok" for section in found.sections)
     last = text.Text()
     if not found.sections:
@@ -43,6 +45,16 @@ def render(found: Status) -> console.Group:
     if found.last_up:
         last.append(f" Last change: {found.last_up}.", style="dim")
     return console.Group(*parts, last)
+
+
+def _once(section: Section, told: set[str]) -> Section:
+    """Return the section without what an earlier one told of why it was not looked at."""
+    if section.health != "unknown" or not section.problems:
+        return section
+    if not told.isdisjoint(section.problems):
+        return dataclasses.replace(section, problems=("not checked, as above",), hints=())
+    told.update(section.problems)
+    return section
 
 
 def lines(section: Section) -> list[console.RenderableType]:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from provision import errors, safejson
 from provision.gitops.sealing import keys as sealing_keys
 from provision.secret import Secret
 
@@ -47,10 +48,21 @@ def dump(keys: Iterable[sealing_keys.SealingKey], namespace: str) -> str:
 
 
 def load(text: str) -> list[sealing_keys.SealingKey]:
-    """Return the keys of a text that `dump` wrote; none for an empty one."""
+    """Return the keys of a text that `dump` wrote; none for an empty one.
+
+    Raises `errors.StackError` for a text of another form: the state was damaged.
+    """
     if not text:
         return []
-    return from_secrets(json.loads(text)["items"])[0]
+    try:
+        return from_secrets(safejson.loads(text)["items"])[0]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise errors.StackError(
+            "the sealing keys in the stack's state cannot be read",
+            operation="read the sealing keys",
+            hint="bring an earlier state back with 'elysium stack import FILE', or set sealing.keys"
+            " from a backup",
+        ) from None
 
 
 def from_secrets(

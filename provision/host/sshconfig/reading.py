@@ -397,7 +397,8 @@ def _parse_hop(text: str, where: str) -> Hop:
         if ":" in split.host and "[" not in text:
             raise ValueError(f"an IPv6 address stands in brackets: [{split.host}]")
     except OSError:
-        raise lines.BrokenError(where, "ProxyJump", f"{text!r} has no such port") from None
+        message = f"{text!r}: the port after the colon is no number, and no service has that name"
+        raise lines.BrokenError(where, "ProxyJump", message) from None
     except ValueError as error:
         raise lines.BrokenError(where, "ProxyJump", str(error)) from None
     return Hop(host=split.host, user=split.user, port=split.port)

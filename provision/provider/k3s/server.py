@@ -125,6 +125,15 @@ class K3sServer(resource.Resource[K3sFacts]):
         proxy = filled["proxy"] if isinstance(filled["proxy"], Mapping) else {}
         if any("\n" in str(value) for value in proxy.values()):
             problems.append(errors.Problem(message="a proxy has no line breaks", key="proxy"))
+        if "%" in str(filled.get("address", "")):
+            problems.append(
+                errors.Problem(
+                    message=f"{filled['address']} has a zone, which counts on this machine only:"
+                    " no certificate and no kubeconfig can name it",
+                    key="address",
+                    hint="set nodes[0].address to an address or a name without a zone",
+                )
+            )
         return filled, problems
 
     def identity(self, inputs: Values) -> str:

@@ -88,7 +88,8 @@ def _paths(values: Mapping[str, Any]) -> Iterator[errors.Problem]:
 
 
 def _remote(remote: Mapping[str, Any], *, plain: bool) -> Iterator[errors.Problem]:
-    hidden = obscure.passwords(str(remote.get("type") or "")) if plain else ()
+    secret = obscure.passwords(str(remote.get("type") or ""))
+    hidden = secret if plain else ()
     if not remote.get("type"):
         yield _problem("remote", "the remote has no type", "such as azureblob")
     for key, value in remote.items():
@@ -96,6 +97,10 @@ def _remote(remote: Mapping[str, Any], *, plain: bool) -> Iterator[errors.Proble
             yield _problem(f"remote.{key}", "this is no name of an rclone option")
         elif isinstance(value, (dict, list, tuple)) or value is None:
             yield _problem(f"remote.{key}", "a text, a number or true or false is expected")
+        elif key in secret and isinstance(value, (bool, int, float)):
+            # 0123 and yes are other values by now, and a number is not obscured.
+            hint = f"elysium config set --secret media.remote.{key}, or quotes around it"
+            yield _problem(f"remote.{key}", "the password is read as a number or a switch", hint)
         elif isinstance(value, str) and not has_unknown(value) and key not in hidden:
             # The file's format knows no escape for these.
             if _unprintable(value) or value != value.strip():

@@ -206,6 +206,31 @@ def test_status_says_how_the_workloads_are(looked: Any, monkeypatch: pytest.Monk
     assert section.problems == ("not checked: the API server does not answer",)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ConnectError("192.0.2.7 does not answer", host="192.0.2.7", hint="look at it"),
+        errors.KubeError("no answer from https://192.0.2.7:6443", hint="look at it"),
+        errors.CodeHostError("no answer from api.github.com", operation="read", hint="look at it"),
+    ],
+)
+def test_what_could_not_be_asked_has_not_failed(
+    looked: Any, monkeypatch: pytest.MonkeyPatch, error: errors.ElysiumError
+) -> None:
+    up(looked)
+
+    def observe(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(Looked, "observe", observe)
+    found = status.status(looked)
+    assert not found.ok
+    sections = [each for each in found.sections if each.title in configured.TITLES.values()]
+    assert {each.health for each in sections} == {"unknown"}
+    assert {each.problems for each in sections} == {(f"not checked: {error.summary}",)}
+    assert {each.hints for each in sections} == {("look at it",)}
+
+
 def test_status_before_the_first_up_is_not_well(looked: Any) -> None:
     found = status.status(looked)
     assert found.sections == ()

@@ -113,6 +113,24 @@ def test_status_with_differences(call, operations):
     assert "3 of 5 not as it should be" in outcome.out
 
 
+def test_why_nothing_was_looked_at_is_told_once(call, operations):
+    found = status("unknown", "unknown", "drift")
+    one, other, drift = found.sections  # type: ignore[attr-defined]
+    problem, hint = "not checked: 192.0.2.7 does not answer", "check its SSH server"
+    sections = [
+        dataclasses.replace(each, facts=(), problems=(problem,), hints=(hint,))
+        for each in (one, other)
+    ]
+    operations.sections = dataclasses.replace(found, sections=(*sections, drift))  # type: ignore[type-var]
+    outcome = call("status")
+    assert outcome.out.count(problem) == 1 and outcome.out.count(f"→ {hint}") == 1
+    assert "? part 1  not known\n    not checked, as above" in outcome.out
+    data = json.loads(call("status", "--json").out)
+    assert [each["problems"] for each in data["sections"][:2]] == [[problem], [problem]]
+    operations.sections = dataclasses.replace(found, sections=tuple(sections))  # type: ignore[type-var]
+    assert "repairs it" not in call("status").out
+
+
 def test_status_before_the_first_up(call, operations):
     operations.sections = status()
     assert "nothing was set up yet" in call("status").out

@@ -40,6 +40,18 @@ def test_a_name_stays_as_it_is_written(write):
     assert found.known_as == ("[upper.lan]:5", "upper.lan")
 
 
+def test_the_api_is_named_without_the_dot_at_the_end(write):
+    write("Host node\n HostName node.example.org.\n")
+
+    def named(**values: Any) -> str:
+        return reach.api_address(config.Node.model_validate({"name": "kyrion"} | values))
+
+    assert named(host="node") == named(host="node.example.org.") == "node.example.org"
+    assert named(host="node", address="api.example.org.") == "api.example.org"
+    assert named(host="Upper.LAN") == "Upper.LAN"
+    assert route(host="node.example.org.").host == "node.example.org."  # the resolver's own form
+
+
 def test_what_is_not_set_comes_from_ssh_and_says_so(write, home: pathlib.Path):
     path = write(
         "Host node\n HostName 10.0.0.7\n User ops\n Port 2222\n IdentityFile ~/.ssh/key\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provision import config_file
+from provision import config_file, errors
 from provision.gitops.sealing import keyring
 from provision.gitops.sealing import keys as sealing_keys
 from provision.operations import destroy, state
@@ -83,6 +83,12 @@ def test_every_folder_is_listed_before_the_question(
     kube = types.SimpleNamespace(list=lambda *_: found)
     stack.live = types.SimpleNamespace(kube=lambda _config: kube)
     monkeypatch.setattr(destroy.status, "kubeconfig", lambda _stack: "")
+    inputs = {"cacheDir": "/var/cache/rclone", "mountPoint": "/mnt/media-library"}
+    records = [
+        types.SimpleNamespace(type="elysium:node:K3sServer", inputs={}),
+        types.SimpleNamespace(type="elysium:node:MediaMount", inputs=inputs),
+    ]
+    monkeypatch.setattr(state, "resources", lambda _stack: records)
     said = "\n".join(destroy.losses(stack))
     for folder in ("/srv/agent", "/srv/data", "/srv/server", "/srv/storage/pvc-*"):
         assert f"folder {folder} on kyrion" in said
@@ -95,3 +101,15 @@ def test_every_folder_is_listed_before_the_question(
     kept = "\n".join(destroy.losses(stack, keep_data=True))
     assert "/srv/storage/pvc-*" not in kept
     assert "at /srv/storage/pvc-1_x: stays (--keep-data)" in kept
+    monkeypatch.setattr(state, "resources", lambda _stack: records[1:])
+    left = destroy.losses(stack)
+    assert len(left) == 3 and all("rclone" in each or "/mnt/" in each for each in left)
+    monkeypatch.setattr(state, "resources", lambda _stack: ())
+    assert destroy.losses(stack) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"items": 1}', '{"items": ["x"]}', "null"])
+def test_damaged_keys_in_the_state_are_named(text: str) -> None:
+    with pytest.raises(errors.StackError, match="sealing keys in the stack's state cannot") as one:
+        keyring.load(text)
+    assert one.value.hint

@@ -6,8 +6,10 @@ import contextlib
 import http.server
 import json
 import pathlib
+import re
 import socket
 import threading
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +18,11 @@ import pytest
 from provision import config, errors
 from provision.host import forward, reach
 from provision.kube import client, kubeconfig, proxies
-from provision.operations import tunnel
+from provision.operations import node_replace, status, tunnel
 from provision.provider import tunnels
+from provision.provider.k3s import service as k3s_service
+from provision.recovery.drill import repoint
+from provision.recovery.restore import etcd_snapshot
 
 SERVER = "http://127.0.0.1:{}"
 
@@ -138,6 +143,11 @@ def test_what_answers_nowhere_says_both(closed: int):
     assert "over SSH: port" in caught.value.detail and "Connect failed" in caught.value.detail
 
 
+def test_a_node_is_found_by_the_name_in_its_kubeconfig():
+    assert tunnels.node_at(settings("auto", "Node.example.org."), "node.example.org") == "kyrion"
+    assert tunnels.node_at(settings("auto", "10.0.0.7"), "10.0.0.8") is None
+
+
 def test_a_way_is_looked_for_again_after_a_failure(api: int, closed: int):
     connection = Connection({})
     made = tunnels.Tunnels(lambda: settings("auto"), lambda _name: connection)  # type: ignore[arg-type, return-value]
@@ -206,6 +216,55 @@ def test_kubeconfig_advises_only_where_a_tunnel_helps(api: int, closed: int):
     assert found is not None and found.address == f"127.0.0.1:{closed}"
     assert found.server == f"https://127.0.0.1:{closed}"
     assert found.ssh == f"ssh -N -L {closed}:127.0.0.1:{closed} -p {api} root@127.0.0.1"
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubeconfigs lead to a server without TLS."""
+
+    def parse(text: str) -> kubeconfig.Endpoint:
+        (port,) = re.findall(r"server: \S+:(\d+)", text)
+        return kubeconfig.Endpoint(server=SERVER.format(port))
+
+    monkeypatch.setattr(kubeconfig, "parse", parse)
+
+
+@pytest.mark.parametrize(("mode", "answers"), [("auto", True), ("always", True), ("never", False)])
+def test_node_replace_hears_a_cluster_that_answers_only_on_its_node(
+    mode: str, answers: bool, api: int, closed: int, plain: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(status, "kubeconfig", lambda _: KUBECONFIG % closed)
+    stack = Stack(mode, Connection({closed: api}))
+    try:
+        said = node_replace.living(stack)  # type: ignore[arg-type]
+    finally:
+        stack.tunnels.close()
+    assert bool(said) is answers, said
+    if answers:
+        assert f"kyrion still answers at http://127.0.0.1:{closed}" in said
+
+
+@pytest.mark.parametrize(("mode", "answers"), [("auto", True), ("never", False)])
+def test_a_drill_reaches_an_api_that_answers_only_on_its_node(
+    mode: str, answers: bool, api: int, closed: int, plain: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(repoint, "_stop", lambda _: None)
+    monkeypatch.setattr(etcd_snapshot, "program", lambda _: "/usr/local/bin/k3s")
+    monkeypatch.setattr(k3s_service, "kubeconfig", lambda text, **_: text)
+
+    class Node:
+        def run(self, script: str, **_: Any) -> Any:
+            text = KUBECONFIG % closed if "cat -- " in script else ""
+            return types.SimpleNamespace(text=text)
+
+    stack = Stack(mode, Connection({closed: api}))
+    stack.node = lambda _: Node()  # type: ignore[attr-defined]
+    with contextlib.closing(stack.tunnels), repoint._alone(stack, lambda _: None) as kube:  # type: ignore[arg-type]
+        if answers:
+            assert kube.version().startswith("v1.36")
+        else:
+            with pytest.raises(errors.KubeError, match="no answer from"):
+                kube.version()
 
 
 def test_what_is_not_set_stays_so_for_a_provider_in_another_process():

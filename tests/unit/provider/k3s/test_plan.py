@@ -174,6 +174,14 @@ def test_options_with_a_place_of_their_own_are_refused():
     assert [problem.key for problem in problems] == ["options"]
 
 
+def test_an_address_with_a_zone_is_refused():
+    values = {"node": "k", "cluster": "k", "version": "v1.36.3+k3s1"}
+    _inputs, problems = k3s_server.K3sServer().check(values | {"address": "fe80::1%eth0"})
+    (problem,) = problems
+    assert problem.key == "address" and "nodes[0].address" in problem.hint
+    assert k3s_server.K3sServer().check(values | {"address": "fd00::1"})[1] == []
+
+
 def test_the_config_is_yaml_whatever_is_in_it():
     options = {
         "node-label": ["a=b", 'quote="', "#no comment", "ünï: code", "yes"],

@@ -106,6 +106,26 @@ def test_a_password_may_hold_what_the_file_cannot():
         assert list(validation.problems(inputs(remote=remote, passwords="obscured")))
 
 
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("crypt", "password"),
+        ("crypt", "password2"),
+        ("sftp", "pass"),
+        ("sftp", "key_file_pass"),
+        ("webdav", "pass"),
+    ],
+)
+def test_each_password_is_obscured_or_refused(kind: str, key: str):
+    remote = {"type": kind, key: "hunter2"}
+    assert obscure.reveal(files.remote(inputs(remote=remote))[key]) == "hunter2"
+    for value in (123456, True, 0.5):
+        (problem,) = validation.problems(inputs(remote=remote | {key: value}))
+        assert problem.key == f"remote.{key}" and "number" in problem.message
+        assert f"--secret media.remote.{key}" in problem.hint
+    assert not list(validation.problems(inputs(remote={"type": "sftp", "host": "h", "port": 22})))
+
+
 def test_obscured_twice_means_the_same():
     (text,) = KNOWN
     one = {"type": "ftp", "pass": text}
