@@ -48,13 +48,15 @@ _CLUSTER_STOOD_IN = (
     ),
     model.Part(
         part="helm-controller",
-        what="makes namespaces, installs only Sealed Secrets, says so in each HelmRelease",
+        what="makes namespaces, installs Sealed Secrets and the GPU plugin, no other chart",
     ),
     model.Part(
         part="image reflector, image automation",
         what="ask the registry for tags, push a newer one through the deploy key",
     ),
     model.Part(part="notification-controller", what="accepts objects and events, sends nothing"),
+    model.Part(part="flux", what="the program: prints the manifest of Flux, and nothing else"),
+    model.Part(part="registry", what="images that have tags and no content, over plain HTTP"),
 )
 _SERVICES = (
     model.Part(part="media mount", what="rclone and a FUSE mount over Azure's Blob protocol"),
@@ -65,7 +67,6 @@ _SERVICES = (
 )
 _SERVICES_STOOD_IN = (
     model.Part(part="Azure Blob storage", what="Azurite, the emulator"),
-    model.Part(part="registry", what="images that have tags and no content, over plain HTTP"),
     model.Part(part="GitHub", what="a server of the REST calls that elysium uses"),
 )
 
