@@ -22,6 +22,9 @@ type Node struct {
 	Name string
 	IP   string
 	Port int // of the server's own listener
+	// Labels are those of the configuration: a kubelet sets them only on a Node
+	// that it makes, k3s at every start.
+	Labels map[string]string
 	// StorageDir holds the volumes of the local-path storage class; empty
 	// turns its provisioner off.
 	StorageDir string

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -37,13 +38,15 @@ func (r *nodeReconciler) Reconcile(ctx context.Context, request ctrl.Request) (c
 }
 
 // describe sets the labels and annotations that a k3s server has besides the
-// kubelet's own.
+// kubelet's own. Labels that are no longer asked for stay, as with k3s.
 func (r *nodeReconciler) describe(node *corev1.Node) {
-	for key, value := range map[string]string{
+	labels := map[string]string{
 		"beta.kubernetes.io/instance-type":      "k3s",
 		"node-role.kubernetes.io/control-plane": "true",
 		"node.kubernetes.io/instance-type":      "k3s",
-	} {
+	}
+	maps.Copy(labels, r.node.Labels)
+	for key, value := range labels {
 		metav1.SetMetaDataLabel(&node.ObjectMeta, key, value)
 	}
 	for key, value := range map[string]string{

@@ -158,6 +158,7 @@ func (s *server) node() agent.Node {
 		Name:       s.options.nodeName,
 		IP:         s.options.nodeIP,
 		Port:       s.options.port,
+		Labels:     s.options.labels,
 		StorageDir: storageDir(s.options),
 	}
 }
