@@ -93,7 +93,8 @@ _SHORT = 300
 def _in_short(error: errors.ElysiumError) -> str:
     """Return what failed, with the last line of what the remote said."""
     lines = [line.strip() for line in error.detail.split("\n") if line.strip()]
-    return f"{error.summary}: {lines[-1][:_SHORT]}" if lines else error.summary
+    said = lines[-1].removeprefix("- ")[:_SHORT] if lines else ""
+    return f"{error.summary}: {said}" if said else error.summary
 
 
 def prefetch(stack: Stack) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from provision import errors
 from provision.kube import readiness, wait
 from provision.kube.client import KubeClient
+from provision.operations import suspended
 from provision.provider.flux import causes, objects
 from provision.provider.flux import wait as flux_wait
 
@@ -24,6 +25,7 @@ _KINDS: Final = (
     (causes.SOURCES, "HelmRepository"),
     (causes.SOURCES, "OCIRepository"),
     (causes.SOURCES, "Bucket"),
+    (("notification.toolkit.fluxcd.io/v1",), "Receiver"),
 )
 IMAGE_KINDS: Final = ("ImageRepository", "ImagePolicy", "ImageUpdateAutomation")
 _NAMED: Final = 4
@@ -51,12 +53,14 @@ class Finding:
 class Report:
     """How the repository's objects are. `total` and `unready` count Flux' objects.
 
-    `unknown` says why nothing could be read, else it is empty.
+    `suspended` says of each object that no controller acts on how it is resumed. `unknown`
+    says why nothing could be read, else it is empty.
     """
 
     findings: tuple[Finding, ...] = ()
     total: int = 0
     unready: int = 0
+    suspended: Mapping[str, str] = field(default_factory=dict[str, str])
     unknown: str = ""
 
     @property
@@ -82,7 +86,7 @@ def look(
 
     `images`: the objects of image automation count too. Without the GitRepository
     `namespace`/`name` and the Kustomizations that follow it: `up` waits for these, and
-    ``status`` shows them by themselves. Suspended objects are left out.
+    ``status`` shows them by themselves. Suspended objects do not count.
     """
     finder = causes.Finder(kube)
     kinds = [*_KINDS, *((objects.IMAGE, kind) for kind in IMAGE_KINDS if images)]
@@ -95,19 +99,28 @@ def look(
         causes.key_of(obj) for obj in listed[1].values() if flux_wait.follows(obj, name, namespace)
     }
     followed.add(("GitRepository", namespace, name))
+    own = {("GitRepository", namespace, name), ("Kustomization", namespace, name)}
     rest = [
         obj
         for each in listed
         for obj in each.values()
         if obj["kind"] not in without
         and causes.key_of(obj) not in followed
-        and not (obj.get("spec") or {}).get("suspend")
+        and not suspended.is_suspended(obj)
     ]
     unready = [obj for obj in rest if not readiness.readiness(obj).ready]
     return Report(
         findings=tuple(_grouped(finder, unready, followed)),
         total=len(rest),
         unready=len(unready),
+        suspended={
+            str(wait.Ref.of(obj)): suspended.resume(obj)
+            for each in listed
+            for obj in each.values()
+            if suspended.is_suspended(obj)
+            and obj["kind"] not in without
+            and causes.key_of(obj) not in own
+        },
     )
 
 

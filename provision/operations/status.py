@@ -10,7 +10,14 @@ from typing import Any, Final, Literal
 
 from provision import errors
 from provision.kube import client
-from provision.operations import configured, key_status, repository_health, state, workloads
+from provision.operations import (
+    configured,
+    key_status,
+    repository_health,
+    state,
+    suspended,
+    workloads,
+)
 from provision.operations.stack import Stack
 from provision.provider import registry, resource
 from provision.provider.deploy_key import access as deploy_key_access
@@ -113,17 +120,17 @@ def _repository(stack: Stack, ours: Sequence[state.Record]) -> list[Section]:
     if report.unknown:
         problem = f"not checked: {report.unknown}"
         return [Section(title=_APPLIED, health="unknown", problems=(problem,))]
-    if not report.total:
+    if not report.total and not report.suspended:
         return []
     ready = f"{report.total - report.unready} of {report.total}"
     return [
         Section(
             title=_APPLIED,
-            health="failed" if report.failing else "ok",
+            health="failed" if report.failing or report.suspended else "ok",
             facts=(("ready", ready),),
-            problems=report.failing,
+            problems=(*report.failing, *(f"{each} is suspended" for each in report.suspended)),
             warnings=report.under_way,
-            hints=(_CORRECT,) if report.failing else (),
+            hints=(*((_CORRECT,) if report.failing else ()), *report.suspended.values()),
         )
     ]
 
@@ -238,7 +245,7 @@ def _section(stack: Stack, record: state.Record) -> Section:
 def _resume(facts: flux_sync.Facts) -> tuple[str, ...]:
     """Return how Flux' own objects are resumed: ``elysium up`` leaves suspended ones alone."""
     there = (each for each in (facts.source, facts.root) if each is not None)
-    return tuple(hint for each in there if (hint := workloads.resume(each)))
+    return tuple(hint for each in there if (hint := suspended.resume(each)))
 
 
 Facts = list[tuple[str, str]]

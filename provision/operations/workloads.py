@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeVar
 from provision import errors
 from provision.kube import readiness
 from provision.kube.client import KubeClient
-from provision.operations import repository_health
+from provision.operations import repository_health, suspended
 from provision.provider.flux import objects as flux_objects
 
 Object = Mapping[str, Any]
@@ -34,14 +34,6 @@ _FAILS: Final = (
 """Parts of the reasons of containers and pods that do not pass by themselves, or seldom."""
 _EXPLAIN: Final = ("Warning FailedCreatePodSandBox", "Warning FailedMount")
 _HELM: Final = ("helm.toolkit.fluxcd.io/v2", "helm.toolkit.fluxcd.io/v2beta2")
-_RESUME: Final[Mapping[str, str]] = {
-    "GitRepository": "source git",
-    "Kustomization": "kustomization",
-    "HelmRelease": "helmrelease",
-    "ImageRepository": "image repository",
-    "ImagePolicy": "image policy",
-    "ImageUpdateAutomation": "image update",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,17 +123,6 @@ def _checked(title: str, look: Callable[[], _Seen]) -> _Seen | Finding:
     except errors.ElysiumError as error:
         problem = f"not checked: {error.summary}"
         return Finding(title=title, health="unknown", problems=(problem,))
-
-
-def resume(obj: Object) -> str:
-    """Return how a suspended object of Flux is resumed, empty for one that is not suspended."""
-    if not (obj.get("spec") or {}).get("suspend"):
-        return ""
-    kind, metadata = str(obj["kind"]), obj["metadata"]
-    named = f"{metadata['name']} -n {metadata.get('namespace') or 'default'}"
-    command = _RESUME.get(kind)
-    how = f"flux resume {command} {named}" if command else "set its spec.suspend to false"
-    return f"resume {kind} {_name(obj)}: {how}; where Git suspends it, change it there"
 
 
 def components(kube: KubeClient, disabled: Collection[str]) -> Finding:
@@ -257,7 +238,7 @@ def _flux(title: str, objects: list[Object]) -> Finding | None:
     hints: list[str] = []
     for obj in objects:
         state = readiness.readiness(obj)
-        hint = resume(obj)
+        hint = suspended.resume(obj)
         if hint:
             hints.append(hint)
         if not state.ready:

@@ -109,6 +109,7 @@ def _sentences(done: UpResult) -> list[tuple[str, bool]]:
     if report is not None:
         found += [(sentence, True) for sentence in report.failing]
         found += [(sentence, False) for sentence in report.under_way]
+        found += [(f"{each} is suspended", False) for each in report.suspended]
     return sorted(found, key=lambda each: not each[1])
 
 
@@ -120,7 +121,9 @@ def _not_ready(done: UpResult) -> list[console.RenderableType]:
     components, report = done.components, done.repository
     failed = components is not None and components.health == "failed"
     whose = ["k3s' components"] if failed else []
-    whose += ["the repository"] if report is not None and report.unready else []
+    whose += (
+        ["the repository"] if report is not None and (report.unready or report.suspended) else []
+    )
     head = f"  Set up as configured; of {' and '.join(whose)} this is not ready:"
     lines: list[console.RenderableType] = [text.Text(head, style="bold yellow")]
     lines += [
@@ -129,6 +132,9 @@ def _not_ready(done: UpResult) -> list[console.RenderableType]:
     ]
     if components is not None:
         lines += [text.Text(f"  hint: {hint}", style="cyan") for hint in components.hints]
+    if report is not None:
+        hints = report.suspended.values()
+        lines += [text.Text(f"  hint: {hint}", style="cyan") for hint in hints]
     lines.append(text.Text("  elysium status shows it again.", style="dim"))
     return lines
 

@@ -15,7 +15,8 @@ from provision import config_file, errors
 from provision.engine import api
 from provision.engine.state import stacks
 from provision.fileio import atomic
-from provision.operations import deploy, rename, status
+from provision.kube import wait
+from provision.operations import deploy, rename, status, suspended
 from provision.operations.stack import Stack, open_stack
 from provision.progress import Progress, silent
 from provision.recovery import journal
@@ -28,6 +29,7 @@ from provision.secret import Secret
 
 if TYPE_CHECKING:
     from provision.host.session import NodeSession
+    from provision.kube.client import KubeClient
 
 LONGEST: Final = 300.0
 """Seconds for the controllers to make what Git describes, after all of it was applied."""
@@ -184,8 +186,22 @@ def _compare(work: Work, *, handled: str) -> None:
             f"the cluster {work.space.cluster} runs, and is not all that it was",
             remaining=(*found.missing, *found.different),
             hint="elysium status says what is not ready and why; run the restore again to compare "
-            "once more",
+            "once more" + _resumes(kube, found),
         )
+
+
+def _resumes(kube: KubeClient, found: compare.Comparison) -> str:
+    """Return how the suspended ones of the objects that differ are resumed."""
+    resumed = [
+        suspended.resume(each)
+        for version, kind in (
+            (inventory.KUSTOMIZE, "Kustomization"),
+            (inventory.HELM, "HelmRelease"),
+        )
+        for each in kube.list(version, kind)
+        if suspended.is_suspended(each) and f"{wait.Ref.of(each)} is not Ready" in found.different
+    ]
+    return "".join(f"; {how}" for how in resumed)
 
 
 _PLACE = Step(name="place", does="write configuration and state", do=place)

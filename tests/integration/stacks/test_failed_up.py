@@ -18,7 +18,7 @@ from provision.provider.connections import Live
 from provision.secret import Secret
 from stacks import program, repository_facts
 from tests.support import remembering
-from tests.support.fluxobjects import HELM, SOURCE, Cluster, flux
+from tests.support.fluxobjects import HELM, KUSTOMIZE, SOURCE, Cluster, flux
 
 KINDS = tuple(remembering.Remembering.extra)
 CONFIGURED = tuple(kind for kind in KINDS if kind != "elysium:secrets:Seed")
@@ -265,6 +265,17 @@ def test_status_says_what_of_the_repository_fails(looked: Any, monkeypatch: Any)
     assert not found.ok
     titles = [section.title for section in found.sections]
     assert "seed: Secret flux-system/vars" in titles
+
+
+def test_status_says_what_is_suspended_and_how_it_is_resumed(looked: Any, monkeypatch: Any) -> None:
+    up(looked)
+    off = flux(KUSTOMIZE, "Kustomization", "apps", namespace="media", spec={"suspend": True})
+    monkeypatch.setattr(looked.live, "kube", lambda _text: Cluster(off))
+    found = status.status(looked)
+    (section,) = (each for each in found.sections if each.health != "ok")
+    assert section.title == "what the repository applies"
+    assert section.problems == ("Kustomization media/apps is suspended",)
+    assert "flux resume kustomization apps -n media" in section.hints[0]
 
 
 def test_up_says_both_and_names_the_seeds(cluster: Any, monkeypatch: Any) -> None:

@@ -324,7 +324,8 @@ def test_up_says_what_of_the_repository_is_not_ready_and_names_seeds(call, opera
     ref = wait.Ref(api_version="v1", kind="HelmRelease", name="plex", namespace="media")
     cause = causes.Cause(ref=ref, reason="InstallFailed: timed out")
     found = repository_health.Finding(cause=cause, failing=True)
-    report = repository_health.Report(findings=(found,), total=20, unready=16)
+    off = {"Kustomization flux-system/apps": "flux resume kustomization apps -n flux-system"}
+    report = repository_health.Report(findings=(found,), total=20, unready=16, suspended=off)
     real = operations.up
 
     def up(*arguments, **more):
@@ -338,10 +339,15 @@ def test_up_says_what_of_the_repository_is_not_ready_and_names_seeds(call, opera
     assert "2 Ready: flux-system, apps" in outcome.out
     assert "16 of 20 not ready" in outcome.out
     assert "✗ HelmRelease media/plex: InstallFailed: timed out" in outcome.out
+    assert "~ Kustomization flux-system/apps is suspended" in outcome.out
+    assert "hint: flux resume kustomization apps -n flux-system" in outcome.out
     assert "Secret flux-system/vars" in outcome.out
     last = json.loads(call("up", "--yes", "--json").out.splitlines()[-1])
     assert last["seeds"] == ["Secret flux-system/vars"]
-    assert last["notReady"] == ["HelmRelease media/plex: InstallFailed: timed out"]
+    assert last["notReady"] == [
+        "HelmRelease media/plex: InstallFailed: timed out",
+        "Kustomization flux-system/apps is suspended",
+    ]
 
 
 def test_up_does_not_say_that_all_is_well_while_a_component_fails(call, operations):

@@ -80,3 +80,9 @@ def test_a_datastore_that_the_stack_does_not_know_is_told_of(look: Look) -> None
     (said,) = look("state.db", "etcd/name", known=False)
     assert "SQLite" in said and "elysium up adopts it" in said
     assert look("etcd", "etcd/name", known=False) == []
+
+
+def test_a_list_in_a_detail_is_no_list_within_the_sentence() -> None:
+    problem = errors.Problem(message="it is not https://", key="github.baseUrl")
+    error = errors.ConfigError("the token is not sent", [problem])
+    assert preflight._in_short(error) == "the token is not sent: github.baseUrl: it is not https://"

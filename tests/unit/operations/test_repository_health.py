@@ -22,6 +22,7 @@ def kustomization(name: str, source: str, ready: str = "True", **more: Any) -> d
     return flux(KUSTOMIZE, "Kustomization", name, ready, "bad", "BuildFailed", spec=spec, **more)
 
 
+RECEIVER = "notification.toolkit.fluxcd.io/v1"
 CHARTS = flux(SOURCE, "HelmRepository", "charts", "False", "404", "Failed", namespace="media")
 CHART = {"chart": {"spec": {"sourceRef": {"kind": "HelmRepository", "name": "charts"}}}}
 
@@ -43,14 +44,43 @@ def test_what_is_under_way_is_no_failure() -> None:
     assert report.under_way == ("HelmRelease media/a: Progressing: Running 'install' action",)
 
 
-def test_what_up_waits_for_and_what_is_suspended_are_left_out() -> None:
-    suspended = release("s", "False", "InstallFailed", spec={"suspend": True})
+def test_what_up_waits_for_is_left_out() -> None:
     report = look(
         flux(SOURCE, "GitRepository", "flux-system", "False", "no"),
         kustomization("apps", "flux-system", "False"),
-        suspended,
     )
     assert report == repository_health.Report()
+
+
+def test_what_is_suspended_is_told_with_how_it_is_resumed() -> None:
+    off = {"suspend": True}
+    followed = kustomization("apps", "flux-system")
+    followed["spec"] |= off
+    own = [
+        kustomization("flux-system", "flux-system"),
+        flux(SOURCE, "GitRepository", "flux-system"),
+    ]
+    for obj in own:  # `status` shows these two by themselves
+        obj["spec"] |= off
+    receiver = flux(RECEIVER, "Receiver", "hook", spec=off)
+    source = flux(SOURCE, "OCIRepository", "charts", "False", "no", spec=off)
+    report = look(
+        release("s", "False", "InstallFailed", spec=off), followed, *own, receiver, source
+    )
+    assert (report.total, report.failing) == (0, ())
+    assert list(report.suspended) == [
+        "HelmRelease media/s",
+        "Kustomization flux-system/apps",
+        "OCIRepository flux-system/charts",
+        "Receiver flux-system/hook",
+    ]
+    hint = report.suspended["Kustomization flux-system/apps"]
+    assert "flux resume kustomization apps -n flux-system" in hint
+
+
+def test_a_receiver_that_is_not_ready_is_told() -> None:
+    report = look(flux(RECEIVER, "Receiver", "hook", "False", "no Secret"))
+    assert report.failing == ("Receiver flux-system/hook: Failed: no Secret",)
 
 
 def test_a_kustomization_of_another_source_is_looked_at() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provision.operations import workloads
+from provision.operations import suspended, workloads
 from tests.support import fluxworld
 
 HELM = "helm.toolkit.fluxcd.io/v2"
@@ -161,10 +161,24 @@ def test_what_cannot_be_read_is_not_checked_and_not_absent(kube) -> None:
     assert all("not checked: " in one.problems[0] for one in found.values())
 
 
-def test_flux_own_objects_are_resumed_by_a_command_too() -> None:
-    source = flux_object("GitRepository", "flux-system", suspend=True)
-    assert "flux resume source git flux-system -n media" in workloads.resume(source)
-    assert workloads.resume(flux_object("GitRepository", "flux-system")) == ""
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        ("GitRepository", "source git"),
+        ("OCIRepository", "source oci"),
+        ("HelmRepository", "source helm"),
+        ("Bucket", "source bucket"),
+        ("Kustomization", "kustomization"),
+        ("HelmRelease", "helmrelease"),
+        ("ImageUpdateAutomation", "image update"),
+        ("Receiver", "receiver"),
+        ("Alert", "alert"),
+    ],
+)
+def test_each_object_of_flux_is_resumed_by_a_command(kind: str, command: str) -> None:
+    obj = flux_object(kind, "x", suspend=True)
+    assert f"flux resume {command} x -n media" in suspended.resume(obj)
+    assert suspended.resume(flux_object(kind, "x")) == ""
 
 
 def job(name: str, **status: Any) -> dict[str, Any]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
+import pytest
+
+from provision import config, errors
 from provision.recovery.bundle import inventory
 from provision.recovery.restore import cluster as restore_cluster
 from provision.recovery.restore import compare, steps
@@ -143,6 +147,35 @@ def test_only_conditions_that_the_new_cluster_wrote_count() -> None:
         was, inventory.take(kube, source=SOURCE, salt=was.salt, handled=stamp)
     )
     assert found.different == ("Kustomization flux-system/fails is not Ready",)
+
+
+def test_what_is_suspended_has_the_hint_to_resume_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube: Any = restored().cluster
+    was = inventory.take(kube, source=SOURCE)
+    for name in ("suspended", "fails"):
+        obj = kube.objects["Kustomization", name, "flux-system"]
+        obj["status"]["conditions"][0]["status"] = "False"
+    monkeypatch.setattr(steps, "LONGEST", 0.0)
+    monkeypatch.setattr(compare, "_PAUSE", 0.0)
+    monkeypatch.setattr(steps.status, "kubeconfig", lambda _stack: "")
+    settings = config.Flux()
+    work: Any = types.SimpleNamespace(
+        bundle=types.SimpleNamespace(
+            read=lambda _name: was.model_dump_json(by_alias=True).encode()
+        ),
+        stack=types.SimpleNamespace(
+            live=types.SimpleNamespace(kube=lambda _text: kube),
+            config=types.SimpleNamespace(flux=settings),
+        ),
+        space=types.SimpleNamespace(cluster="kyrion"),
+        lost=(),
+        progress=lambda _text: None,
+    )
+    with pytest.raises(errors.NotConvergedError) as caught:
+        steps.comparison(work)
+    assert len(caught.value.remaining) == 2
+    assert "flux resume kustomization suspended -n flux-system" in caught.value.hint
+    assert "resume kustomization fails" not in caught.value.hint
 
 
 def test_each_request_is_another() -> None:
