@@ -35,6 +35,9 @@ _UNIT = "k3s.service"
 _BINARIES = "/usr/local/bin"
 _BINARY = f"{_BINARIES}/k3s"
 _RCLONE = f"{_BINARIES}/rclone"
+_HELPERS = "/sbin"
+_HELPER = f"{_HELPERS}/mount.rclone"
+"""What mount(8) runs for a file system of the type rclone; it looks nowhere else."""
 _FALLBACK = "/opt/bin"
 """The folder for programs where the other one is read-only, as in k3s' install script."""
 _SELINUX_POLICY = "/usr/share/selinux/packages/k3s.pp"
@@ -50,7 +53,7 @@ def preflight_request(cfg: config.Config) -> facts.FactRequest:
         files=frozenset(
             {_BINARY, f"{_FALLBACK}/k3s", _FALLBACK, _SELINUX_POLICY, "/dev/fuse", "/dev/autofs"}
         )
-        | (frozenset({_RCLONE}) if media is not None else frozenset()),
+        | (frozenset({_RCLONE, _HELPER}) if media is not None else frozenset()),
         contents=preflight_warnings.CONTENTS,
         listings=frozenset({_DRI}) if cfg.gpu is not None else frozenset(),
         units=frozenset({_UNIT}) | preflight_warnings.UNITS,
@@ -61,7 +64,9 @@ def preflight_request(cfg: config.Config) -> facts.FactRequest:
         snippets=frozenset(
             {
                 preflight_facts.holders_snippet(ports),
-                preflight_facts.mounts_snippet((_data_dir(cfg), _BINARIES, _FALLBACK)),
+                preflight_facts.mounts_snippet(
+                    (_data_dir(cfg), _BINARIES, _FALLBACK, *((_HELPERS,) if media else ()))
+                ),
                 *((preflight_facts.gpus_snippet(),) if cfg.gpu is not None else ()),
             }
         ),
@@ -300,6 +305,13 @@ def _media(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
             f"{_BINARIES} is read-only, and rclone is put there for the media library",
             f"mount it for writing, put rclone at {_RCLONE} in the node's image, or take 'media'"
             " out of the configuration",
+        )
+    if "ro" in preflight_facts.mount_options(found, _HELPERS) and found.file(_HELPER) is None:
+        yield (
+            "read-only",
+            f"{_HELPERS} is read-only, and mount(8) looks for {_HELPER} there",
+            f"put a link at {_HELPER} to {_RCLONE} into the node's image, or take 'media' out of"
+            " the configuration",
         )
     there = found.mount(cfg.media.mount_point)
     if there is not None and not there.fstype.startswith("fuse"):

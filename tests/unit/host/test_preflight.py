@@ -109,6 +109,17 @@ def test_rclone_cannot_be_put_into_a_read_only_folder():
     assert preflight.check(node(cfg, **changes), cfg) == []
 
 
+def test_the_helper_of_mount_cannot_be_put_into_a_read_only_folder():
+    cfg = configuration()
+    (problem,) = preflight.check(node(cfg, **mounted("ro", "/sbin")), cfg)
+    assert problem.kind == "read-only" and "/sbin/mount.rclone" in problem.message and problem.hint
+    changes = mounted("ro", "/sbin")
+    files = {path: device(path) for path in ("/dev/fuse", "/dev/autofs", "/sbin/mount.rclone")}
+    assert preflight.check(node(cfg, **changes, files=files), cfg) == []
+    cfg = configuration(media=None)
+    assert preflight.check(node(cfg, **changes), cfg) == []
+
+
 @pytest.mark.parametrize("folder", [BINARIES, "/opt/bin"])
 def test_a_k3s_that_is_there_may_be_on_a_read_only_file_system(folder: str):
     cfg = configuration()
