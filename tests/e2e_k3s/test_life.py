@@ -82,6 +82,7 @@ def test_a_node_that_lost_its_power(lab: labs.Lab) -> None:
         lambda: lab.on_node("systemctl is-active k3s", check=False).strip() == "active",
         "k3s runs again",
     )
+    lab.elysium("up", "--yes").ok()  # waits for the pods, which start again
     nothing_left(lab)
     all_ready(lab)
 
