@@ -29,8 +29,8 @@ KERNEL_LOG = Path("/dev/kmsg")
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 """The controllers of cgroups without which no kubelet starts."""
 INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
-INOTIFY_INSTANCES = 48
-"""What the programs of one node take; whose number is limited for each user, root too."""
+INOTIFY_INSTANCES = 32
+"""What the programs of one node take (26), and some room. Each user has so many, root too."""
 _CGROUP_HINT = "systemd mounts one; a container must be given one that it can write"
 _SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 
