@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from provision import errors, hostkeys
-from provision.host import certificates, handshake, identities, interactive, limits, reach
+from provision.host import certificates, handshake, identities, interactive, limits, link, reach
 
 _CONNECTIONS = 4
 """Connections for one login. sshd ends each after MaxAuthTries refused keys, six by default."""
@@ -242,7 +242,7 @@ class Login:
         return errors.AuthError(
             f"{self._host} broke off the login of {self._route.user}",
             host=self._host,
-            detail=f"{str(error) or type(error).__name__}\ntried: {', '.join(self._tried)}",
+            detail=f"{link.words(error)}\ntried: {', '.join(self._tried)}",
             hint="look at its SSH server's log: it may ban addresses after failed logins, or be"
             " overloaded",
         )

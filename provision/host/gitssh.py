@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from provision import errors
 from provision.host import channel as channels
-from provision.host import gitkeys, gitwire, hostkey
+from provision.host import gitkeys, gitwire, hostkey, link
 from provision.secret import Secret
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _service(
         raise errors.ConnectError(
             f"the git server {remote.known_as} cannot be reached by SSH",
             host=remote.host,
-            detail=str(error) or type(error).__name__,
+            detail=link.words(error),
             hint="check github.sshHost and github.sshPort, and that a firewall lets it through",
         ) from error
     finally:

@@ -168,7 +168,7 @@ def negotiate(
             raise TimeoutError(f"no SSH handshake within {timeout:g} s")
     except (paramiko.SSHException, EOFError, OSError) as error:
         shut(connection)
-        said = str(error) or type(error).__name__
+        said = links.words(error)
         summary = f"{host} answers, but not as an SSH server that can be talked to"
         hint = (
             "check the port; a full MaxStartups, a ban (fail2ban) and a node that hangs"

@@ -29,6 +29,12 @@ _STEP = 1.0
 """Seconds that one look may add: while this process was stopped, nobody listened."""
 
 
+def words(error: Exception) -> str:
+    """Return what an error of a connection says. An EOFError says nothing by itself."""
+    silent = "the other end closed it" if isinstance(error, EOFError) else type(error).__name__
+    return str(error) or silent
+
+
 class DeadLinkError(ConnectionError):
     """The server did not answer for too long."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -113,6 +114,7 @@ def test_a_connection_that_cannot_be_made(
     with pytest.raises(errors.ConnectError, match=str(proxy.port)) as caught:
         read(opened, "true")
     assert time.monotonic() - began < LATE and caught.value.hint
+    assert not re.fullmatch(r"\w+Error", caught.value.detail), "the name of a class says nothing"
 
 
 def test_a_slow_node_is_told_from_a_dead_link(node: session.NodeSession) -> None:
