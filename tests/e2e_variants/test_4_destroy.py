@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from provision.operations import destroy
 from tests.support import guarded
 from tests.support import lab as labs
 
@@ -32,7 +31,7 @@ def test_volumes_stay_when_asked_for(lab: labs.Lab, before: dict[str, str], up: 
     lab.on_node(bound)
     (volume,) = lab.kubectl("get", "pv")["items"]
     path = volume["spec"]["hostPath"]["path"]
-    assert path.startswith(destroy.LOCAL_PATH)
+    assert path.startswith("/var/lib/rancher/k3s/storage/pvc-")
     lab.on_node(f"echo level 9 >{path}/save")
 
     done = lab.elysium("destroy", "--yes", "--keep-data").ok()
