@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart coldstart-truth recovery browser https github-calls k3s faults links soak age shells strace inotify test test-parts test-whole bench bench-engine architecture sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart coldstart-truth recovery browser https github-calls k3s faults links soak age gh shells strace inotify test test-parts test-whole bench bench-engine architecture sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -43,7 +43,7 @@ check: lint types quick ## Format, lint, types, quick tests: under two minutes
 sandbox-parts: setup ## Build the sandbox's parts once, into the cache
 	$(BIN)/elysium sandbox build
 
-contract: inotify setup sandbox-parts shells strace ## Against real sshd, git, API server, FUSE
+contract: inotify setup sandbox-parts shells strace gh ## Against real sshd, git, API server, FUSE
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
 
 links: setup sandbox-parts ## Every fault of the network, in every phase of up, backup and restore
@@ -105,6 +105,9 @@ shells: # every interactive login shell of Debian: our scripts pass through each
 		command -v $$shell >/dev/null || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends $(SHELLS); exit; }; done
 
+gh: # GitHub's own program makes calls of the forge
+	@command -v gh >/dev/null || { apt-get update -qq && apt-get install -y -qq gh; }
+
 strace: # what a build reads is seen with it
 	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -y -qq strace; }
 
@@ -112,7 +115,7 @@ inotify: # the kernel's default of 128 instances is enough for two nodes side by
 	@test "$$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 1024 || \
 		sysctl -qw fs.inotify.max_user_instances=1024
 
-test: age shells strace inotify check unit sandbox-parts ## Everything
+test: age gh shells strace inotify check unit sandbox-parts ## Everything
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-parts test-whole
 
 # What `make test` does side by side: most of either is waiting.

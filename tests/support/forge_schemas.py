@@ -22,6 +22,7 @@ _RULES = pydantic.TypeAdapter(
     ]
 )
 SUCCESS: list[tuple[str, str, Any]] = [
+    ("GET", r"^/$", models.Root),
     ("GET", r"^/meta$", models.ApiOverview),
     ("GET", r"^/user$", models.PrivateUser),
     ("GET", r"^/rate_limit$", models.RateLimitOverview),
@@ -48,7 +49,11 @@ SUCCESS: list[tuple[str, str, Any]] = [
     ("GET", _R + "/commits$", list[models.Commit]),
     ("GET", _R + "/commits/", models.Commit),
     ("PUT", _R + "/contents/.+", models.FileCommit),
-    ("GET", _R + "/contents", models.ContentFile | list[models.ContentDirectoryItems]),
+    (
+        "GET",
+        _R + "/contents",
+        models.ContentFile | list[models.ContentDirectoryItems] | models.ContentTree,
+    ),
     ("GET", _R + "/pulls$", list[models.PullRequestSimple]),
     ("POST", _R + "/pulls$", models.PullRequest),
     ("GET", _R + r"/pulls/\d+$", models.PullRequest),
@@ -83,7 +88,7 @@ def schema(method: str, path: str) -> Any:
 
 def check(method: str, path: str, status: int, body: Any) -> None:
     """Fail unless `body` is what GitHub publishes for that call and status."""
-    path = path.partition("?")[0].removeprefix("/api/v3")
+    path = path.partition("?")[0].removeprefix("/api/v3") or "/"
     if status == 304:
         return
     if status >= 400:

@@ -75,7 +75,7 @@ def test_a_reader_ends_with_an_error_of_ours(
     try:
         read(damaged, tmp_path)
     except errors.ElysiumError as error:
-        assert "111" not in str(error)
+        assert "111" not in str(error).replace(str(tmp_path), "")
 
 
 GROWS = (

@@ -10,6 +10,8 @@ accessible by personal access token`` with ``X-Accepted-GitHub-Permissions``;
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
 import hashlib
 import json
@@ -112,12 +114,36 @@ class Tokens:
         """Return who sent that ``Authorization`` header. Raises the 401 for a bad one."""
         if not authorization:
             return Caller()
-        scheme, _, text = authorization.partition(" ")
-        token = self.find(text.strip()) if scheme.lower() in ("token", "bearer") else None
+        token = next(filter(None, map(self.find, _credentials(authorization))), None)
         expired = token is not None and 0 < token.expires_at <= journal.seconds()
         if token is None or expired:
             raise messages.ApiError(401, "Bad credentials")
         return Caller(token=token, kind=token.kind, login=token.login)
+
+
+def _credentials(authorization: str) -> tuple[str, ...]:
+    """Return what may be a token in an ``Authorization`` header, by scheme.
+
+    With HTTP's Basic authentication a token is the password of any user, or the user of the
+    password ``x-oauth-basic`` or of none ("Authenticating to the REST API").
+    """
+    scheme, _, text = authorization.partition(" ")
+    if scheme.lower() in ("token", "bearer"):
+        return (text.strip(),)
+    if scheme.lower() != "basic":
+        return ()
+    user, password = basic(text)
+    return (password, user) if password in ("", "x-oauth-basic") else (password,)
+
+
+def basic(text: str) -> tuple[str, str]:
+    """Return the user and the password of HTTP's Basic authentication; empty for others."""
+    try:
+        pair = base64.b64decode(text.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    user, _, password = pair.partition(":")
+    return user, password
 
 
 def accepted_headers(caller: Caller, *, permission: str, scopes: tuple[str, ...]) -> dict[str, str]:

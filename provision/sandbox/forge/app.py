@@ -17,6 +17,7 @@ from provision.sandbox.forge import (
     hooks,
     journal,
     limits,
+    mergeability,
     sshd,
     store,
 )
@@ -60,6 +61,7 @@ class Forge:
         self.tokens = access.Tokens(self.root / "tokens.json")
         self.apps = apps.Apps(self.root / "apps.json")
         self.limits = limits.Limits()
+        self.mergeability = mergeability.Mergeability()
         self.faults = faults.Faults()
         self.calls = journal.Journal(self.root / "calls.jsonl")
         self.git_log = journal.Journal(self.root / "git.jsonl")

@@ -135,6 +135,14 @@ def _kind(entry: gitobjects.Entry) -> str:
     return "symlink" if entry.mode == "120000" else "file"
 
 
+def content_tree(
+    base: str, record: Repository, ref: str, path: str, sha: str, entries: list[Any]
+) -> dict[str, Any]:
+    """Schema ``content-tree``: a folder as one object."""
+    folder = gitobjects.Entry(mode="040000", kind="tree", sha=sha, size=None, path=path)
+    return {**content_entry(base, record, ref, folder), "entries": entries}
+
+
 def content_entry(
     base: str, record: Repository, ref: str, entry: gitobjects.Entry
 ) -> dict[str, Any]:

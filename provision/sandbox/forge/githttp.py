@@ -9,18 +9,16 @@ is gitprotocol-http(5): bodies may be chunked or compressed.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
-from provision.sandbox.forge import access, app, messages
+from provision.sandbox.forge import access, app, incoming, messages
 from provision.sandbox.forge.callers import Caller
 
 _PATH: Final = re.compile(
@@ -29,7 +27,6 @@ _PATH: Final = re.compile(
 )
 _SERVICES: Final = ("git-upload-pack", "git-receive-pack")
 _TIMEOUT: Final = 300
-_BLOCK: Final = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,37 +44,16 @@ def is_git(path: str) -> bool:
     return _PATH.fullmatch(path) is not None and not path.startswith("/repos/")
 
 
-def body(stream: io.BufferedIOBase, headers: Any) -> Iterator[bytes]:
-    """Yield the body of a request, with a length or chunked. Raises ValueError for a bad one."""
-    if headers.get("Transfer-Encoding", "").lower() != "chunked":
-        left = int(headers.get("Content-Length") or 0)
-        while left > 0:
-            block = stream.read(min(left, _BLOCK))
-            if not block:
-                raise ValueError("the body is cut short")
-            left -= len(block)
-            yield block
-        return
-    while True:
-        size = int(stream.readline(32).partition(b";")[0], 16)
-        left = size
-        while left > 0:
-            block = stream.read(min(left, _BLOCK))
-            if not block:
-                raise ValueError("the body is cut short")
-            left -= len(block)
-            yield block
-        stream.readline(16)
-        if size == 0:
-            return
-
-
 def answer(
     forge: app.Forge, method: str, path: str, query: str, headers: Any, stream: io.BufferedIOBase
 ) -> Answer:
-    """Answer one request of a Git client; read its body from `stream`."""
+    """Answer one request of a Git client; read its body from `stream`.
+
+    Raises:
+        messages.ApiError: for a body that is malformed.
+    """
     with tempfile.TemporaryFile() as sent:
-        for block in body(stream, headers):
+        for block in incoming.blocks(stream, headers):
             sent.write(block)
         sent.seek(0)
         found = _PATH.fullmatch(path)
@@ -112,7 +88,9 @@ def _refusal(
     authorization = headers.get("Authorization") or ""
     if authorization:
         try:
-            caller = forge.tokens.caller(f"token {_password(authorization)}")
+            # Git sends a login in this one way; a Bearer token is none.
+            basic = authorization if authorization.lower().startswith("basic ") else "basic"
+            caller = forge.tokens.caller(basic)
         except messages.ApiError:
             return _login("Invalid username or token.\n"), caller
     target = forge.target(owner, repo)
@@ -131,16 +109,6 @@ def _refusal(
             status = 403 if error.status == 403 else 404
             return _plain(status, "Write access to repository not granted.\n", caller), caller
     return None, caller
-
-
-def _password(authorization: str) -> str:
-    """Return the password of HTTP's Basic authentication; only that one is taken."""
-    scheme, _, text = authorization.partition(" ")
-    try:
-        pair = base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-    return pair.partition(":")[2] if scheme.lower() == "basic" else ""
 
 
 def _login(text: str) -> Answer:

@@ -260,6 +260,26 @@ class GitRepository:
         except GitError:
             return ""
 
+    def merge_base(self, one: str, other: str) -> str:
+        """Return the commit that two histories parted at, or nothing."""
+        try:
+            return self._text("merge-base", one, other)
+        except GitError:
+            return ""
+
+    def diff(self, old: str, new: str) -> bytes:
+        """Return what differs as a text; without `old`, all of the commit `new`."""
+        pair = [old, new] if old else ["--root", "--no-commit-id", new]
+        return self.run("diff-tree", "-r", "-p", *pair)
+
+    def mails(self, new: str, *, exclude: str = "") -> bytes:
+        """Return a mail for each commit that `new` has and `exclude` has not, oldest first.
+
+        Without `exclude` that of the commit `new` alone.
+        """
+        commits = [f"{exclude}..{new}"] if exclude else ["-1", new]
+        return self.run("format-patch", "--stdout", "--no-signature", *commits)
+
     def changes(self, old: str, new: str) -> list[tuple[int, int, str, str]]:
         """Return (lines added, lines deleted, path, status) of every file that differs.
 

@@ -28,6 +28,8 @@ from provision.sandbox.forge import (
     callers,
     faults,
     githttp,
+    incoming,
+    media,
     messages,
     routing,
 )
@@ -35,7 +37,6 @@ from provision.sandbox.forge.routes import TABLE, archives
 
 _VERSIONS = ("2022-11-28", "2026-03-10")
 _ENTERPRISE = "/api/v3"
-_LIMIT = 100 * 1024 * 1024
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -52,6 +53,8 @@ class Server(http.server.ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         super().__init__((host, forge.options.api_port), Handler)
         self.scheme = "https" if forge.options.tls else "http"
+        name = f"[{host}]" if ":" in host else host
+        self.address = f"{name}:{self.server_address[1]}"
         if forge.options.tls:
             # The handshake is at the first read, in the connection's own thread.
             self.socket = authority.context(forge.root, host).wrap_socket(
@@ -87,24 +90,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if githttp.is_git(split.path):
             self._git(split.path, split.query)
             return
-        length = int(self.headers.get("Content-Length") or 0)
-        data = self.rfile.read(min(length, _LIMIT)) if length else b""
+        try:
+            data = incoming.read(self.rfile, self.headers)
+        except messages.ApiError as error:
+            self._refuse(error, split.path, started)
+            return
         if split.path.startswith(admin.PREFIX):
             secret = self.headers.get("X-Forge-Admin", "")
             answer = admin.handle(self.server.forge, self.command, split.path, secret, data)
             self._send(answer, {})
             return
-        prefix = _ENTERPRISE if split.path.startswith(_ENTERPRISE + "/") else ""
-        path = split.path.removeprefix(prefix)
+        prefix, path = _located(split.path)
         shown = f"{path}?{split.query}" if split.query else path
-        call = _Call(self.server.forge, self.command, path, dict(parse_qsl(split.query)))
+        # The answer to HEAD is that to GET, without its body (RFC 9110, section 9.3.2).
+        method = "GET" if self.command == "HEAD" else self.command
+        call = _Call(self.server.forge, method, path, dict(parse_qsl(split.query)))
         fault = self.server.forge.faults.match(self.command, shown)
         answer: messages.Response | None = None
         if fault is None or fault.when == "after" or fault.action == "delay":
             if fault is not None and fault.action == "delay":
                 self.server.forge.stopping.wait(fault.seconds)
-            base = f"{self.server.scheme}://{self.headers.get('Host', 'localhost')}{prefix}"
-            answer = call.answer(base, self.headers, data)
+            answer = call.answer(f"{self._site()}{prefix}", self.headers, data)
         if fault is not None and fault.action == "respond":
             answer = messages.Response(
                 status=fault.status, body=fault.answer(), headers=fault.headers
@@ -129,11 +135,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
         forge = self.server.forge
         try:
             found = githttp.answer(forge, self.command, path, query, self.headers, self.rfile)
-        except ValueError as error:
+        except messages.ApiError as error:
             self.close_connection = True
-            found = githttp.Answer(status=400, content=f"{error}\n".encode())
+            found = githttp.Answer(status=error.status, content=f"{error}\n".encode())
         self._send(
             messages.Response(status=found.status, content=found.content, headers=found.headers), {}
+        )
+
+    def _site(self) -> str:
+        """Return the forge's address as the caller wrote it, with the scheme of this server."""
+        written = urlsplit(self.path)
+        host = written.netloc or self.headers.get("Host") or self.server.address
+        return f"{self.server.scheme}://{host}"
+
+    def _refuse(self, error: messages.ApiError, path: str, started: float) -> None:
+        """Answer a request whose body could not be read; the connection ends with it."""
+        self.close_connection = True
+        self.server.forge.calls.append(
+            method=self.command,
+            path=path,
+            status=error.status,
+            seconds=round(time.monotonic() - started, 4),
+            error=str(error),
+        )
+        self._send(
+            messages.Response(
+                status=error.status, body=error.body, headers={"Connection": "close"}
+            ),
+            {},
         )
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _handle  # noqa: N815
@@ -151,7 +180,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = answer.content if answer.body is None else json.dumps(answer.body).encode()
         status = answer.status
         headers = {**extra, **answer.headers}
-        if status == 200 and data and self.command == "GET" and extra:
+        if status == 200 and data and self.command in ("GET", "HEAD") and extra:
             tag = f'W/"{hashlib.sha256(data).hexdigest()}"'
             headers["ETag"] = tag
             if self.headers.get("If-None-Match") == tag:
@@ -181,7 +210,10 @@ class _Call:
         self._query = query
         self.kind = "none"
         self.unknown = False
-        self.headers = {"X-GitHub-Media-Type": "github.v3; format=json"}
+        self.headers = {
+            "X-GitHub-Media-Type": media.Media().header,
+            "Vary": "Accept, Authorization, Cookie, X-GitHub-OTP, Accept-Encoding",
+        }
 
     def answer(self, base: str, headers: Any, data: bytes) -> messages.Response:
         number = hashlib.sha256(f"{time.time_ns()}{id(self)}".encode()).hexdigest()[:16].upper()
@@ -221,6 +253,8 @@ class _Call:
         if found is None:
             raise messages.not_found()
         route, names = found
+        wanted = self._media(route, headers)
+        self.headers["X-GitHub-Media-Type"] = wanted.header
         self.headers |= access.accepted_headers(
             caller, permission=route.permission, scopes=route.scopes
         )
@@ -230,6 +264,7 @@ class _Call:
             query=self._query,
             body=_body(data, route),
             caller=caller,
+            media=wanted,
             names={**names, **({"authorization": authorization} if route.app else {})},
         )
         if route.repository_handler is None:
@@ -247,6 +282,24 @@ class _Call:
                 403, "Repository was archived so is read-only.", documentation=route.documentation
             )
         return route.repository_handler(forge, request, target)
+
+    def _media(self, route: routing.Route, headers: Any) -> media.Media:
+        """Return what the caller accepts; in the log, what GitHub serves here is unknown."""
+        accept = ", ".join(headers.get_all("Accept") or ())
+        try:
+            return media.choose(accept, route.media, route.unrendered)
+        except media.NotAcceptableError as error:
+            with contextlib.suppress(media.NotAcceptableError):
+                media.choose(accept, (*route.media, *route.unrendered))
+                self.unknown = True
+            raise messages.ApiError(415, str(error), documentation=media.DOCUMENTATION) from error
+
+
+def _located(path: str) -> tuple[str, str]:
+    """Return the prefix of an address and the call's path behind it."""
+    if path == _ENTERPRISE or path.startswith(_ENTERPRISE + "/"):
+        return _ENTERPRISE, path.removeprefix(_ENTERPRISE) or "/"
+    return "", path or "/"
 
 
 def _body(data: bytes, route: routing.Route) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from provision.sandbox.forge.callers import Caller
+from provision.sandbox.forge.media import Media
 
 DOCS = "https://docs.github.com/rest"
 Body = dict[str, Any] | list[Any] | None
@@ -56,7 +57,8 @@ class Request:
 
     `base` is the address of the API as the caller addressed it, without a
     trailing slash (it ends in ``/api/v3`` for Enterprise paths), so that
-    addresses in bodies lead back here. `names` holds the path's parameters.
+    addresses in bodies lead back here. `media` is what the caller accepts.
+    `names` holds the path's parameters.
     """
 
     path: str
@@ -64,6 +66,7 @@ class Request:
     query: Mapping[str, str]
     body: Mapping[str, Any]
     caller: Caller
+    media: Media = field(default_factory=Media)
     names: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def text(self, key: str, default: str = "") -> str:
@@ -88,6 +91,11 @@ class Response:
     body: Body = None
     content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def as_asked(request: Request, content: bytes) -> Response:
+    """Return `content` as it is, with the media type that the caller asked for."""
+    return Response(content=content, headers={"Content-Type": request.media.content_type})
 
 
 def _number(request: Request, key: str, default: int, limit: int) -> int:

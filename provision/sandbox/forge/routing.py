@@ -25,7 +25,9 @@ class Route:
     `permission` is what a fine-grained token needs, in the words of the
     ``X-Accepted-GitHub-Permissions`` header (``contents=write``); empty: any
     valid token. `scopes` are what a classic token needs one of. A repository
-    route has ``{owner}/{repo}`` in its pattern.
+    route has ``{owner}/{repo}`` in its pattern. `media` are the media types that
+    the call serves beside JSON (``raw``), `unrendered` those that GitHub serves
+    and the forge does not.
     """
 
     method: str
@@ -36,6 +38,8 @@ class Route:
     scopes: tuple[str, ...] = ()
     documentation: str = DOCS
     app: bool = False
+    media: tuple[str, ...] = ()
+    unrendered: tuple[str, ...] = ()
 
     @property
     def expression(self) -> re.Pattern[str]:

@@ -17,6 +17,7 @@ from provision.sandbox.forge.messages import (
     ApiError,
     Request,
     Response,
+    as_asked,
     invalid,
     not_found,
     paginate,
@@ -213,7 +214,10 @@ def list_commits(forge: Forge, request: Request, target: Target) -> Response:
 
 
 def get_commit(forge: Forge, request: Request, target: Target) -> Response:
-    """``GET …/commits/{ref}``, schema ``commit`` with stats and file names (no patches)."""
+    """``GET …/commits/{ref}``, schema ``commit`` with stats and file names (no patches).
+
+    The media types ``diff``, ``patch`` and ``sha`` give the commit as text.
+    """
     del forge
     page = f"{_COMMITS}#get-a-commit"
     if target.git.is_empty():
@@ -222,6 +226,13 @@ def get_commit(forge: Forge, request: Request, target: Target) -> Response:
     commit = target.git.commit(target.git.resolve(name) or "-")
     if commit is None:
         raise invalid(f"No commit found for SHA: {name}", page)
+    if request.media.param == "sha":
+        return as_asked(request, commit.sha.encode())
+    if request.media.param == "patch":
+        return as_asked(request, target.git.mails(commit.sha))
+    if request.media.param == "diff":
+        old = commit.parents[0] if commit.parents else ""
+        return as_asked(request, target.git.diff(old, commit.sha))
     body = gitbodies.commit(request.base, target.record, commit)
     rows = target.git.changes(commit.parents[0] if commit.parents else "", commit.sha)
     added, deleted = sum(row[0] for row in rows), sum(row[1] for row in rows)
@@ -245,7 +256,12 @@ def get_commit(forge: Forge, request: Request, target: Target) -> Response:
 
 
 def _route(
-    method: str, tail: str, handler: Any, page: str, permission: str = "contents=read"
+    method: str,
+    tail: str,
+    handler: Any,
+    page: str,
+    permission: str = "contents=read",
+    media: tuple[str, ...] = (),
 ) -> Route:
     return Route(
         method=method,
@@ -254,6 +270,7 @@ def _route(
         permission=permission,
         scopes=("repo",),
         documentation=page,
+        media=media,
     )
 
 
@@ -288,5 +305,11 @@ ROUTES = (
     _route("GET", "/rules" + _AT, get_rules, _RULES, "metadata=read"),
     _route("GET", "/rulesets/{ruleset_id}", get_ruleset, _RULESET, "metadata=read"),
     _route("GET", "/commits", list_commits, f"{_COMMITS}#list-commits"),
-    _route("GET", "/commits/{ref+}", get_commit, f"{_COMMITS}#get-a-commit"),
+    _route(
+        "GET",
+        "/commits/{ref+}",
+        get_commit,
+        f"{_COMMITS}#get-a-commit",
+        media=("diff", "patch", "sha"),
+    ),
 )

@@ -13,6 +13,7 @@ from provision.sandbox.forge.messages import (
     ApiError,
     Request,
     Response,
+    as_asked,
     invalid,
     not_found,
 )
@@ -26,7 +27,8 @@ _INLINE_LIMIT = 1024 * 1024
 def get_contents(forge: Forge, request: Request, target: Target) -> Response:
     """``GET …/contents/{path}?ref=``: ``content-file``, or a list for a folder.
 
-    Files over 1 MB come without content and with encoding ``none``, as the page says.
+    Files over 1 MB come without content and with encoding ``none``, as the page says. The media
+    type ``raw`` gives a file itself, ``object`` a folder as an object with ``entries``.
     """
     del forge
     git, path = target.git, request.names.get("path", "").strip("/")
@@ -42,8 +44,13 @@ def get_contents(forge: Forge, request: Request, target: Target) -> Response:
     base, record = request.base, target.record
     if tree[1] == "tree":
         entries = git.listing(commit.tree, path=f"{path}/" if path else "")
-        return Response(body=[gitbodies.content_entry(base, record, ref, e) for e in entries])
+        rows: list[Any] = [gitbodies.content_entry(base, record, ref, e) for e in entries]
+        if request.media.param == "object":
+            return Response(body=gitbodies.content_tree(base, record, ref, path, tree[0], rows))
+        return Response(body=rows)
     (entry,) = git.listing(commit.tree, path=path)
+    if request.media.param == "raw" and entry.kind == "blob":
+        return as_asked(request, tree[2])
     body: dict[str, Any] = gitbodies.content_entry(base, record, ref, entry)
     small = len(tree[2]) <= _INLINE_LIMIT
     body["content"] = gitbodies.wrapped(tree[2]) if small else ""
@@ -109,6 +116,8 @@ def _route(pattern: str) -> Route:
         permission="contents=read",
         scopes=("repo",),
         documentation=_PAGE,
+        media=("raw", "object"),
+        unrendered=("html",),
     )
 
 

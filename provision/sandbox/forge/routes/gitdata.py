@@ -15,7 +15,15 @@ from typing import Any
 
 from provision.sandbox.forge import gitbodies, gitobjects, gitrepo, journal
 from provision.sandbox.forge.app import Forge, Target
-from provision.sandbox.forge.messages import DOCS, ApiError, Request, Response, invalid, not_found
+from provision.sandbox.forge.messages import (
+    DOCS,
+    ApiError,
+    Request,
+    Response,
+    as_asked,
+    invalid,
+    not_found,
+)
 from provision.sandbox.forge.routing import Route
 
 _MODES = ("100644", "100755", "040000", "160000", "120000")
@@ -167,12 +175,14 @@ def create_tree(forge: Forge, request: Request, target: Target) -> Response:
 
 
 def get_blob(forge: Forge, request: Request, target: Target) -> Response:
-    """``GET …/git/blobs/{file_sha}``, schema ``blob``."""
+    """``GET …/git/blobs/{file_sha}``, schema ``blob``; the media type ``raw`` gives the content."""
     del forge
     refuse_empty(target)
     found = target.git.read(request.names["file_sha"])
     if found is None or found[1] != "blob":
         raise not_found(f"{DOCS}/git/blobs#get-a-blob")
+    if request.media.param == "raw":
+        return as_asked(request, found[2])
     return Response(body=gitbodies.blob(request.base, target.record, found[0], found[2]))
 
 
@@ -196,7 +206,12 @@ _GIT = "/repos/{owner}/{repo}/git"
 
 
 def _route(
-    method: str, tail: str, handler: Any, anchor: str, permission: str = "contents=read"
+    method: str,
+    tail: str,
+    handler: Any,
+    anchor: str,
+    permission: str = "contents=read",
+    media: tuple[str, ...] = (),
 ) -> Route:
     return Route(
         method=method,
@@ -205,6 +220,7 @@ def _route(
         permission=permission,
         scopes=("repo",),
         documentation=f"{DOCS}/git/{anchor}",
+        media=media,
     )
 
 
@@ -214,6 +230,6 @@ ROUTES = (
     _route("POST", "/commits", create_commit, "commits#create-a-commit", _WRITE),
     _route("GET", "/trees/{tree_sha+}", get_tree, "trees#get-a-tree"),
     _route("POST", "/trees", create_tree, "trees#create-a-tree", _WRITE),
-    _route("GET", "/blobs/{file_sha}", get_blob, "blobs#get-a-blob"),
+    _route("GET", "/blobs/{file_sha}", get_blob, "blobs#get-a-blob", media=("raw",)),
     _route("POST", "/blobs", create_blob, "blobs#create-a-blob", _WRITE),
 )

@@ -6,6 +6,8 @@ Pages: "REST API endpoints for meta data", "REST API endpoints for users",
 
 from __future__ import annotations
 
+from typing import Any
+
 from provision.sandbox.forge import bodies
 from provision.sandbox.forge.app import Forge
 from provision.sandbox.forge.messages import DOCS, ApiError, Request, Response
@@ -36,6 +38,54 @@ def get_meta(forge: Forge, request: Request) -> Response:
     return Response(body=body)
 
 
+_ROOT = {
+    "current_user_url": "/user",
+    "current_user_authorizations_html_url": "~/settings/connections/applications{/client_id}",
+    "authorizations_url": "/authorizations",
+    "code_search_url": "/search/code?q={query}{&page,per_page,sort,order}",
+    "commit_search_url": "/search/commits?q={query}{&page,per_page,sort,order}",
+    "emails_url": "/user/emails",
+    "emojis_url": "/emojis",
+    "events_url": "/events",
+    "feeds_url": "/feeds",
+    "followers_url": "/user/followers",
+    "following_url": "/user/following{/target}",
+    "gists_url": "/gists{/gist_id}",
+    "hub_url": "/hub",
+    "issue_search_url": "/search/issues?q={query}{&page,per_page,sort,order}",
+    "issues_url": "/issues",
+    "keys_url": "/user/keys",
+    "label_search_url": "/search/labels?q={query}&repository_id={repository_id}{&page,per_page}",
+    "notifications_url": "/notifications",
+    "organization_url": "/orgs/{org}",
+    "organization_repositories_url": "/orgs/{org}/repos{?type,page,per_page,sort}",
+    "organization_teams_url": "/orgs/{org}/teams",
+    "public_gists_url": "/gists/public",
+    "rate_limit_url": "/rate_limit",
+    "repository_url": "/repos/{owner}/{repo}",
+    "repository_search_url": "/search/repositories?q={query}{&page,per_page,sort,order}",
+    "current_user_repositories_url": "/user/repos{?type,page,per_page,sort}",
+    "starred_url": "/user/starred{/owner}{/repo}",
+    "starred_gists_url": "/gists/starred",
+    "topic_search_url": "/search/topics?q={query}{&page,per_page}",
+    "user_url": "/users/{user}",
+    "user_organizations_url": "/user/orgs",
+    "user_repositories_url": "/users/{user}/repos{?type,page,per_page,sort}",
+    "user_search_url": "/search/users?q={query}{&page,per_page,sort,order}",
+}
+
+
+def get_root(forge: Forge, request: Request) -> Response:
+    """``GET /``, schema ``root``: what there is at GitHub, served here or not."""
+    del forge
+    pages = bodies.site(request.base)
+    body: dict[str, Any] = {
+        name: pages + path[1:] if path.startswith("~") else request.base + path
+        for name, path in _ROOT.items()
+    }
+    return Response(body=body)
+
+
 def get_user(forge: Forge, request: Request) -> Response:
     """``GET /user``, schema ``private-user``; 401 for nobody, 403 for an app installation."""
     if request.caller.token is None:
@@ -57,6 +107,12 @@ def get_rate_limit(forge: Forge, request: Request) -> Response:
 
 _USER = f"{DOCS}/users/users#get-the-authenticated-user"
 ROUTES = (
+    Route(
+        method="GET",
+        pattern="/",
+        handler=get_root,
+        documentation=f"{DOCS}/meta/meta#github-api-root",
+    ),
     Route(
         method="GET",
         pattern="/meta",

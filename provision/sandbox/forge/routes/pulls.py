@@ -12,6 +12,7 @@ from provision.sandbox.forge.messages import (
     ApiError,
     Request,
     Response,
+    as_asked,
     invalid,
     not_found,
     paginate,
@@ -39,16 +40,21 @@ def _simple(forge: Forge, request: Request, target: Target, pull: Pull) -> dict[
     return bodies.pull_simple(request.base, target.record, ssh_url, _current(target, pull))
 
 
-def _full(forge: Forge, request: Request, target: Target, pull: Pull) -> dict[str, Any]:
-    """Schema ``pull-request``: with what the list leaves out."""
+def _full(
+    forge: Forge, request: Request, target: Target, pull: Pull, *, reads: bool = False
+) -> dict[str, Any]:
+    """Schema ``pull-request``: with what the list leaves out.
+
+    `mergeable` is null until the pull request is read (`reads`) a second time.
+    """
     now = _current(target, pull)
-    start = now.base_sha if now.state == "open" else ""
     merged = bool(pull.merged_at)
-    mergeable = (
-        None if now.state != "open" else bool(target.git.merge_trees(now.base_sha, now.head_sha))
-    )
-    rows = target.git.changes(now.base_sha, now.head_sha)
-    commits = target.git.history(now.head_sha, exclude=start or now.base_sha)
+    mergeable = None
+    is_open = now.state == "open"
+    if is_open and forge.mergeability.known(pull.id, now.head_sha, now.base_sha, reads=reads):
+        mergeable = bool(target.git.merge_trees(now.base_sha, now.head_sha))
+    rows = target.git.changes(_start(target, now), now.head_sha)
+    commits = target.git.history(now.head_sha, exclude=now.base_sha)
     state = "unknown" if mergeable is None else "clean" if mergeable else "dirty"
     return {
         **_simple(forge, request, target, pull),
@@ -65,6 +71,11 @@ def _full(forge: Forge, request: Request, target: Target, pull: Pull) -> dict[st
         "deletions": sum(row[1] for row in rows),
         "changed_files": len(rows),
     }
+
+
+def _start(target: Target, pull: Pull) -> str:
+    """Return the commit that the branch of a pull request began at."""
+    return target.git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
 
 
 def _branch(target: Target, text: str) -> str:
@@ -96,9 +107,17 @@ def _find(request: Request, target: Target, anchor: str) -> Pull:
 
 
 def get_pull(forge: Forge, request: Request, target: Target) -> Response:
-    """``GET …/pulls/{pull_number}``, schema ``pull-request``."""
+    """``GET …/pulls/{pull_number}``, schema ``pull-request``.
+
+    The media types ``diff`` and ``patch`` give what it changes as text.
+    """
     pull = _find(request, target, "get-a-pull-request")
-    return Response(body=_full(forge, request, target, pull))
+    now = _current(target, pull)
+    if request.media.param == "diff":
+        return as_asked(request, target.git.diff(_start(target, now), now.head_sha))
+    if request.media.param == "patch":
+        return as_asked(request, target.git.mails(now.head_sha, exclude=now.base_sha))
+    return Response(body=_full(forge, request, target, pull, reads=True))
 
 
 def _refuse(message: str = "", field: str = "", code: str = "custom") -> ApiError:
@@ -216,7 +235,12 @@ def merge_pull(forge: Forge, request: Request, target: Target) -> Response:
 
 
 def _route(
-    method: str, tail: str, handler: Any, anchor: str, permission: str = "pull_requests=read"
+    method: str,
+    tail: str,
+    handler: Any,
+    anchor: str,
+    permission: str = "pull_requests=read",
+    media: tuple[str, ...] = (),
 ) -> Route:
     return Route(
         method=method,
@@ -225,6 +249,8 @@ def _route(
         permission=permission,
         scopes=("repo",),
         documentation=f"{_PAGE}#{anchor}",
+        media=media,
+        unrendered=("html", "text", "full"),
     )
 
 
@@ -233,7 +259,7 @@ _ONE = "/{pull_number}"
 ROUTES = (
     _route("GET", "", list_pulls, "list-pull-requests"),
     _route("POST", "", create_pull, "create-a-pull-request", _WRITE),
-    _route("GET", _ONE, get_pull, "get-a-pull-request"),
+    _route("GET", _ONE, get_pull, "get-a-pull-request", media=("diff", "patch")),
     _route("PATCH", _ONE, update_pull, "update-a-pull-request", _WRITE),
     _route("PUT", _ONE + "/merge", merge_pull, "merge-a-pull-request", "contents=write"),
 )

@@ -18,7 +18,7 @@ def branch(forge: Any) -> str:
 def test_a_pull_request_is_made_found_and_merged(forge: Any, hub: Any, branch: str) -> None:
     forge.protect()
     pull = hub.create_pull(base="main", head=branch, title="Add Flux", body="because")
-    assert (pull.number, pull.state, pull.mergeable, pull.merged) == (1, "open", True, False)
+    assert (pull.number, pull.state, pull.mergeable, pull.merged) == (1, "open", None, False)
     assert (pull.commits, pull.additions, pull.changed_files) == (1, 2, 1)
     owner = forge.info.owner
     assert [p.number for p in hub.get_pulls(head=f"{owner}:{branch}", base="main")] == [1]
@@ -76,7 +76,7 @@ def test_merges_that_cannot_be(forge: Any, raw: Any, helpers: Any, branch: str) 
     raw("POST", "~/pulls", {"title": "t", "head": branch, "base": "main"})
     assert raw("PUT", "~/pulls/1/merge", {"sha": "1" * 40}).status == 409
     forge.commit_files({"new.yaml": "other"})
-    assert raw("GET", "~/pulls/1").body["mergeable"] is False
+    assert [raw("GET", "~/pulls/1").body["mergeable"] for _ in range(2)] == [None, False]
     answer = raw("PUT", "~/pulls/1/merge", {})
     assert (answer.status, answer.body["message"]) == (405, "Pull Request is not mergeable")
     forge.commit_files({"new.yaml": None})
@@ -87,3 +87,28 @@ def test_merges_that_cannot_be(forge: Any, raw: Any, helpers: Any, branch: str) 
     answer = writer("PUT", "~/pulls/1/merge", {})
     assert answer.status == 405
     assert "approving review" in answer.body["message"]
+
+
+def test_whether_it_can_be_merged_is_unknown_at_first(forge: Any, raw: Any, branch: str) -> None:
+    """As GitHub finds it out in the background, anew when either branch moves."""
+
+    def seen() -> tuple[Any, str]:
+        body = raw("GET", "~/pulls/1").body
+        return body["mergeable"], body["mergeable_state"]
+
+    made = raw("POST", "~/pulls", {"title": "t", "head": branch, "base": "main"}).body
+    assert (made["mergeable"], made["rebaseable"]) == (None, None)
+    assert [seen(), seen(), seen()] == [(None, "unknown"), (True, "clean"), (True, "clean")]
+    forge.commit_files({"more": "x"}, branch=branch)
+    assert [seen(), seen()] == [(None, "unknown"), (True, "clean")]
+    forge.commit_files({"new.yaml": "other"})
+    assert [seen(), seen()] == [(None, "unknown"), (False, "dirty")]
+    assert raw("PATCH", "~/pulls/1", {"title": "u"}).body["mergeable"] is False
+
+
+def test_what_a_pull_request_changes_is_seen_from_where_it_began(
+    forge: Any, raw: Any, branch: str
+) -> None:
+    forge.commit_files({"later": "on main\n"})
+    body = raw("POST", "~/pulls", {"title": "t", "head": branch, "base": "main"}).body
+    assert (body["changed_files"], body["additions"], body["deletions"]) == (1, 2, 0)

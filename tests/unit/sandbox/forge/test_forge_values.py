@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision.sandbox.forge import (
@@ -58,6 +58,7 @@ def test_edits_of_a_tree() -> None:
 PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)
 
 
+@settings(deadline=None)
 @given(st.lists(PATHS, max_size=6), st.lists(st.tuples(PATHS, st.booleans()), max_size=6))
 def test_no_edit_leaves_a_file_below_a_file(
     start: list[str], edits: list[tuple[str, bool]]
@@ -117,6 +118,7 @@ def test_pages(query: dict[str, str], items: int, relations: list[str]) -> None:
     assert all(link.startswith("<http://forge/api/v3/x?") for link in links)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 250), st.integers(1, 100))
 def test_pages_hold_everything_once(items: int, size: int) -> None:
     seen: list[int] = []
