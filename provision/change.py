@@ -37,6 +37,15 @@ def dump(changes: Iterable[Change]) -> str:
     return _PLAN + json.dumps([dataclasses.asdict(change) for change in changes])
 
 
+def describe(changes: Iterable[Change]) -> str:
+    """Return a plan for people: a line for each change, and below it what changes in a text."""
+    lines: list[str] = []
+    for change in changes:
+        lines.append(f"{change.action}: {change.summary}")
+        lines += [f"    {line}" for line in change.diff.splitlines()]
+    return "\n".join(lines)
+
+
 def load(text: str) -> tuple[Change, ...] | None:
     """Return the plan that `dump` wrote, None for any other text."""
     if not text.startswith(_PLAN):

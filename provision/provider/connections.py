@@ -28,10 +28,16 @@ _HEARD: contextvars.ContextVar[progress.Progress] = contextvars.ContextVar(
 
 _PINS, _ROOT = "ELYSIUM_PINS_FILE", "ELYSIUM_STACK_FOLDER"
 _KEEP_DATA = "ELYSIUM_KEEP_DATA"
+_DRIVEN = "ELYSIUM_DRIVES"
 _FLUX_TOKEN = "ELYSIUM_FLUX_TOKEN"  # noqa: S105 - the name of a variable
 
 Listener = Callable[[str, str], None]
 """Called with ("info" or "warning", one sentence)."""
+
+
+def is_driven_by_elysium(environ: Mapping[str, str]) -> bool:
+    """Return whether elysium started the engine that started this provider's process."""
+    return _DRIVEN in environ
 
 
 class Live:
@@ -96,7 +102,7 @@ class Live:
         found = {name: str(path) for name, path in paths.items() if path is not None}
         if self._config is not None and self._config.flux.token:
             found[_FLUX_TOKEN] = self._config.flux.token.reveal()
-        return found | ({_KEEP_DATA: "1"} if self.keep_data else {})
+        return found | {_DRIVEN: "1"} | ({_KEEP_DATA: "1"} if self.keep_data else {})
 
     def configure(self, settings: str) -> None:
         """Take `settings` (`settings.dump`), unless the caller already gave a configuration."""

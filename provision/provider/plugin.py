@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import sys
 from collections.abc import Callable, Coroutine
@@ -186,18 +187,31 @@ def _checked(answer: protocol.CheckResponse) -> Any:
 
 
 class Provider(pulumi_provider.ElysiumProvider):
-    """Sends its plans along as messages: the protocol has no place for them."""
+    """Sends its plans along as messages: the protocol has no place for them.
+
+    `for_elysium` says who reads them: elysium, which shows them itself, or who types `pulumi`.
+    """
 
     def __init__(
-        self, credentials: pulumi_provider.Credentials, notify: pulumi_provider.Notify
+        self,
+        credentials: pulumi_provider.Credentials,
+        notify: pulumi_provider.Notify,
+        *,
+        for_elysium: bool,
     ) -> None:
         super().__init__(credentials, notify)
         self._say = notify
+        self._for_elysium = for_elysium
 
     async def diff(self, request: protocol.DiffRequest) -> protocol.DiffResponse:
         """Plan, and tell the plan."""
         answer = await super().diff(request)
         await self._tell(request.urn, answer)
+        if not self._for_elysium:
+            # The CLI reads each key as a path into the properties.
+            answer.detailed_diff = {
+                _as_path(key): each for key, each in answer.detailed_diff.items()
+            }
         return answer
 
     async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
@@ -208,8 +222,15 @@ class Provider(pulumi_provider.ElysiumProvider):
 
     async def _tell(self, urn: str, answer: Any) -> None:
         planned = getattr(answer, "planned", ())
-        if planned:
+        if planned and self._for_elysium:
             await asyncio.to_thread(self._say, urn, "info", change.dump(planned))
+        elif planned:
+            await asyncio.to_thread(self._say, urn, "plan", change.describe(planned))
+
+
+def _as_path(key: str) -> str:
+    """Return the path of the one property `key`, quoted where it is no plain name."""
+    return key if key.isidentifier() else f"[{json.dumps(key)}]"
 
 
 class _EngineLog:
@@ -220,13 +241,18 @@ class _EngineLog:
 
     def __call__(self, urn: str, level: str, text: str) -> None:
         severity = proto.LogSeverity.WARNING if level == "warning" else proto.LogSeverity.INFO
+        # Progress is gone once the step is over; a plan and a warning stay on the screen.
         self._stub.Log(
-            proto.LogRequest(severity=severity, message=text, urn=urn, ephemeral=level != "warning")
+            proto.LogRequest(severity=severity, message=text, urn=urn, ephemeral=level == "info")
         )
 
 
 async def _serve(engine_address: str) -> None:
-    provider = Provider(connections.Live.of_environment(os.environ), _EngineLog(engine_address))
+    provider = Provider(
+        connections.Live.of_environment(os.environ),
+        _EngineLog(engine_address),
+        for_elysium=connections.is_driven_by_elysium(os.environ),
+    )
     grpc_server = grpc.aio.server(options=server._GRPC_CHANNEL_OPTIONS)  # pyright: ignore
     servicer = Servicer([], provision.__version__, provider, engine_address)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, grpc_server)

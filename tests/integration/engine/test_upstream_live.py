@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 import pytest
 from engine_provider import Group, Memory, MemProvider, Thing
+from pulumi import automation
 
 from provision import errors
 from provision.engine import api, events
@@ -203,3 +204,43 @@ def test_exports_are_masked_inside_and_special_floats_are_read(both: Both) -> No
     assert canary not in repr(result.outputs)
     assert not both.run("embedded", "up", run).changed
     assert not both.run("upstream", "up", run).changed
+
+
+def test_plain_pulumi_shows_our_plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without elysium around it, the CLI prints what changes by name and value."""
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "pw")
+    plugin = tmp_path / "plugin"
+    for folder in (plugin, tmp_path / "s"):
+        folder.mkdir()
+    script = plugin / "pulumi-resource-elysium"
+    command = f"{sys.executable} {SUPPORT / 'plan_plugin.py'}"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={SUPPORT.parents[1]} exec {command} "$@"\n')
+    script.chmod(0o755)
+    project = {
+        "name": "proj",
+        "runtime": "python",
+        "backend": {"url": f"file://{tmp_path / 's'}"},
+        "plugins": {"providers": [{"name": "elysium", "path": str(plugin)}]},
+    }
+    (tmp_path / "Pulumi.yaml").write_text(json.dumps(project))
+    said: list[str] = []
+
+    def stack(port: int) -> automation.Stack:
+        def program() -> None:
+            files = {"/etc/rancher/k3s/config.yaml": f"port: {port}\nname: kyrion\n"}
+            pulumi.CustomResource("elysium:node:K3sServer", "kyrion-k3s", {"files": files})
+
+        options = automation.LocalWorkspaceOptions(work_dir=str(tmp_path))
+        return automation.create_or_select_stack(
+            "dev", project_name="proj", program=program, opts=options
+        )
+
+    stack(1).up(color="never")
+    for diff in (False, True):
+        said.clear()
+        stack(2).preview(color="never", diff=diff, on_output=said.append, on_error=said.append)
+        text = "\n".join(said)
+        assert "update: write /etc/rancher/k3s/config.yaml" in text
+        assert "-port: 1" in text and "+port: 2" in text
+        assert "elysium plan" not in text and '"property"' not in text
