@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance kills e2e variants coldstart coldstart-truth recovery browser https github-calls k3s faults links soak age gh shells strace inotify test test-parts test-whole bench bench-engine architecture sandbox-parts clean
+.PHONY: help setup demo fmt lint types quick unit check contract integration conformance upstream kills e2e variants coldstart coldstart-truth recovery browser https github-calls k3s faults links soak age gh shells strace inotify test test-parts test-whole bench bench-engine architecture sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -55,7 +55,12 @@ integration: setup ## The engine with the real SDK and against recordings of ups
 	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 
 conformance: setup kills ## Both engines in turns where there is a pulumi, else against recordings
-	$(BIN)/pytest -q -n 2 --dist worksteal tests/conformance --ignore tests/conformance/engine/test_kills.py
+	@built=$$($(BIN)/python -m tests.upstream.parts --ready); export PATH="$${built:+$$built:}$$PATH"; \
+	$(BIN)/pytest -q -n 2 --dist worksteal tests/conformance --ignore tests/conformance/engine/test_kills.py && \
+	$(BIN)/pytest -q tests/integration/engine/test_upstream_live.py
+
+upstream: setup sandbox-parts ## Build the pulumi CLI and its kubernetes plugin, and run whole clusters under them
+	$(BIN)/python -m tests.upstream
 
 kills: setup ## The engine killed at every write and every provider call of the corpus
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/conformance/engine/test_kills.py
