@@ -61,6 +61,7 @@ def to_the_end(
         return lab.elysium(*args).ok()
     world.links.met.clear()
     world.links.used.clear()
+    world.links.order.clear()
     world.links.whole = whole
     found: list[str] = []
     failed = 0
