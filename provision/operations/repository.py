@@ -63,7 +63,7 @@ def decide(stack: Stack, seeding: Seeding = Seeding.ALL) -> repository_facts.Dec
     if seeding is Seeding.NONE:
         return replace(decided, seeds=(), problems=())
     if seeding is Seeding.POSSIBLE:
-        missing = [need for need, _ in _unobtainable(stack, decided)]
+        missing = [need for need, _ in unobtainable(stack, decided) if not _is_there(stack, need)]
         return replace(decided, seeds=tuple(one for one in decided.seeds if one not in missing))
     return decided
 
@@ -119,7 +119,9 @@ def check(stack: Stack, seeding: Seeding = Seeding.ALL) -> Checked:
     certificate = _certificate(stack, decided)
     lacks: list[errors.Problem] = []
     if seeding is not Seeding.NONE:
-        lacks += [*decided.problems, *(why for _, why in _unobtainable(stack, decided))]
+        lacks += decided.problems
+        if _of_release(decided) and is_empty(stack):
+            lacks += [why for _, why in unobtainable(stack, decided)]
     if not (certificate or lacks or decided.notes):
         return Checked()
     if not is_empty(stack):
@@ -160,19 +162,39 @@ def _certificate(stack: Stack, decided: repository_facts.Decisions) -> list[erro
     return [problem] if problem else []
 
 
-def _unobtainable(
-    stack: Stack, decided: repository_facts.Decisions
-) -> Iterator[tuple[needs.Need, errors.Problem]]:
-    """Yield the seeds whose definition the pinned release does not give, if a new cluster needs it.
-
-    Each comes with the reason.
-    """
-    wanted = [
+def _of_release(decided: repository_facts.Decisions) -> list[needs.Need]:
+    """Return the seeds that are definitions of the pinned release."""
+    return [
         need
         for need in decided.seeds
         if need.kind == "CustomResourceDefinition" and need.object is None
     ]
-    if not wanted or not is_empty(stack):
+
+
+def _is_there(stack: Stack, need: needs.Need) -> bool:
+    """Return whether the cluster has the definition `need` already, such as from a backup."""
+    from provision.gitops.coldstart import definitions
+    from provision.operations import status
+
+    if is_empty(stack):
+        return False
+    try:
+        kube = stack.live.kube(status.kubeconfig(stack))
+    except errors.StackError:  # there is no cluster in the state
+        return False
+    name = definitions.RELEASED[need.name]
+    return kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name) is not None
+
+
+def unobtainable(
+    stack: Stack, decided: repository_facts.Decisions
+) -> Iterator[tuple[needs.Need, errors.Problem]]:
+    """Yield the seeds whose definition the pinned release does not give.
+
+    Each comes with the reason.
+    """
+    wanted = _of_release(decided)
+    if not wanted:
         return
     from provision.gitops.coldstart import definitions
     from provision.provider.sealing import seed

@@ -149,6 +149,7 @@ def restore(
             listen=listening.on_event,
             progress=listening.step,
             lost=told.secrets,
+            **running.seeding(no_seeds=False, anyway=anyway),
         )
         done = restore_steps.carry_out(work, begun)
     running.update_kubeconfigs(called, found.manifest.cluster, done.kubeconfig)

@@ -16,7 +16,7 @@ from typing import Any
 
 from provision import errors
 from provision.engine import api
-from provision.operations import node_replace
+from provision.operations import node_replace, repository
 from provision.progress import Progress, silent
 from provision.recovery import journal
 from provision.recovery.backup import retention
@@ -164,6 +164,7 @@ def _restored(
             listen=on_event,
             progress=clock.progress,
             lost=told.secrets,
+            seeding=repository.Seeding.POSSIBLE,
             environ={"PULUMI_CONFIG_PASSPHRASE": space.passphrase.reveal()},
         )
         real_ones = (cfg.source_url, wanted.bundle.manifest.git.repository)

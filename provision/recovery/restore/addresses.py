@@ -269,11 +269,11 @@ def _artifacts(cfg: config.Config) -> Iterable[Named]:
     yield from _file("artifacts.pins", artifacts.pins, "checksums are read from and written to it")
     if flux.auth == "token" and not (flux.token or flux.token_file or cfg.github.token):
         use = "the GitHub token of this computer is stored in the new cluster"
-        yield Named(key="flux.auth", value="token", use=use, kind="setting")
+        yield Named(key="flux.auth", value="flux.auth=token", use=use, kind="setting")
     app = cfg.github.app
     if flux.auth == "app" and not (app and (app.private_key or app.private_key_file)):
         use = "the GitHub App's private key of this computer is stored in the new cluster"
-        yield Named(key="flux.auth", value="app", use=use, kind="setting")
+        yield Named(key="flux.auth", value="flux.auth=app", use=use, kind="setting")
     yield from _file("flux.tokenFile", flux.token_file, "its content is the token of Flux")
     yield from _file("flux.manifests", flux.manifests, "its content goes into the repository")
     yield from _file("flux.crds", flux.crds, "the definitions in it go into the cluster")

@@ -13,7 +13,7 @@ from provision.gitops import documents, tree
 from provision.gitops.build import discovery
 from provision.gitops.sealing import keyring, sealed
 from provision.gitops.sealing import keys as sealing_keys
-from provision.operations import preflight, rename, state
+from provision.operations import preflight, rename, repository, state
 from provision.operations.stack import Stack
 from provision.progress import Progress, silent
 from provision.recovery import journal
@@ -90,6 +90,7 @@ def look(
     )
     at_hand = repository_facts.AtHand(names=names, keys=lambda: keys, present=present)
     decided = repository_facts.decide(stack.config, context, at_hand)
+    unobtainable = [why for _, why in repository.unobtainable(stack, decided)]
     repo = stack.live.github(progress)
     head = repo.head(stack.config.github.branch)
     files = repository_facts.as_it_will_be(stack.config, repo.read_tree(head))
@@ -113,7 +114,7 @@ def look(
         repository=_repository(stack),
         resumed=done,
         hard=tuple(hard),
-        soft=tuple(dict.fromkeys((*soft, *decided.problems))),
+        soft=tuple(dict.fromkeys((*soft, *decided.problems, *unobtainable))),
         sealed=listed,
         sops=sops,
         secrets=_forsaken(was, coming) if mode == "rebuild" else (),

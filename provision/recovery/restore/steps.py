@@ -16,7 +16,7 @@ from provision.engine import api
 from provision.engine.state import stacks
 from provision.fileio import atomic
 from provision.kube import wait
-from provision.operations import deploy, rename, status, suspended
+from provision.operations import deploy, rename, repository, status, suspended
 from provision.operations.stack import Stack, open_stack
 from provision.progress import Progress, silent
 from provision.recovery import journal
@@ -37,13 +37,18 @@ LONGEST: Final = 300.0
 
 @dataclass(kw_only=True)
 class Work:
-    """What the steps share. `lost` are the Secrets that the report named as lost."""
+    """What the steps share.
+
+    `lost` are the Secrets that the report named as lost. `seeding` is what of the repository's
+    needs is put into the cluster.
+    """
 
     space: workspace.Workspace
     target: Path
     listen: api.OnEvent
     progress: Progress = silent
     lost: tuple[str, ...] = ()
+    seeding: repository.Seeding = repository.Seeding.ALL
     environ: Mapping[str, str] | None = None
     """Where the passphrase comes from; None: as ever, so that it is kept in a file if need be."""
     done: Callable[[journal.Done], None] = lambda _done: None
@@ -141,7 +146,7 @@ def nodes(work: Work) -> None:
 def everything(work: Work) -> None:
     """Bring up all of it, as ``elysium up`` does."""
     whole = api.Options(message="elysium restore")
-    deploy.up(work.stack, on_event=work.listen, options=whole)
+    deploy.up(work.stack, on_event=work.listen, options=whole, seeding=work.seeding)
 
 
 def comparison(work: Work) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from provision import config, errors
 from provision.gitops.coldstart import needs
-from provision.operations import preflight, repository
+from provision.operations import preflight, repository, status
 from provision.operations.repository import Seeding
 from provision.provider.sealing import seed
 from stacks import repository_facts
@@ -29,10 +29,14 @@ DEFINITION = need("CustomResourceDefinition", "SealedSecret.bitnami.com")
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
-    """A stack; `empty` is its node, `decided` what its repository means, `released` what is had."""
+    """A stack; `empty` is its node, `decided` what its repository means, `released` what is had.
+
+    `defined`: the running cluster has the definition already.
+    """
     made = types.SimpleNamespace(
         empty=True,
         released=True,
+        defined=False,
         decided=repository_facts.Decisions(seeds=(SECRET, DEFINITION), problems=(LACK,)),
     )
     cfg = {
@@ -45,7 +49,12 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     made.stack = types.SimpleNamespace(
         config=config.Config.model_validate(cfg),
         kind="embedded",
-        live=types.SimpleNamespace(bind=lambda _say: None),
+        live=types.SimpleNamespace(
+            bind=lambda _say: None,
+            kube=lambda _kubeconfig: types.SimpleNamespace(
+                get=lambda *_: {"kind": "CustomResourceDefinition"} if made.defined else None
+            ),
+        ),
     )
 
     def released(*_: Any) -> dict[str, Any]:
@@ -57,6 +66,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     monkeypatch.setattr(repository, "at_hand", lambda _stack: None)
     monkeypatch.setattr(repository, "is_empty", lambda _stack: made.empty)
     monkeypatch.setattr(seed, "released", released)
+    monkeypatch.setattr(status, "kubeconfig", lambda _stack: "kubeconfig")
     return made
 
 
@@ -76,6 +86,16 @@ def test_anyway_seeds_what_it_can_and_warns_of_the_rest(cluster) -> None:
     assert [one.startswith("the cluster cannot come up: ") for one in found.warnings] == [True] * 2
     assert str(LACK) in found.warnings[0]
     assert repository.decide(cluster.stack, Seeding.POSSIBLE).seeds == (SECRET,)
+
+
+def test_anyway_asks_for_no_definition_that_cannot_be_had_of_a_running_cluster_either(
+    cluster,
+) -> None:
+    """As in a restore, whose k3s runs before the rest: only a definition that is there stays."""
+    cluster.empty, cluster.released = False, False
+    assert repository.decide(cluster.stack, Seeding.POSSIBLE).seeds == (SECRET,)
+    cluster.defined = True
+    assert repository.decide(cluster.stack, Seeding.POSSIBLE).seeds == (SECRET, DEFINITION)
 
 
 def test_no_seeds_seeds_nothing_and_refuses_nothing(cluster) -> None:

@@ -200,3 +200,20 @@ def test_a_webhook_gets_the_report() -> None:
     assert json.loads(got[0])["cluster"] == "kyrion"
     with pytest.raises(errors.ConfigError):
         report.tell(made(), "file:///etc/passwd")
+
+
+@pytest.mark.parametrize("auth", ["token", "app"])
+def test_a_drill_logs_in_with_a_deploy_key_of_the_sandbox(auth: str) -> None:
+    data = yaml.safe_load(CONFIGURATION)
+    data["config"]["elysium:flux"] = {
+        "auth": auth,
+        "token": {"secure": "REALLOGIN"},
+        "tokenFile": "/home/me/token",
+        "interval": "2m",
+    }
+    data["config"]["elysium:github"]["app"] = {"id": "7", "privateKey": {"secure": "REALKEY"}}
+    text = sandbox_config.configuration(yaml.safe_dump(data), str, memorysandbox.Settings())
+    config = yaml.safe_load(text)["config"]
+    assert config["elysium:flux"] == {"interval": "2m"}
+    assert "app" not in config["elysium:github"]
+    assert "REAL" not in text

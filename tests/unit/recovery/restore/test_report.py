@@ -13,6 +13,7 @@ from provision.gitops.sealing import keyring
 from provision.gitops.sealing import keys as sealing_keys
 from provision.operations import node_replace, state
 from provision.provider import connections
+from provision.provider.sealing import seed
 from provision.recovery import journal
 from provision.recovery.bundle import archive, manifest, parts
 from provision.recovery.restore import node as restore_node
@@ -23,6 +24,11 @@ from tests.support import elysiumrepo, restores
 OLD = sealing_keys.make_key()
 NEWER = sealing_keys.make_key(after=OLD)
 NEW = node_replace.NewNode(host="10.0.0.9", host_key="SHA256:" + "A" * 43, port=2222)
+DEFINITIONS = b"""{"items": [{
+  "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+  "metadata": {"name": "sealedsecrets.bitnami.com"},
+  "spec": {"group": "bitnami.com", "names": {"kind": "SealedSecret"}}
+}]}"""
 COPY = manifest.Datastore(kind="sqlite", part=parts.SQLITE, how="copied")
 
 
@@ -31,6 +37,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE_FILE", raising=False)
     monkeypatch.setattr(cache, "folder", lambda: tmp_path / "remembered")
+    monkeypatch.setattr(seed, "released", lambda *_: {})
 
 
 def look(
@@ -119,6 +126,27 @@ def test_it_ends_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert not any("moved on" in words for words in found.notes)
     assert "never rehearsed" in found.took
     report.refuse(found, anyway=False)
+
+
+def test_a_definition_that_the_release_lacks_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A backup has it or the pinned release; without both it goes on only with --anyway."""
+    message = "Sealed Secrets 0.30.0 has no definition sealedsecrets.bitnami.com"
+
+    def released(*_: object) -> None:
+        raise errors.ArtifactError(message, hint="give it in flux.crds")
+
+    monkeypatch.setattr(seed, "released", released)
+    files = elysiumrepo.deadlocked(OLD)
+    found = look(monkeypatch, tmp_path, restores.made(OLD, OLD), files)
+    assert [message in str(one) for one in found.soft] == [True]
+    with pytest.raises(errors.PreflightError, match="not end well") as caught:
+        report.refuse(found, anyway=False)
+    assert "--anyway" in caught.value.hint
+    report.refuse(found, anyway=True)
+    kept = restores.made(OLD, OLD, replaced={parts.CRDS: DEFINITIONS})
+    assert look(monkeypatch, tmp_path, kept, files).soft == ()
 
 
 def test_what_the_keys_do_not_open_is_named(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provision.gitops.sealing import keys as sealing_keys
-from provision.operations import node_replace, state
+from provision.operations import deploy, node_replace, repository, state
 from provision.operations.stack import open_stack
 from provision.recovery.restore import steps as restore_steps
 from provision.recovery.restore import workspace
@@ -79,3 +79,19 @@ def cut_off(space: workspace.Workspace, target: Path, number: int, theirs: bool)
     assert kept.exists() == theirs
     assert not theirs or kept.read_text() == "config: {}  # mine\n"
     return True
+
+
+@pytest.mark.parametrize("seeding", [repository.Seeding.ALL, repository.Seeding.POSSIBLE])
+def test_everything_is_brought_up_with_the_seeds_that_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seeding: repository.Seeding
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(deploy, "up", lambda *_, **given: asked.append(given["seeding"]))
+    with workspace.opened(restores.made(KEY, KEY), NEW, ask=False) as space:
+        work = restore_steps.Work(
+            space=space, target=tmp_path, listen=lambda _event: None, seeding=seeding
+        )
+        restore_steps.place(work)
+        restore_steps.everything(work)
+        work.close()
+    assert asked == [seeding]
