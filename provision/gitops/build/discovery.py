@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from provision import errors
+from provision import errors, gitpaths
 from provision.gitops import documents
 from provision.gitops.build import findings, flux, kustomize, rules, sources, validity, values
 from provision.gitops.sealing import keys as sealing_keys
@@ -86,7 +86,7 @@ def discover(
             flux.root(path, root),
             values.Values(keys),
             sources.Sources(tree, given=given, addresses=addresses),
-            rules.of(flux_version, tree),
+            rules.of(flux_version, tree, gitpaths.normal(path)),
             builders,
         ).run()
 
@@ -292,7 +292,7 @@ class _Discovery:
             return Unit(kustomization=one, objects=(), parent=found.parent, unseen=found.unseen)
         made = self._current(found)
         wrong = [*made.problems]
-        wrong += [p for doc in made.docs for p in validity.problems(doc, one)]
+        wrong += [p for doc in made.docs for p in validity.problems(doc, one, self._rules.release)]
         problems += [(problem, one) for problem in wrong]
         return Unit(
             kustomization=one,

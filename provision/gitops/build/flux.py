@@ -53,8 +53,9 @@ class Kustomization:
 
     `source` is kind, namespace and name of its source. `health_checks` are the objects it
     waits for besides `wait`, as kind, namespace and name. `decryption` and `kube_config` are the
-    names of the Secrets that it takes keys and another cluster's kubeconfig from; both are empty
-    where it needs none. `decrypts`: it says how SOPS files are decrypted. `account` is the
+    names of the Secrets that it takes keys and another cluster's kubeconfig from, `kube_address`
+    that of the ConfigMap with the cluster's address; all are empty where it needs none.
+    `decrypts`: it says how SOPS files are decrypted. `account` is the
     ServiceAccount that the controller acts as, if it is not to act as itself.
     """
 
@@ -74,6 +75,7 @@ class Kustomization:
     decryption: str = ""
     remote_cluster: bool = False
     kube_config: str = ""
+    kube_address: str = ""
     account: str = ""
     target_namespace: str = ""
     file: str = ""
@@ -168,6 +170,7 @@ def read(doc: documents.Document) -> Kustomization:
         decryption=_secret(spec.get("decryption")),
         remote_cluster=bool(spec.get("kubeConfig")),
         kube_config=_secret(spec.get("kubeConfig")),
+        kube_address=_named(spec.get("kubeConfig"), "configMapRef"),
         account=str(spec.get("serviceAccountName") or ""),
         target_namespace=str(spec.get("targetNamespace") or ""),
         file=doc.file,
@@ -177,8 +180,11 @@ def read(doc: documents.Document) -> Kustomization:
 
 def _secret(value: Any) -> str:
     """Return the name in the `secretRef` of a decryption or kubeConfig, if there is one."""
-    ref = mapping(mapping(value).get("secretRef"))
-    return str(ref.get("name") or "")
+    return _named(value, "secretRef")
+
+
+def _named(value: Any, reference: str) -> str:
+    return str(mapping(mapping(value).get(reference)).get("name") or "")
 
 
 def _texts(value: Any) -> dict[str, str]:

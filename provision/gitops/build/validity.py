@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import flux, sops
+from provision.gitops.build import fields, flux, rules, schema, sops
+from provision.gitops.build.values import UNKNOWN
 from provision.gitops.documents import Document, mapping
 
 _TEXTS: Final = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
 _NAMES: Final = {bool: "a boolean", int: "a number", float: "a number", type(None): "nothing"}
 
 
-def problems(doc: Document, one: flux.Kustomization) -> list[errors.Problem]:
-    """Return why the API server refuses `doc`, which the Kustomization `one` applies."""
+def problems(
+    doc: Document, one: flux.Kustomization, release: tuple[int, int] = rules.RELEASE
+) -> list[errors.Problem]:
+    """Return why the API server refuses `doc`, which the Kustomization `one` applies.
+
+    A `release` of Flux that is newer than the pinned one may have more fields and values.
+    """
     obj = doc.obj
     found: list[errors.Problem] = []
     if sops.is_encrypted(obj) and not one.decrypts:
@@ -26,7 +33,25 @@ def problems(doc: Document, one: flux.Kustomization) -> list[errors.Problem]:
     if flux.is_kustomization(obj):
         build = mapping(mapping(obj.get("spec")).get("postBuild"))
         found += _not_texts(doc, one, "spec.postBuild.substitute", build.get("substitute"))
+    if not sops.is_encrypted(obj):
+        strict = release <= rules.RELEASE
+        found += [
+            _problem(doc, one, wrong.key, wrong.message, wrong.hint)
+            for wrong in _wrong(obj, strict)
+        ]
     return found
+
+
+def _wrong(obj: Mapping[str, Any], strict: bool) -> Iterator[schema.Wrong]:
+    """Yield the fields that are missing, unknown or of another type."""
+    version, kind = str(obj.get("apiVersion")), str(obj.get("kind"))
+    metadata = fields.metadata()
+    yield from schema.check(metadata, obj.get("metadata"), UNKNOWN, strict=False, key="metadata")
+    known = fields.of(version, kind)
+    if known is not None:
+        yield from schema.check(known, obj.get("spec"), UNKNOWN, strict=strict, key="spec")
+    if known is not None and (broken := fields.contradiction(obj)):
+        yield schema.Wrong(key="spec", message=broken)
 
 
 def _not_texts(

@@ -47,21 +47,30 @@ class Chart:
     """The API groups that a chart defines.
 
     `switches` are the values that decide whether it does, as dotted paths: any that is true
-    turns it on, and `default` counts where none is given. Without switches the definitions are
-    in the chart's ``crds`` folder, which a HelmRelease can skip.
+    turns it on, and `default` counts where none is given. `folder`: the definitions are in the
+    chart's ``crds`` folder, or in that of a part of it, which a HelmRelease can skip. Else they
+    are among its templates, or its program makes them.
     """
 
     groups: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
     default: bool = True
+    folder: bool = False
 
 
 def _folder(*groups: str) -> Chart:
+    return Chart(groups=groups, folder=True)
+
+
+def _always(*groups: str) -> Chart:
     return Chart(groups=groups)
 
 
-def _switched(*groups: str, by: str | tuple[str, ...], default: bool = True) -> Chart:
-    return Chart(groups=groups, switches=(by,) if isinstance(by, str) else by, default=default)
+def _switched(
+    *groups: str, by: str | tuple[str, ...], default: bool = True, folder: bool = False
+) -> Chart:
+    switches = (by,) if isinstance(by, str) else by
+    return Chart(groups=groups, switches=switches, default=default, folder=folder)
 
 
 _TRAEFIK: Final = tuple(sorted(api.TRAEFIK_GROUPS))
@@ -83,18 +92,18 @@ spegel tempo uptime-kuma vault vaultwarden weave-gitops
 CHARTS: Final[Mapping[str, Chart]] = {
     SEALED_SECRETS: _folder(SEALED_SECRETS_GROUP),
     "actions-runner-controller": _folder("actions.summerwind.dev"),
-    "capsule": _folder("capsule.clastix.io"),
+    "capsule": _switched("capsule.clastix.io", by="crds.install"),
     "cert-manager": _switched(
         "cert-manager.io",
         "acme.cert-manager.io",
         by=("crds.enabled", "installCRDs"),
         default=False,
     ),
-    "cilium": _folder("cilium.io"),
+    "cilium": _always("cilium.io"),
     "cloudnative-pg": _switched(_CNPG, by="crds.create"),
     "cluster-operator": _folder("rabbitmq.com"),
     "connect": _folder("onepassword.com"),
-    "crossplane": _folder("apiextensions.crossplane.io", "pkg.crossplane.io"),
+    "crossplane": _always("apiextensions.crossplane.io", "pkg.crossplane.io"),
     "dragonfly-operator": _switched("dragonflydb.io", by="crds.install"),
     "eg": _folder("gateway.envoyproxy.io", "gateway.networking.k8s.io"),
     "external-dns": _folder("externaldns.k8s.io"),
@@ -111,10 +120,10 @@ CHARTS: Final[Mapping[str, Chart]] = {
     "gpu-operator": _folder("nvidia.com"),
     "grafana-operator": _folder("grafana.integreatly.org"),
     "intel-device-plugins-operator": _folder("deviceplugin.intel.com", "fpga.intel.com"),
-    "istio-base": _folder("networking.istio.io", "security.istio.io", "telemetry.istio.io"),
+    "istio-base": _always("networking.istio.io", "security.istio.io", "telemetry.istio.io"),
     "jaeger-operator": _folder("jaegertracing.io"),
     "keda": _switched("keda.sh", "eventing.keda.sh", by="crds.install"),
-    "kube-prometheus-stack": _switched("monitoring.coreos.com", by="crds.enabled"),
+    "kube-prometheus-stack": _switched("monitoring.coreos.com", by="crds.enabled", folder=True),
     "kyverno": _switched(
         "kyverno.io",
         "policies.kyverno.io",
@@ -122,17 +131,19 @@ CHARTS: Final[Mapping[str, Chart]] = {
         "wgpolicyk8s.io",
         by="crds.install",
     ),
-    "linkerd-crds": _folder("linkerd.io", "policy.linkerd.io"),
-    "longhorn": _folder("longhorn.io"),
+    "linkerd-crds": _always("linkerd.io", "policy.linkerd.io"),
+    "longhorn": _always("longhorn.io"),
     "mariadb-operator": _switched("k8s.mariadb.com", by="crds.enabled", default=False),
-    "mariadb-operator-crds": _folder("k8s.mariadb.com"),
+    "mariadb-operator-crds": _always("k8s.mariadb.com"),
     "metallb": _switched("metallb.io", by="crds.enabled"),
     "node-feature-discovery": _folder("nfd.k8s-sigs.io"),
     "opentelemetry-operator": _switched("opentelemetry.io", by="crds.create"),
     "postgres-operator": _folder("acid.zalan.do"),
-    "prometheus-operator-crds": _folder("monitoring.coreos.com"),
+    "prometheus-operator-crds": _always("monitoring.coreos.com"),
     "rook-ceph": _switched("ceph.rook.io", "objectbucket.io", by="crds.enabled"),
-    "snapshot-controller": _folder("snapshot.storage.k8s.io", "groupsnapshot.storage.k8s.io"),
+    "snapshot-controller": _switched(
+        "snapshot.storage.k8s.io", "groupsnapshot.storage.k8s.io", by="installCRDs"
+    ),
     "strimzi-kafka-operator": _folder("kafka.strimzi.io", "core.strimzi.io"),
     "tailscale-operator": _switched("tailscale.com", by="installCRDs"),
     "tf-controller": _folder("infra.contrib.fluxcd.io"),
@@ -169,8 +180,10 @@ def defines(chart: str, values: Mapping[str, Any], *, skips_folder: bool) -> tup
     `skips_folder`: the HelmRelease leaves out the chart's ``crds`` folder.
     """
     found = CHARTS[chart]
+    if found.folder and skips_folder:
+        return ()
     if not found.switches:
-        return () if skips_folder else found.groups
+        return found.groups
     given = [value for path in found.switches if (value := _at(values, path)) is not None]
     on = any(value is True for value in given) if given else found.default
     return found.groups if on else ()

@@ -119,6 +119,7 @@ class Lacks:
             lacks.append(Lack(place=keys, blocks=blocks, where=one.where, need=need))
         wanted = [
             ("reaches another cluster with it (spec.kubeConfig)", "Secret", one.kube_config),
+            ("reaches another cluster with it (spec.kubeConfig)", "ConfigMap", one.kube_address),
         ]
         wanted += [
             ("takes values from it (postBuild.substituteFrom)", ref.kind, ref.name)
@@ -218,14 +219,12 @@ class Lacks:
                     certain=True,
                 )
             else:
+                chart = charts.known_chart_of(group)
+                need = self._reasons.for_kind(
+                    doc, place[2], chart, blocks, has_group=self._world.has_group(group)
+                )
                 found[place] = Lack(
-                    place=place,
-                    blocks=blocks,
-                    where=doc.where,
-                    need=self._reasons.for_kind(
-                        doc, place[2], charts.known_chart_of(group), blocks
-                    ),
-                    near=near,
+                    place=place, blocks=blocks, where=doc.where, need=need, near=near
                 )
         return list(found.values())
 

@@ -126,9 +126,22 @@ class Reasons:
             hint=hint,
         )
 
-    def for_kind(self, doc: documents.Document, name: str, chart: str, blocks: str) -> needs.Need:
-        """Return the need of a definition, ``Kind.group``, for `doc`."""
+    def for_kind(
+        self,
+        doc: documents.Document,
+        name: str,
+        chart: str,
+        blocks: str,
+        *,
+        has_group: bool = False,
+    ) -> needs.Need:
+        """Return the need of a definition, ``Kind.group``, for `doc`.
+
+        `has_group`: what is there defines other kinds or versions of the group.
+        """
         later = f"the chart {chart} that defines it" if chart else "what defines it"
+        if has_group:
+            later = f"what is known to define it in {doc.obj.get('apiVersion')}"
         return needs.Need(
             kind="CustomResourceDefinition",
             name=name,

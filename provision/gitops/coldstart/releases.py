@@ -72,6 +72,8 @@ class Release:
             )
         if self.chart not in charts.CHARTS:
             return True
+        if group in self.groups():
+            return True  # of another version than the one that is known
         return not self.values_known and group in charts.CHARTS[self.chart].groups
 
     def resembles(self, group: str, kind: str) -> bool:
@@ -145,7 +147,7 @@ def read(
         target=str(spec.get("targetNamespace") or namespace),
         creates_namespace=bool(creates),
         source=source,
-        secrets=tuple(_secrets(spec, namespace)),
+        secrets=(*_secrets(spec, namespace), *_proofs(wanted, source)),
         values_from=tuple(
             (str(ref.get("kind")), namespace, str(ref.get("name")))
             for ref in references
@@ -167,6 +169,12 @@ def read(
     )
 
 
+def _proofs(chart: Mapping[str, Any], source: Place | None) -> list[Place]:
+    """Return the Secret with the keys that a chart is verified with; it is beside the source."""
+    name = mapping(mapping(chart.get("verify")).get("secretRef")).get("name")
+    return [("Secret", source[1], str(name))] if name and source else []
+
+
 def source_secrets(doc: documents.Document) -> list[Place]:
     """Return the Secrets that the Flux source `doc` reads."""
     namespace = documents.place_of(doc.obj)[1]
@@ -174,13 +182,18 @@ def source_secrets(doc: documents.Document) -> list[Place]:
     return list(_secrets(spec, namespace))
 
 
-_REFERENCES: Final = ("secretRef", "certSecretRef", "proxySecretRef")
+_REFERENCES: Final = ("secretRef", "certSecretRef", "proxySecretRef", "trustedRootSecretRef")
+_PARTS: Final = ("kubeConfig", "verify", "sts")
+"""Parts of a `spec` with references to Secrets."""
 
 
 def _secrets(spec: Mapping[str, Any], namespace: str) -> list[Place]:
-    parts = [mapping(spec.get(key)) for key in _REFERENCES]
-    parts += [mapping(mapping(spec.get(key)).get("secretRef")) for key in ("kubeConfig", "verify")]
-    return [("Secret", namespace, str(one["name"])) for one in parts if one.get("name")]
+    """Return the Secrets that `spec` names, and the ConfigMap of a kubeConfig."""
+    parts = [spec, *(mapping(spec.get(key)) for key in _PARTS)]
+    named = [mapping(part.get(key)).get("name") for part in parts for key in _REFERENCES]
+    found: list[Place] = [("Secret", namespace, str(name)) for name in named if name]
+    config = mapping(mapping(spec.get("kubeConfig")).get("configMapRef")).get("name")
+    return [*found, ("ConfigMap", namespace, str(config))] if config else found
 
 
 def _source(

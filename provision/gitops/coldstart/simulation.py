@@ -12,6 +12,8 @@ from provision.gitops.coldstart import (
     api,
     authority,
     charts,
+    copies,
+    kinds,
     localcharts,
     releases,
     unseen,
@@ -62,7 +64,7 @@ class World:
         self.releases: dict[Place, releases.Release] = {}
         self.installed: set[Place] = set()
         self.unsealing = False
-        self.unseen: list[unseen.Unseen] = []
+        self.unseen = [unseen.BUNDLED] if cluster.bundled_traefik else list[unseen.Unseen]()
         self._groups = set(api.TRAEFIK_GROUPS) if cluster.bundled_traefik else set[str]()
         self._kinds = api.kubernetes() | api.flux(cluster.components, cluster.release)
         self._sources: dict[Place, documents.Document] = {}
@@ -76,7 +78,13 @@ class World:
     def serves(self, obj: Mapping[str, Any]) -> bool:
         """Return whether the API has the kind of `obj`, in any version."""
         group = documents.group_of(obj)
-        return group in self._groups or (group, str(obj.get("kind"))) in self._kinds
+        if (group, str(obj.get("kind"))) in self._kinds:
+            return True
+        return group in self._groups and kinds.is_known(obj)
+
+    def has_group(self, group: str) -> bool:
+        """Return whether something that is there defines kinds of `group`."""
+        return group in self._groups
 
     def versions(self, obj: Mapping[str, Any]) -> set[str]:
         """Return the versions that the kind of `obj` has; empty when any will do."""
@@ -143,6 +151,8 @@ class World:
             self.unseen.append(unseen.of_encrypted(doc))
         elif sealed.is_sealed(obj):
             self.sealed[place] = doc
+            if is_new and copies.has(obj):
+                self.unseen.append(unseen.of_object(doc))
         elif releases.is_release(obj):
             self.releases[place] = releases.read(doc, self._all, self._trees)
         elif documents.group_of(obj) == sources.GROUP:
@@ -150,7 +160,7 @@ class World:
         elif releases.brings_unsealing(obj):
             self.unsealing = True
         elif is_new:
-            self.unseen.append(unseen.of_object(doc))
+            self.unseen.append(unseen.of_object(doc, self._all))
         for artifact in _artifacts(obj):
             self.objects.add(artifact)
 

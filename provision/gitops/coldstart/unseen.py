@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from provision.gitops import documents
@@ -19,9 +19,9 @@ _MADE_BY_CHARTS: Final = ("Secret", "ConfigMap", authority.BINDING, authority.CL
 class Unseen:
     """One thing that is there, and whose effect is not seen.
 
-    `label` names it, `check` says what a person can look at. It is one of three: `release`, a
-    chart; `doc`, an object that an operator acts on; or neither, objects from elsewhere, of any
-    kind, in `namespace` where that is given.
+    `label` names it, `check` says what a person can look at. It is one of four: `release`, a
+    chart; `doc`, an object that an operator acts on; `groups`, kinds of these API groups; or
+    none of them, objects from elsewhere, of any kind, in `namespace` where that is given.
     """
 
     label: str
@@ -29,29 +29,41 @@ class Unseen:
     release: releases.Release | None = None
     doc: documents.Document | None = None
     namespace: str = ""
+    groups: frozenset[str] = frozenset()
+    objects: creators.Objects | None = field(default=None, repr=False, compare=False)
+    """All objects that are known by place, for what acts on `doc`."""
 
     def can_bring(self, place: Place) -> bool:
         """Return whether `place` may come from it. A definition's name is ``Kind.group``."""
         kind, namespace, name = place
         if kind == DEFINITION:
             defined, _, group = name.partition(".")
-            if api.is_fixed(group):
-                return False
+            if api.is_fixed(group) or self.groups:
+                return group in self.groups
             if self.doc is not None:
                 return definers.can_define(self.doc, group, defined)
             return self.release is None or self.release.can_define(group, defined)
+        if self.groups:
+            return False
         if self.doc is not None:
-            return creators.can_make(self.doc, place)
+            return creators.can_make(self.doc, place, self.objects)
         if self.release is not None:
             return kind in _MADE_BY_CHARTS and self.release.can_make(place)
         return not self.namespace or not namespace or namespace == self.namespace
 
     def can_unseal(self) -> bool:
         """Return whether the Sealed Secrets controller may come with it."""
-        return self.doc is None and (
+        return (self.doc is None and not self.groups) and (
             self.release is None
             or self.release.can_define(charts.SEALED_SECRETS_GROUP, "SealedSecret")
         )
+
+
+BUNDLED: Final = Unseen(
+    label="the Traefik that k3s brings",
+    check="see which kinds the Traefik of k3s defines: kubectl api-resources",
+    groups=api.TRAEFIK_GROUPS,
+)
 
 
 def of_release(found: releases.Release) -> Unseen:
@@ -64,13 +76,14 @@ def of_release(found: releases.Release) -> Unseen:
     )
 
 
-def of_object(doc: documents.Document) -> Unseen:
-    """Return what an operator may make of `doc`."""
+def of_object(doc: documents.Document, objects: creators.Objects | None = None) -> Unseen:
+    """Return what an operator may make of `doc`; `objects` are all that are known by place."""
     name = documents.ref(doc.obj)
     return Unseen(
         label=f"what acts on {name}",
         check=f"see what {name} makes",
         doc=doc,
+        objects=objects,
     )
 
 

@@ -27,7 +27,7 @@ def test_releases_that_wait_for_ever() -> None:
                 "helm.toolkit.fluxcd.io/v2:HelmRelease",
                 "d",
                 "flux-system",
-                spec={"chartRef": {"kind": "OCIRepository", "name": "gone"}},
+                spec={"interval": "1h", "chartRef": {"kind": "OCIRepository", "name": "gone"}},
             ),
         )
     )

@@ -209,3 +209,55 @@ def test_a_component_of_flux_that_is_not_installed_is_named() -> None:
     assert look(tree, WATCHER).verdict == "comes up"
     tree["apps/all.yaml"] = config_map("a", "nowhere")
     assert [need.ref for need in look(tree, WATCHER).needs] == ["Namespace nowhere"]
+
+
+def following(before: str, used: str) -> dict[str, str]:
+    """A repository in which `used` is applied when `before` is ready."""
+    return files(
+        clusters__home=many(
+            kustomization("first", "./first", wait=True), kustomization("use", "./use", "first")
+        ),
+        first=before,
+        use=used,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "by"),
+    [
+        ("cert-manager.io/v1:ClusterIsuer", "cert-manager"),
+        ("cert-manager.io/v1alpha2:ClusterIssuer", "cert-manager"),
+        ("gateway.networking.k8s.io/v1:HttpRoute", "Traefik that k3s brings"),
+    ],
+)
+def test_a_kind_that_its_chart_is_not_known_to_define(kind: str, by: str) -> None:
+    values = {"crds": {"enabled": True}}
+    tree = following(chart("cert-manager", values=values), custom(kind, "a", "default"))
+    (found,) = look(tree).assumptions
+    group, _, _ = kind.partition(":")[0].partition("/")
+    assert found.ref == f"CustomResourceDefinition {kind.partition(':')[2]}.{group}"
+    assert by in " ".join(found.by)
+    assert f"nothing before it installs what is known to define it in {group}/" in found.reason
+
+
+def test_a_folder_of_definitions_that_the_release_skips() -> None:
+    monitor = custom("monitoring.coreos.com/v1:PodMonitor", "p", "default")
+    stack = chart("kube-prometheus-stack", install={"crds": "Skip"})
+    assert "PodMonitor" in problems(following(stack, monitor))
+    plain = chart("prometheus-operator-crds", install={"crds": "Skip"})
+    assert look(following(plain, monitor)).verdict == "comes up"
+
+
+@pytest.mark.parametrize(
+    ("folder", "verdict"),
+    [("clusters/other", "cannot come up"), ("base", "comes up"), (PATH, "comes up")],
+)
+def test_the_feature_gate_of_another_cluster_does_not_count(folder: str, verdict: str) -> None:
+    values = {"substitute": {"A": "a"}}
+    gate = "# --feature-gates=StrictPostBuildSubstitutions=false\n"
+    tree = files(
+        clusters__home=kustomization("apps", "./apps", postBuild=values),
+        apps=config_map("c", a="${UNSET}-x"),
+    )
+    tree[f"{folder}/flux-system/kustomization.yaml"] = f"{gate}resources: []\n"
+    assert look(tree).verdict == verdict

@@ -147,7 +147,11 @@ def own_source(secret: str) -> str:
         "source.toolkit.fluxcd.io/v1:GitRepository",
         "flux-system",
         "flux-system",
-        spec={"url": "ssh://git@github.com/me/home", "secretRef": {"name": secret}},
+        spec={
+            "interval": "1h",
+            "url": "ssh://git@github.com/me/home",
+            "secretRef": {"name": secret},
+        },
     )
 
 
@@ -157,13 +161,22 @@ def uses(secret: str) -> str:
         "source.toolkit.fluxcd.io/v1:GitRepository",
         "other",
         "flux-system",
-        spec={"url": "ssh://git@github.com/me/other", "secretRef": {"name": secret}},
+        spec={
+            "interval": "1h",
+            "url": "ssh://git@github.com/me/other",
+            "secretRef": {"name": secret},
+        },
     )
     apps = obj(
         "kustomize.toolkit.fluxcd.io/v1:Kustomization",
         "apps",
         "flux-system",
-        spec={"path": "./", "sourceRef": {"kind": "GitRepository", "name": "other"}},
+        spec={
+            "interval": "1h",
+            "prune": True,
+            "path": "./",
+            "sourceRef": {"kind": "GitRepository", "name": "other"},
+        },
     )
     return many(other, apps)
 

@@ -7,6 +7,8 @@ import pytest
 from provision.gitops.coldstart import analysis
 from provision.gitops.tree import Tree
 from tests.support.gitopsdocs import (
+    SOURCE,
+    chart,
     config_map,
     files,
     kustomization,
@@ -51,11 +53,23 @@ def test_the_files_of_another_source_can_be_given() -> None:
     assert look(tree, given={"platform": other}).verdict == "comes up"
 
 
-@pytest.mark.parametrize("kind", ["GitRepository", "OCIRepository", "Bucket"])
+ADDRESSES = {
+    "GitRepository": {"url": "https://git.example/me/home-ops"},
+    "OCIRepository": {"url": "oci://registry.example/me/home-ops"},
+    "Bucket": {"endpoint": "store.example", "bucketName": "home-ops"},
+}
+
+
+@pytest.mark.parametrize("kind", ADDRESSES)
 def test_the_only_source_in_use_is_this_repository(kind: str) -> None:
     tree = files(
         clusters__home=many(
-            source("mine", "https://git.example/me/home-ops", kind),
+            obj(
+                f"{SOURCE}:{kind}",
+                "mine",
+                "flux-system",
+                spec={"interval": "1h", **ADDRESSES[kind]},
+            ),
             kustomization("cluster", "./clusters/home", source="mine", kind=kind),
             kustomization("apps", "./apps", source="mine", kind=kind),
         ),
@@ -70,7 +84,6 @@ def test_the_only_source_in_use_is_this_repository(kind: str) -> None:
         "https://github.com/me/homelab",
         "ssh://git@github.com/me/homelab.git",
         "ssh://git@github.com:22/me/homelab",
-        "git@github.com:me/homelab.git",
         "https://GitHub.com/Me/homelab/",
     ],
 )
@@ -144,3 +157,51 @@ def test_a_submodule_is_not_looked_into() -> None:
         left_out={"apps": "a Git submodule"},
     )
     assert "does not set recurseSubmodules" in str(analysis.analyse(without, PATH).problems[0])
+
+
+@pytest.mark.parametrize(
+    ("needing", "needed"),
+    [
+        (
+            kustomization("a", "./a", kubeConfig={"configMapRef": {"name": "there"}}),
+            "ConfigMap flux-system/there",
+        ),
+        (
+            chart("podinfo", kubeConfig={"configMapRef": {"name": "there"}}),
+            "ConfigMap flux-system/there",
+        ),
+        (
+            many(
+                obj(
+                    "helm.toolkit.fluxcd.io/v2:HelmRelease",
+                    "r",
+                    "default",
+                    spec={
+                        "interval": "1h",
+                        "chart": {
+                            "spec": {
+                                "chart": "x",
+                                "sourceRef": {
+                                    "kind": "HelmRepository",
+                                    "name": "charts",
+                                    "namespace": "flux-system",
+                                },
+                                "verify": {"provider": "cosign", "secretRef": {"name": "keys"}},
+                            }
+                        },
+                    },
+                ),
+                obj(
+                    f"{SOURCE}:HelmRepository",
+                    "charts",
+                    "flux-system",
+                    spec={"url": "oci://x.example/charts", "type": "oci"},
+                ),
+            ),
+            "Secret flux-system/keys",
+        ),
+    ],
+)
+def test_what_a_reference_names_is_needed(needing: str, needed: str) -> None:
+    tree = files(clusters__home=needing, a=config_map("c"))
+    assert needed in problems(tree)

@@ -1,0 +1,104 @@
+"""The tables of fields, beside the definitions of the pinned Flux and a real API server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from provision import errors
+from provision.gitops.build import fields, schema
+from provision.sandbox import build
+from tests.support import fluxcluster, wrongfields
+from tests.support.kubefixtures import apiserver, client
+
+__all__ = ["apiserver", "client"]
+pytestmark = pytest.mark.sandbox
+
+KINDS = [name.split() for name in fields._FLUX]
+SHARED = {"install", "upgrade", "rollback", "uninstall"}
+"""Actions of a HelmRelease: one list of fields stands for all of them."""
+
+
+def definition(version: str, kind: str) -> Mapping[str, Any]:
+    """Return the schema of `spec` in the definition of the pinned Flux."""
+    group, _, number = version.partition("/")
+    for path in fluxcluster.definitions(build.bin_dir()).glob(f"{group}_*.yaml"):
+        spec = yaml.safe_load(path.read_text())["spec"]
+        if spec["names"]["kind"] == kind:
+            (served,) = [one for one in spec["versions"] if one["name"] == number]
+            return served["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    raise AssertionError(f"no definition of {kind}")
+
+
+TYPES = {"bool": "boolean", "int": "integer"}
+
+
+def differences(ours: schema.Field, theirs: Mapping[str, Any], key: str = "") -> Iterator[str]:
+    known: Mapping[str, Any] = theirs.get("properties") or {}
+    more = set(ours.fields) - set(known)
+    if more and not SHARED & {key.lstrip(".").partition(".")[0]}:
+        yield f"{key}: {sorted(more)} are not theirs"
+    required = set(theirs.get("required") or ())
+    for name, field in known.items():
+        path = f"{key}.{name}"
+        if name not in ours.fields:
+            yield f"{path} is not ours"
+            continue
+        one = ours.fields[name]
+        if one.required != (name in required and "default" not in field):
+            yield f"{path}: required differs"
+        item = field["items"] if one.is_list else field
+        if one.is_list != (field.get("type") == "array"):
+            yield f"{path}: a list or none differs"
+        elif one.type == "object":
+            yield from differences(one, item, path)
+        elif one.type == "texts":
+            if item["additionalProperties"]["type"] != "string":
+                yield f"{path}: no texts"
+        elif one.type != "any":
+            yield from scalar(one, item, path)
+
+
+def scalar(one: schema.Field, item: Mapping[str, Any], path: str) -> Iterator[str]:
+    if item.get("type") != TYPES.get(one.type, "string"):
+        yield f"{path}: {one.type} is {item.get('type')}"
+    pattern = item.get("pattern", "")
+    hours = {"duration": "|h)" in pattern, "short": bool(pattern) and "|h)" not in pattern}
+    if pattern.startswith("^([0-9]+") and not hours.get(one.type):
+        yield f"{path}: {one.type} is {pattern}"
+    elif pattern.endswith("://.*$"):
+        schemes = pattern.removeprefix("^").removesuffix("://.*$").strip("()").split("|")
+        if one.type != f"scheme:{','.join(schemes)}":
+            yield f"{path}: {one.type} is {pattern}"
+    if "enum" in item and set(one.type.split("|")) != set(item["enum"]):
+        yield f"{path}: {one.type} is {item['enum']}"
+
+
+@pytest.mark.parametrize(("version", "kind"), KINDS)
+def test_the_table_is_the_definition(version: str, kind: str) -> None:
+    ours = fields.of(version, kind)
+    assert ours is not None
+    assert list(differences(ours, definition(version, kind))) == []
+
+
+@pytest.mark.parametrize("name", wrongfields.KUBERNETES)
+def test_the_api_server_refuses_it_too(client, name: str) -> None:
+    if "metadata.annotations" in name:
+        pytest.skip("kustomize makes texts of annotations")
+    obj = json.loads(wrongfields.KUBERNETES[name])
+    with pytest.raises(errors.KubeError) as caught:
+        client.apply(obj, field_manager="test", dry_run=True)
+    assert "expected" in f"{caught.value.summary} {caught.value.detail}"
+
+
+@pytest.mark.parametrize("text", [one for one in wrongfields.RIGHT if "toolkit" not in one])
+def test_the_api_server_takes_it_too(client, text: str) -> None:
+    obj = json.loads(text)
+    if obj["kind"] == "Pod":
+        obj = {**json.loads(wrongfields.workload()), "metadata": obj["metadata"]}
+        obj["spec"]["template"]["spec"] |= json.loads(text)["spec"]  # no account is needed for it
+    client.apply(obj, field_manager="test", dry_run=True)

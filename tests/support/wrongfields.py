@@ -1,0 +1,182 @@
+"""Objects that the API server refuses because of one field, and some that it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.gitopsdocs import SOURCE, obj
+
+KUSTOMIZE = "kustomize.toolkit.fluxcd.io/v1:Kustomization"
+HELM = "helm.toolkit.fluxcd.io/v2:HelmRelease"
+
+
+def key_of(name: str) -> str:
+    """Return the field that the object `name` of `KUBERNETES` or `FLUX` is refused for."""
+    return name.partition(" ")[2]
+
+
+def workload(kind: str = "apps/v1:Deployment", **container: Any) -> str:
+    """Return a Deployment, or another workload, with one container."""
+    labels = {"app": "a"}
+    spec = {
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "c", "image": "i", **container}]},
+        },
+    }
+    return obj(kind, "a", "default", spec=spec)
+
+
+def pod(**spec: Any) -> str:
+    """Return a Pod."""
+    return obj("v1:Pod", "a", "default", spec={"containers": [{"name": "c", "image": "i"}], **spec})
+
+
+def kustomization(**spec: Any) -> str:
+    """Return a Flux Kustomization; a field that is None is left out."""
+    source = {"kind": "GitRepository", "name": "flux-system"}
+    whole = {"interval": "1h", "prune": True, "path": "./a", "sourceRef": source, **spec}
+    return obj(KUSTOMIZE, "a", "default", spec={k: v for k, v in whole.items() if v is not None})
+
+
+def release(**spec: Any) -> str:
+    """Return a HelmRelease; a field that is None is left out."""
+    source = {"kind": "HelmRepository", "name": "r"}
+    whole = {"interval": "1h", "chart": {"spec": {"chart": "x", "sourceRef": source}}, **spec}
+    return obj(HELM, "a", "default", spec={k: v for k, v in whole.items() if v is not None})
+
+
+def source(kind: str, **spec: Any) -> str:
+    """Return a source of Flux; a field that is None is left out."""
+    whole = {"interval": "1h", **spec}
+    return obj(
+        f"{SOURCE}:{kind}", "a", "default", spec={k: v for k, v in whole.items() if v is not None}
+    )
+
+
+KUBERNETES = {
+    "env spec.template.spec.containers[0].env[0].value": workload(env=[{"name": "A", "value": 1}]),
+    "bool spec.template.spec.containers[0].env[0].value": workload(
+        env=[{"name": "A", "value": True}]
+    ),
+    "args spec.template.spec.containers[0].args[1]": workload(args=["--port", 8080]),
+    "port spec.template.spec.containers[0].ports[0].containerPort": workload(
+        ports=[{"containerPort": "80"}]
+    ),
+    "probe spec.template.spec.containers[0].livenessProbe.periodSeconds": workload(
+        livenessProbe={"tcpSocket": {"port": 80}, "periodSeconds": "10"}
+    ),
+    "privileged spec.template.spec.containers[0].securityContext.privileged": workload(
+        securityContext={"privileged": "true"}
+    ),
+    "stateful spec.template.spec.containers[0].env[0].value": workload(
+        "apps/v1:StatefulSet", env=[{"name": "A", "value": 1.5}]
+    ),
+    "replicas spec.replicas": workload().replace('"selector"', '"replicas": "2", "selector"', 1),
+    "selector spec.nodeSelector.gpu": pod(nodeSelector={"gpu": True}),
+    "host spec.hostNetwork": pod(hostNetwork="yes"),
+    "user spec.securityContext.runAsUser": pod(securityContext={"runAsUser": "1000"}),
+    "cron spec.jobTemplate.spec.template.spec.containers[0].command[0]": obj(
+        "batch/v1:CronJob",
+        "a",
+        "default",
+        spec={
+            "schedule": "* * * * *",
+            "jobTemplate": {
+                "spec": {
+                    "template": {
+                        "spec": {
+                            "restartPolicy": "Never",
+                            "containers": [{"name": "c", "image": "i", "command": [1]}],
+                        }
+                    }
+                }
+            },
+        },
+    ),
+    "service spec.ports[0].port": obj(
+        "v1:Service", "a", "default", spec={"ports": [{"port": "80"}]}
+    ),
+    "chosen spec.selector.app": obj(
+        "v1:Service", "a", "default", spec={"selector": {"app": 1}, "ports": [{"port": 80}]}
+    ),
+    "label metadata.labels.v": obj("v1:ConfigMap", "a", "default", metadata={"labels": {"v": 1}}),
+    "mark metadata.annotations.v": obj(
+        "v1:ConfigMap", "a", "default", metadata={"annotations": {"v": True}}
+    ),
+    "claim spec.storageClassName": obj(
+        "v1:PersistentVolumeClaim",
+        "a",
+        "default",
+        spec={
+            "storageClassName": 1,
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    ),
+}
+FLUX = {
+    "interval spec.interval": kustomization(interval="1d"),
+    "missing spec.interval": kustomization(interval=None),
+    "prune spec.prune": kustomization(prune=None),
+    "text spec.prune": kustomization(prune="true"),
+    "source spec.sourceRef": kustomization(sourceRef=None),
+    "kind spec.sourceRef.kind": kustomization(sourceRef={"kind": "HelmRepository", "name": "r"}),
+    "field spec.dependson": kustomization(dependson=[{"name": "x"}]),
+    "deep spec.postBuild.substituteForm": kustomization(postBuild={"substituteForm": []}),
+    "from spec.postBuild.substituteFrom[0].kind": kustomization(
+        postBuild={"substituteFrom": [{"kind": "Configmap", "name": "x"}]}
+    ),
+    "list spec.dependsOn": kustomization(dependsOn={"name": "x"}),
+    "health spec.healthChecks[0].name": kustomization(healthChecks=[{"kind": "Deployment"}]),
+    "timeout spec.timeout": kustomization(timeout=5),
+    "release spec.interval": release(interval="10"),
+    "both spec": release(chartRef={"kind": "OCIRepository", "name": "x"}),
+    "neither spec": release(chart=None),
+    "chart spec.chart.spec.sourceRef.kind": release(
+        chart={"spec": {"chart": "x", "sourceRef": {"kind": "OCIRepository", "name": "x"}}}
+    ),
+    "crds spec.install.crds": release(install={"crds": "skip"}),
+    "retries spec.upgrade.remediation.retries": release(upgrade={"remediation": {"retries": "3"}}),
+    "git spec.url": source("GitRepository", url="git@github.com:me/home.git"),
+    "oci spec.url": source("OCIRepository", url="https://ghcr.io/me/x"),
+    "url spec.url": source("HelmRepository"),
+    "short spec.timeout": source("GitRepository", url="https://x.example/y", timeout="1h"),
+    "bucket spec.bucketName": source("Bucket", endpoint="minio.example"),
+}
+RIGHT = (
+    workload(
+        env=[
+            {"name": "A", "value": "1"},
+            {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        ]
+    ),
+    workload(
+        ports=[{"containerPort": 80, "name": "http"}],
+        livenessProbe={"httpGet": {"port": "http"}, "periodSeconds": 10},
+        resources={"limits": {"cpu": 1, "memory": "1Gi"}},
+    ),
+    pod(hostNetwork=True, nodeSelector={"gpu": "true"}, securityContext={"runAsUser": 0}),
+    obj("v1:Service", "a", "default", spec={"ports": [{"port": 80, "targetPort": "http"}]}),
+    obj("v1:ConfigMap", "a", "default", metadata={"labels": None}),
+    kustomization(
+        wait=True,
+        timeout="1h30m",
+        dependsOn=[{"name": "x", "namespace": "y", "readyExpr": "true"}],
+        decryption={"provider": "sops", "secretRef": {"name": "sops-age"}},
+        postBuild={"substitute": {"A": "1"}, "substituteFrom": [{"kind": "Secret", "name": "x"}]},
+        patches=[{"patch": "[]", "target": {"kind": "Deployment"}}],
+        commonMetadata={"labels": {"a": "b"}},
+    ),
+    release(
+        values={"anything": [1, True, {"a": None}]},
+        valuesFrom=[{"kind": "ConfigMap", "name": "x", "optional": True}],
+        install={"crds": "CreateReplace", "remediation": {"retries": 3}},
+        upgrade={"crds": "CreateReplace", "cleanupOnFail": True},
+        driftDetection={"mode": "enabled", "ignore": [{"paths": ["/spec"]}]},
+    ),
+    release(chart=None, chartRef={"kind": "OCIRepository", "name": "x"}),
+    source("GitRepository", url="ssh://git@github.com/me/home", ref={"branch": "main"}),
+    source("HelmRepository", url="oci://ghcr.io/me/charts", type="oci", interval=None),
+)
