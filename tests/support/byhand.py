@@ -14,8 +14,12 @@ import shlex
 import subprocess
 import tarfile
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
 from provision.sandbox import mirror, node, tryout
+from provision.sandbox.forge import client
+from provision.secret import Secret
 from tests.support import lab as labs
 
 K3S = mirror.K3S_VERSIONS[-1]
@@ -135,16 +139,7 @@ def media(lab: labs.Lab) -> None:
 
 def flux(lab: labs.Lab, work: pathlib.Path) -> None:
     """Do what ``flux bootstrap github --read-write-key`` does."""
-    forge, folder = lab.forge, f"clusters/{lab.cluster}/flux-system"
-    _commit(lab, f"{folder}/gotk-components.yaml", _components(lab, work))
-    _commit(lab, f"{folder}/gotk-sync.yaml", _sync(lab))
-    resources = "resources:\n- gotk-components.yaml\n- gotk-sync.yaml\n"
-    kind = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
-    _commit(lab, f"{folder}/kustomization.yaml", kind + resources)
-    put(lab, "/tmp/components.yaml", forge.read_file(f"{folder}/gotk-components.yaml") or "")
-    apply = "k3s kubectl apply --server-side --field-manager=flux -f"
-    # As flux itself: definitions first, and what uses them once they are served.
-    lab.on_node(f"{apply} /tmp/components.yaml || {{ sleep 1; {apply} /tmp/components.yaml; }}")
+    forge = lab.forge
     key = work / "identity"
     generate = ["ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-C", "", "-f", str(key)]
     subprocess.run(generate, check=True)
@@ -152,15 +147,67 @@ def flux(lab: labs.Lab, work: pathlib.Path) -> None:
     forge.register_key(
         public, title=f"flux-system-main-flux-system-./clusters/{lab.cluster}", read_only=False
     )
-    files = {
+    fields = {
         "identity": key.read_text(),
         "identity.pub": public + "\n",
         # flux scans and pins one of the server's keys.
         "known_hosts": forge.known_hosts().splitlines()[0] + "\n",
     }
-    for name, text in files.items():
+    _bootstrap(lab, forge, work, forge.ssh_url.removesuffix(".git"), fields)
+
+
+def flux_with_token(lab: labs.Lab, forge: client.Forge, work: pathlib.Path, token: Secret) -> None:
+    """Do what ``flux bootstrap github --token-auth --ca-file`` does in the repository `forge`."""
+    fields = {"username": "git", "password": token.reveal(), "ca.crt": _authority(forge)}
+    _bootstrap(lab, forge, work, https_url(forge), fields)
+
+
+def flux_with_app(
+    lab: labs.Lab, forge: client.Forge, work: pathlib.Path, app: dict[str, Any], key: Secret
+) -> None:
+    """Do what a person does with ``flux create secret githubapp`` and `spec.provider: github`."""
+    fields = {
+        "githubAppID": str(app["id"]),
+        "githubAppInstallationOwner": forge.info.owner,
+        "githubAppPrivateKey": key.reveal(),
+        "githubAppBaseURL": forge.info.api,
+        "ca.crt": _authority(forge),
+    }
+    _bootstrap(lab, forge, work, https_url(forge), fields, provider="github")
+
+
+def https_url(forge: client.Forge) -> str:
+    """Return the address over HTTPS that ``flux bootstrap github`` writes."""
+    return f"{forge.info.api.removesuffix('/api/v3')}/{forge.slug}.git"
+
+
+def _authority(forge: client.Forge) -> str:
+    assert forge.info.ca_file is not None
+    return forge.info.ca_file.read_text()
+
+
+def _bootstrap(
+    lab: labs.Lab,
+    forge: client.Forge,
+    work: pathlib.Path,
+    url: str,
+    fields: Mapping[str, str],
+    provider: str = "",
+) -> None:
+    """Commit and apply Flux, then the Secret with `fields`, then the sync objects for `url`."""
+    folder = f"clusters/{lab.cluster}/flux-system"
+    _commit(forge, f"{folder}/gotk-components.yaml", _components(lab, work))
+    _commit(forge, f"{folder}/gotk-sync.yaml", _sync(lab, url, provider))
+    resources = "resources:\n- gotk-components.yaml\n- gotk-sync.yaml\n"
+    kind = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+    _commit(forge, f"{folder}/kustomization.yaml", kind + resources)
+    put(lab, "/tmp/components.yaml", forge.read_file(f"{folder}/gotk-components.yaml") or "")
+    apply = "k3s kubectl apply --server-side --field-manager=flux -f"
+    # As flux itself: definitions first, and what uses them once they are served.
+    lab.on_node(f"{apply} /tmp/components.yaml || {{ sleep 1; {apply} /tmp/components.yaml; }}")
+    for name, text in fields.items():
         put(lab, f"/tmp/access/{name}", text, 0o600)
-    given = " ".join(f"--from-file=/tmp/access/{name}" for name in files)
+    given = " ".join(f"--from-file=/tmp/access/{name}" for name in fields)
     lab.on_node(f"k3s kubectl create secret generic -n flux-system flux-system {given}")
     put(lab, "/tmp/sync.yaml", forge.read_file(f"{folder}/gotk-sync.yaml") or "")
     lab.on_node(f"{apply} /tmp/sync.yaml; rm -r /tmp/access /tmp/sync.yaml /tmp/components.yaml")
@@ -180,7 +227,8 @@ def _components(lab: labs.Lab, work: pathlib.Path) -> str:
     return done.stdout
 
 
-def _sync(lab: labs.Lab) -> str:
+def _sync(lab: labs.Lab, url: str, provider: str) -> str:
+    log_in_as = f"  provider: {provider}\n" if provider else ""
     return f"""\
 # This manifest was generated by flux. DO NOT EDIT.
 ---
@@ -195,7 +243,7 @@ spec:
     branch: main
   secretRef:
     name: flux-system
-  url: {lab.forge.ssh_url.removesuffix(".git")}
+{log_in_as}  url: {url}
 ---
 apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization
@@ -212,7 +260,7 @@ spec:
 """
 
 
-def _commit(lab: labs.Lab, path: str, text: str) -> None:
+def _commit(forge: client.Forge, path: str, text: str) -> None:
     """Commit a file, unless it is there."""
-    if lab.forge.read_file(path) is None:
-        lab.forge.commit_files({path: text}, message=f"Add {path}")
+    if forge.read_file(path) is None:
+        forge.commit_files({path: text}, message=f"Add {path}")
