@@ -174,14 +174,11 @@ def _of_release(decided: repository_facts.Decisions) -> list[needs.Need]:
 def _is_there(stack: Stack, need: needs.Need) -> bool:
     """Return whether the cluster has the definition `need` already, such as from a backup."""
     from provision.gitops.coldstart import definitions
-    from provision.operations import status
 
-    if is_empty(stack):
+    kubeconfig = "" if is_empty(stack) else state.kubeconfig(stack)
+    if not kubeconfig:
         return False
-    try:
-        kube = stack.live.kube(status.kubeconfig(stack))
-    except errors.StackError:  # there is no cluster in the state
-        return False
+    kube = stack.live.kube(kubeconfig)
     name = definitions.RELEASED[need.name]
     return kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name) is not None
 

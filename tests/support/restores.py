@@ -30,6 +30,11 @@ config:
     owner: me
     repository: homelab
 """
+DEFINITIONS = b"""{"items": [{
+  "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+  "metadata": {"name": "sealedsecrets.bitnami.com"},
+  "spec": {"group": "bitnami.com", "names": {"kind": "SealedSecret"}}
+}]}"""
 NODE = "urn:pulumi:kyrion::elysium::elysium:components:Node$elysium:node:K3sServer::kyrion-k3s"
 PROVIDER = "urn:pulumi:kyrion::elysium::pulumi:providers:elysium::elysium"
 HEAD = "a1" * 20
@@ -103,7 +108,7 @@ def made(
         parts.PROJECT: PROJECT.encode(),
         parts.stack_file("kyrion"): CONFIGURATION.format(salt=vault().salt).encode(),
         parts.PASSPHRASE: PASSPHRASE.reveal().encode(),
-        parts.CRDS: b'{"items": []}',
+        parts.CRDS: DEFINITIONS,
         parts.INVENTORY: was.dump(),
         parts.SEALING_KEYS: keyring.dump(keys, "flux-system").encode(),
         **(replaced or {}),

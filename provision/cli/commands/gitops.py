@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,8 +109,9 @@ def cold_start(
         from provision.cli import sealingkeys
 
         opened = sealingkeys.read(called, keys)
-    more = [name for name in components_extra.split(",") if name]
-    version, cluster = installed.find(read, chosen, version=flux_version or "", more=more)
+    more = _components(components_extra)
+    version = _version(flux_version or "")
+    version, cluster = installed.find(read, chosen, version=version, more=more)
     found = discovery.discover(
         read, chosen, keys=opened or (), flux_version=version, given=_sources(given)
     )
@@ -125,6 +127,27 @@ def cold_start(
     analysis.check_problems()
     if analysis.verdict in failing:
         raise click.exceptions.Exit(3)
+
+
+def _version(text: str) -> str:
+    if text and not re.fullmatch(r"v?\d+\.\d+(\.\d+)?", text):
+        raise click.BadParameter(
+            f"{text}: expected a release of Flux, such as v2.9.3", param_hint="--flux-version"
+        )
+    return text
+
+
+def _components(text: str) -> list[str]:
+    from provision.gitops.coldstart import api
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in api.ALL_COMPONENTS:
+            known = ", ".join(api.ALL_COMPONENTS)
+            raise click.BadParameter(
+                f"{name}: expected components of Flux: {known}", param_hint="--components-extra"
+            )
+    return names
 
 
 def _sources(given: tuple[str, ...]) -> dict[str, Tree]:

@@ -2,10 +2,14 @@
 
 SOPS adds the key ``sops`` to a document and replaces each value that it
 encrypts by a text that begins with ``ENC[`` (getsops.io, "Encryption protocol").
+To files of variables it adds lines ``sops_…=``. A generator of kustomize puts
+such a file into a Secret, which kustomize-controller decrypts (its
+documentation, "Kustomize secretGenerator").
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,6 +30,29 @@ def is_opaque(obj: Mapping[str, Any]) -> bool:
     metadata = mapping(obj.get("metadata"))
     told = [obj.get(key) for key in _IDENTITY] + [metadata.get("name"), metadata.get("namespace")]
     return any(isinstance(value, str) and _VALUE.match(value) for value in told)
+
+
+def holds_encrypted(obj: Mapping[str, Any]) -> bool:
+    """Return whether SOPS encrypted values of `obj`, or a file that is a value of `obj`."""
+    if is_encrypted(obj):
+        return True
+    if obj.get("apiVersion") != "v1" or obj.get("kind") not in ("Secret", "ConfigMap"):
+        return False
+    texts = [str(one) for part in ("data", "stringData") for one in mapping(obj.get(part)).values()]
+    texts += [text for one in texts if (text := _decoded(one))]
+    return any(_FILE.search(text) for text in texts)
+
+
+_FILE: Final = re.compile(r"ENC\[[A-Z0-9_]+,data:|^sops_(?:mac|version)=|^[\"']?sops[\"']?:", re.M)
+"""In the text of a file that SOPS encrypted."""
+
+
+def _decoded(text: str) -> str:
+    """Return what the base64 `text` stands for, or an empty text for what is none."""
+    try:
+        return base64.b64decode(text, validate=False).decode()
+    except ValueError:
+        return ""
 
 
 def has_services(obj: Mapping[str, Any]) -> bool:

@@ -46,6 +46,7 @@ class Sources:
         self._addresses = {giturls.parse(url).repository for url in addresses if url}
         self._found: dict[documents.Place, documents.Document] = {}
         self._generators: list[documents.Document] = []
+        self._namespaces: set[str] = set()
         self.own: flux.Source = ("", "", "")
         self._taken: flux.Source | None = None
         self._views: dict[flux.Source, View] = {}
@@ -55,6 +56,7 @@ class Sources:
         before = (self._found, self._generators, self.own)
         self._found = {}
         self._generators = []
+        self._namespaces = set()
         self.own = self._taken or own
         for doc in docs:
             group = documents.group_of(doc.obj)
@@ -62,6 +64,8 @@ class Sources:
                 self._found.setdefault(documents.place_of(doc.obj), doc)
             elif group == artifacts.GROUP and doc.obj.get("kind") == artifacts.KIND:
                 self._generators.append(doc)
+            elif (group, doc.obj.get("kind")) == ("", "Namespace"):
+                self._namespaces.add(documents.place_of(doc.obj)[2])
             elif _is_instance(doc.obj):
                 self.own = _synced_by(doc.obj) or self.own
         if before != (self._found, self._generators, self.own):
@@ -71,7 +75,8 @@ class Sources:
         """Take the source in use for this repository where nothing uses the one assumed.
 
         A repository that another tool connected has a source of any name. Its Kustomizations
-        name it, and their folders are here.
+        name it, and their folders are here. No tool made it in a namespace that the repository
+        makes itself.
         """
         paths: dict[flux.Source, list[str]] = {}
         for one in found:
@@ -83,6 +88,7 @@ class Sources:
             source
             for source, folders in paths.items()
             if source[0] in KINDS - {"ExternalArtifact"}
+            and (source[1] == root.source[1] or source[1] not in self._namespaces)
             and (not self._addresses or self._address(source) in {"", *self._addresses})
             and any(folders)
             and all(folder in self._tree.folders for folder in folders)

@@ -35,7 +35,7 @@ class Values:
         for doc in docs:
             kind, namespace, name = place = documents.place_of(doc.obj)
             if kind in ("ConfigMap", "Secret") and doc.obj.get("apiVersion") == "v1":
-                found = _unknown(doc.obj) if sops.is_encrypted(doc.obj) else _plain(doc.obj)
+                found = _unknown(doc.obj) if sops.holds_encrypted(doc.obj) else _plain(doc.obj)
                 self._found.setdefault(place, found)
             elif sealed.is_sealed(doc.obj) and ("Secret", namespace, name) not in self._found:
                 self._found["Secret", namespace, name] = self._opened(doc)

@@ -69,6 +69,7 @@ _FLUX: Final[Mapping[str, Mapping[str, str]]] = {
     "source-watcher": {"source.extensions.fluxcd.io": "ArtifactGenerator"},
 }
 """Each component of Flux 2.9 with the kinds that it serves."""
+ALL_COMPONENTS: Final = tuple(_FLUX)
 COMPONENTS: Final = tuple(name for name in _FLUX if name != "source-watcher")
 """The components that elysium installs when the configuration says nothing else."""
 _FLUX_VERSIONS: Final = {

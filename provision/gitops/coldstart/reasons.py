@@ -178,7 +178,7 @@ class Reasons:
         )
 
     def _content(self, doc: documents.Document) -> tuple[dict[str, Any] | None, str]:
-        if sops.is_encrypted(doc.obj):
+        if sops.holds_encrypted(doc.obj):
             return None, "SOPS encrypted its content, and only Flux decrypts it"
         if not sealed.is_sealed(doc.obj):
             return doc.obj, ""

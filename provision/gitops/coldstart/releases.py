@@ -12,7 +12,7 @@ import yaml
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import sources
+from provision.gitops.build import sops, sources
 from provision.gitops.build.values import UNKNOWN
 from provision.gitops.coldstart import authority, charts, localcharts
 from provision.gitops.documents import Place, mapping, mappings
@@ -292,7 +292,8 @@ def _values(
     for ref in references:
         found = objects.get((str(ref.get("kind")), namespace, str(ref.get("name"))))
         text = None
-        if found is not None and found.obj.get("kind") == "ConfigMap":
+        is_clear = found is not None and not sops.holds_encrypted(found.obj)
+        if found is not None and is_clear and found.obj.get("kind") == "ConfigMap":
             key = str(ref.get("valuesKey") or "values.yaml")
             text = mapping(found.obj.get("data")).get(key)
         if not isinstance(text, str) or ref.get("targetPath"):

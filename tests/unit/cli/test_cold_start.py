@@ -100,3 +100,14 @@ def test_a_finding_of_several_kustomizations_is_printed_once(call, folder):
     assert outcome.code == 3
     assert (outcome.out + outcome.err).count("absent.yaml") == 1
     assert "(Kustomizations one, two)" in outcome.err
+
+
+def test_a_release_or_a_component_that_flux_has_not_is_refused(call, checkout):
+    for option, value in (
+        ("--flux-version", "latest"),
+        ("--flux-version", "2"),
+        ("--components-extra", "source-watcher,source-watchr"),
+    ):
+        outcome = call("gitops", "cold-start", str(checkout), option, value)
+        assert outcome.code == 2
+        assert option in outcome.err and "expected" in outcome.err

@@ -117,7 +117,8 @@ def test_a_backup_has_no_login(auth: str) -> None:
     world = by_hand(auth)
     absent: list[str] = []
     settings = cfg(auth, secret="flux-system").flux
-    found = list(collect._secrets(world.cluster, settings, [], absent))
+    cluster: Any = world.cluster
+    found = list(collect._secrets(cluster, settings, [], absent))
     kept = b"".join(one.content for one in found)
     for text in (TOKEN, base64.b64encode(TOKEN.encode()).decode()):
         assert text.encode() not in kept

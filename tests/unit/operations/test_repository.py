@@ -9,7 +9,7 @@ import pytest
 
 from provision import config, errors
 from provision.gitops.coldstart import needs
-from provision.operations import preflight, repository, status
+from provision.operations import preflight, repository, state
 from provision.operations.repository import Seeding
 from provision.provider.sealing import seed
 from stacks import repository_facts
@@ -66,7 +66,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     monkeypatch.setattr(repository, "at_hand", lambda _stack: None)
     monkeypatch.setattr(repository, "is_empty", lambda _stack: made.empty)
     monkeypatch.setattr(seed, "released", released)
-    monkeypatch.setattr(status, "kubeconfig", lambda _stack: "kubeconfig")
+    monkeypatch.setattr(state, "kubeconfig", lambda _stack: "kubeconfig")
     return made
 
 

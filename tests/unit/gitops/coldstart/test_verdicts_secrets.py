@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from provision.gitops.coldstart import simulation
@@ -121,6 +123,35 @@ def test_an_encrypted_secret_is_no_seed() -> None:
     )
     assert "SOPS encrypted its content" in problems(tree)
     assert look(tree).seeds == ()
+
+
+GENERATED = (
+    "secretGenerator:\n- name: vars\n  namespace: flux-system\n  {how}\n"
+    "generatorOptions: {{disableNameSuffixHash: true}}\n"
+)
+FILES = {
+    "envs: [it]": f"NS={ENC}\nsops_version=3.9.0\nsops_mac={ENC}\n",
+    "files: [NS=it]": json.dumps({"data": ENC, "sops": {"mac": ENC, "version": "3.9.0"}}),
+    "files: [NS=./it]": f"a: {ENC}\nsops:\n  mac: {ENC}\n",
+}
+
+
+@pytest.mark.parametrize(("how", "text"), FILES.items())
+def test_an_encrypted_file_in_a_generated_secret_is_neither_seed_nor_value(
+    how: str, text: str
+) -> None:
+    decryption = {"provider": "sops"}
+    generated = {"s/kustomization.yaml": GENERATED.format(how=how), "s/it": text}
+    same = kustomization("s", "./s", decryption=decryption, postBuild=SEALED_VALUES)
+    found = look(files(clusters__home=same) | generated)
+    assert found.seeds == ()
+    assert "SOPS encrypted its content" in problems(files(clusters__home=same) | generated)
+    later = many(
+        kustomization("s", "./s", decryption=decryption, wait=True),
+        kustomization("apps", "./apps", "s", postBuild=SEALED_VALUES),
+    )
+    found = look(files(clusters__home=later, apps=config_map("a", "${NS}")) | generated)
+    assert (found.verdict, found.needs) == ("comes up", ())
 
 
 def test_an_encrypted_document_is_of_no_kind() -> None:

@@ -205,3 +205,16 @@ def test_a_submodule_is_not_looked_into() -> None:
 def test_what_a_reference_names_is_needed(needing: str, needed: str) -> None:
     tree = files(clusters__home=needing, a=config_map("c"))
     assert needed in problems(tree)
+
+
+def test_a_source_in_a_namespace_of_the_repository_is_not_its_own() -> None:
+    """The namespace was left out of `sourceRef`, and defaults to the Kustomization's."""
+    reference = {"kind": "GitRepository", "name": "flux-system"}
+    apps = obj(
+        "kustomize.toolkit.fluxcd.io/v1:Kustomization",
+        "apps",
+        "web",
+        spec={"interval": "1h", "prune": True, "path": "./apps", "sourceRef": reference},
+    )
+    tree = files(clusters__home=many(obj("v1:Namespace", "web"), apps), apps=config_map("a"))
+    assert "GitRepository web/flux-system, which is not in the repository" in problems(tree)
