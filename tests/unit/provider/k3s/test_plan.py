@@ -263,7 +263,7 @@ def test_in_a_process_of_its_own_the_provider_tells_its_plan(monkeypatch: pytest
     monkeypatch.setattr(k3s_server.K3sServer, "observe", lambda *_: observed)
     heard: list[tuple[str, str, str]] = []
     credentials: Any = types.SimpleNamespace(bind=lambda notify: None)
-    provider = plugin.Provider(credentials, lambda *said: heard.append(said))
+    provider = plugin.Provider(credentials, lambda *said: heard.append(said), for_elysium=True)
     urn = f"urn:pulumi:kyrion::elysium::{k3s_server.K3sServer.type}::k3s"
     wanted = values.property_map(inputs, frozenset())
     asyncio.run(provider.diff(protocol.DiffRequest(urn, "kyrion", wanted, wanted, [])))

@@ -113,8 +113,8 @@ func kubeletArgs(o *options) []string {
 		"--cluster-dns=" + o.dnsAddress(),
 		"--cluster-domain=cluster.local",
 		"--container-runtime-endpoint=unix://" + containers.Socket,
-		"--eviction-hard=imagefs.available<5%,nodefs.available<5%",
-		"--eviction-minimum-reclaim=imagefs.available=10%,nodefs.available=10%",
+		// k3s has 5 %. The disk is this machine's, which may be large and nearly full.
+		"--eviction-hard=imagefs.available<500Mi,nodefs.available<500Mi",
 		"--fail-cgroupv1=false", // such a machine may run a sandbox
 		"--fail-swap-on=false",
 		"--healthz-bind-address=127.0.0.1",
