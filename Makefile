@@ -134,7 +134,7 @@ test-parts:
 test-whole:
 	$(BIN)/pytest -q tests/e2e
 	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
-	$(BIN)/pytest -q tests/e2e_https
+	$(BIN)/pytest -q tests/e2e_https/test_1_token_and_app.py
 	$(BIN)/pytest -q tests/e2e_k3s
 	$(BIN)/pytest -q $(addprefix tests/e2e_coldstart/test_,1_three_deadlocks.py 2_rotate_sealing_key.py 9_restore.py 9_then_github_calls.py)
 
