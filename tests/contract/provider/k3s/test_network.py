@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 
 import pytest
 
@@ -340,6 +341,21 @@ def test_sockets_of_shims_go_and_those_of_others_stay() -> None:
         f"{folder}/{theirs}",
         f"/run/containerd/runc/k8s.io/{theirs}/state.json",
     }
+
+
+def test_the_socket_of_a_shim_that_was_killed_while_it_started_goes() -> None:
+    """It had made the socket and not named it in a file yet; the name is a hash of these words."""
+    containerd = "/run/k3s/containerd/containerd.sock"
+    name = hashlib.sha256(f"{containerd}/k8s.io/{firewall.POD}".encode()).hexdigest()
+    shim = f"{firewall.DATA}/data/{firewall.RELEASE}/bin/containerd-shim-runc-v2"
+    arguments = f"-namespace k8s.io -address {containerd} -id {firewall.POD} start"
+    tree = node()
+    tree.shell(f"cp /bin/sh {shim}\n{shim} -c 'sleep 300; :' shim {arguments} >/dev/null 2>&1 &")
+    folder, theirs = "/run/containerd/s", "c" * 64
+    tree.file(f"{folder}/{name}")
+    tree.file(f"{folder}/{theirs}")
+    done = run(tree, killall=True)
+    assert {path for path in done.after if path.startswith(folder)} == {f"{folder}/{theirs}"}
 
 
 # -- kernel settings -----------------------------------------------------------
