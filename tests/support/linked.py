@@ -57,12 +57,14 @@ class Ended:
     """A run, its phases in their order, the faults that touched it, and how long it took.
 
     `cut`: it was cut off at the end of a phase that other faults are to meet, too.
+    `tried`: it began a fault, also if none touched it.
     """
 
     done: labs.Done
     phases: tuple[str, ...]
     faults: tuple[Fault, ...]
     cut: bool
+    tried: bool
     seconds: float
 
     @property
@@ -138,6 +140,7 @@ class Links:
             phases=tuple(run.phases),
             faults=tuple(run.faults),
             cut=process.returncode == CUT,
+            tried=run.tried,
             seconds=time.monotonic() - began,
         )
 
@@ -171,6 +174,7 @@ class _Run:
         self._guard = threading.Lock()
         self.phases: list[str] = []
         self.faults: list[Fault] = []
+        self.tried = False
         self.moved = time.monotonic()
 
     def begins(self, phase: str) -> str:
@@ -212,6 +216,7 @@ class _Run:
         if fault is None:
             return
         self._links.met.add(fault)
+        self.tried = True
         self._now = fault
         self.faults.append(fault)
         rate = 2000.0 if fault.link == "github" else 20.0

@@ -358,6 +358,24 @@ def test_the_socket_of_a_shim_that_was_killed_while_it_started_goes() -> None:
     assert {path for path in done.after if path.startswith(folder)} == {f"{folder}/{theirs}"}
 
 
+LISTEN = """perl -MIO::Socket::UNIX -e '
+my $made = IO::Socket::UNIX->new(Local => "{at}", Listen => 1); sleep 300' >/dev/null 2>&1 &
+until grep -q {at} /proc/net/unix; do sleep 0.05; done"""
+
+
+@pytest.mark.parametrize("another", [False, True], ids=["alone", "beside another containerd"])
+def test_sockets_of_shims_that_were_killed_before_the_last_start(another: bool) -> None:
+    """Nothing names them: they go only where they can be nobody else's."""
+    tree = node()
+    left = f"/run/containerd/s/{'d' * 64}"
+    tree.special(left, "socket")
+    if another:
+        theirs = "/run/docker/containerd.sock"
+        tree.folder("/run/docker")
+        tree.shell(LISTEN.format(at=theirs))
+    assert (left in run(tree).after) is another
+
+
 # -- kernel settings -----------------------------------------------------------
 
 ESTABLISHED = "net/netfilter/nf_conntrack_tcp_timeout_established"
