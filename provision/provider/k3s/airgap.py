@@ -80,19 +80,20 @@ def place(
     found: k3s_plan.K3sFacts,
     inputs: Mapping[str, Any],
     changes: tuple[Change, ...],
-) -> None:
-    """Upload the archive if that is among `changes`.
+) -> dict[str, str]:
+    """Upload the archive if that is among `changes`; return what to remember of it.
 
     Raises the errors of `store.ArtifactStore.fetch` and `session.NodeSession.stream`.
     """
     at = path(found.node, inputs)
     if not any(one.property == _key(at) and one.action != "delete" for one in changes):
-        return
+        return {}
     version, arch = str(inputs["version"]), found.node.system.arch
     archive = ctx.artifacts().fetch(catalog.k3s_images(version), arch, progress=ctx.progress)
     ctx.progress(f"uploading the images of k3s {version} to {node.name}")
     node.lock()
     node.stream(archive, at, mode=0o644, sha256=found.images)
+    return {OUTPUT: found.images}
 
 
 def removals(inputs: Mapping[str, Any], changes: tuple[Change, ...]) -> tuple[str, ...]:
@@ -111,11 +112,10 @@ def remarks(found: k3s_plan.K3sFacts, inputs: Mapping[str, Any]) -> tuple[str, .
     )
 
 
-def outputs(found: k3s_plan.K3sFacts, inputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return the output that says what was placed; none for a server without an archive."""
-    if not wanted(inputs):
-        return {}
-    return {OUTPUT: found.node.sha256(path(found.node, inputs)) or ""}
+def outputs(inputs: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, str]:
+    """Return the output that says what elysium placed: an archive of the user's is never in it."""
+    known = str(state.get(OUTPUT) or "")
+    return {OUTPUT: known} if known and wanted(inputs) else {}
 
 
 def another_version(found: k3s_plan.K3sFacts, inputs: Mapping[str, Any]) -> bool:

@@ -211,7 +211,7 @@ class K3sServer(resource.Resource[K3sFacts]):
             ctx.progress(f"uploading k3s {version} to {node.name}")
             node.lock()
             node.stream(path, at.binary, mode=0o755, sha256=facts.pinned)
-        airgap.place(ctx, node, facts, inputs, changes)
+        kept: dict[str, Any] = {**airgap.place(ctx, node, facts, inputs, changes)}
         wanted = () if stays else k3s_plan.wanted_files(facts, inputs)
         if k3s_plan.foreign_config(facts.node) and not stays:
             node.run(
@@ -247,7 +247,6 @@ class K3sServer(resource.Resource[K3sFacts]):
             service.record(node)
             anew = not stays and k3s_plan.starts_with_other_files(facts, inputs)
             service.start(node, inputs, restart=anew, name=name, progress=ctx.progress)
-        kept: dict[str, Any] = {}
         if k3s_token.wanted(inputs, state):
             ctx.progress(f"having k3s on {node.name} make another token")
             k3s_token.rotate(node, inputs)
@@ -278,7 +277,7 @@ class K3sServer(resource.Resource[K3sFacts]):
         programs = {} if at.programs == binaries.DEFAULT else {binaries.INPUT: at.programs}
         return (
             programs
-            | airgap.outputs(facts, inputs)
+            | airgap.outputs(inputs, state)
             | {
                 "kubeconfig": kubeconfig,
                 "token": token.text.strip() if token is not None else str(state.get("token", "")),

@@ -79,3 +79,14 @@ def test_the_folder_of_images_is_in_the_data_folder():
         f"/data/k3s/agent/images/k3s-airgap-images-{arch}.tar.zst"
         for arch in ("amd64", "arm64", "arm")
     }
+
+
+@pytest.mark.parametrize("version", ["v1.36.3+k3s1", "v1.37.0+k3s1"])
+def test_an_archive_of_the_users_is_never_taken_for_ours(version: str):
+    """Else it would be removed once the configuration asks for none any more."""
+    inputs = k3snode.k3s_inputs(airgapImages=True, managedBy="plan")
+    node = found(inputs, IMAGES if version == inputs["version"] else OTHER, version=version)
+    assert airgap.plan(node, inputs, {}) == ()
+    kind = server.K3sServer()
+    assert airgap.OUTPUT not in kind.outputs(node, inputs, {})
+    assert kind.outputs(node, inputs, {airgap.OUTPUT: OTHER})[airgap.OUTPUT] == OTHER
