@@ -189,10 +189,11 @@ def _steps(
     problems: list[str],
     real: tuple[str, ...],
 ) -> compare.Comparison | None:
-    """Take the restore's steps; compare at the end with what the cluster was.
+    """Take the restore's steps; return how the cluster differs from what it was.
 
     `real` are the real repository's addresses: a datastore holds them, and is
-    turned away from them before anything of it runs.
+    turned away from them before anything of it runs. The result is None when a
+    step before the comparison failed. `problems` then says why.
     """
     try:
         for step in restore_steps.STEPS[wanted.mode]:
@@ -200,31 +201,17 @@ def _steps(
                 with clock.step("turn", "turn the datastore towards the sandbox"):
                     repoint.turn(work, real)
             with clock.step(step.name, step.does):
-                if step.do is restore_steps.comparison:
-                    return _compared(wanted, work)
                 step.do(work)
     except errors.ElysiumError as error:
-        problems.append(str(error))
+        # The comparison itself fails after it has noted each difference.
+        if work.compared is None:
+            problems.append(str(error))
+    else:
+        if work.compared is None:
+            problems.append("the cluster was not compared with the backup")
     finally:
         work.close()
-    return None
-
-
-def _compared(wanted: Wanted, work: restore_steps.Work) -> compare.Comparison:
-    from provision.operations import status
-
-    was = inventory.load(wanted.bundle.read(parts.INVENTORY))
-    kube = work.stack.live.kube(status.kubeconfig(work.stack))
-    flux = work.stack.config.flux
-
-    def look() -> compare.Comparison:
-        now = inventory.take(
-            kube, source=flux.source_ref, salt=was.salt, media_mount=was.media_mount
-        )
-        changed = ("/".join(flux.secret_ref),)
-        return compare.differences(was, now, lost=work.lost, changed=changed)
-
-    return compare.until_equal(look, timeout=restore_steps.LONGEST, progress=work.progress)
+    return work.compared
 
 
 def _notes(

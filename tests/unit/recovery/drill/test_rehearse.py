@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from provision import errors
 from provision.gitops.sealing import keys as sealing_keys
 from provision.provider import connections
+from provision.recovery import journal
 from provision.recovery.bundle import archive
 from provision.recovery.drill import outcome, rehearse
-from provision.recovery.restore import report, workspace
+from provision.recovery.restore import compare, report, steps, workspace
 from tests.support import bundles, memorysandbox, restores
 
 KEY = sealing_keys.make_key()
@@ -39,9 +41,14 @@ class Looked:
 
 
 def rehearsed(
-    sandbox: memorysandbox.Memory, *, keep: bool = False, said: list[str] | None = None
+    sandbox: memorysandbox.Memory,
+    *,
+    keep: bool = False,
+    said: list[str] | None = None,
+    mode: journal.Mode = "rebuild",
 ) -> outcome.Outcome:
-    wanted = rehearse.Wanted(bundle=restores.made(KEY, KEY), file="kyrion.age", keep=keep)
+    bundle = restores.made(KEY, KEY)
+    wanted = rehearse.Wanted(bundle=bundle, file="kyrion.age", keep=keep, mode=mode)
     heard = [] if said is None else said
     return rehearse.rehearse(wanted, sandbox, on_event=lambda _event: None, progress=heard.append)
 
@@ -108,3 +115,72 @@ def test_a_backup_that_cannot_be_used_is_a_finding(sandbox: memorysandbox.Memory
     )
     assert len(found.problems) == 1 and found.real and found.stood_in
     assert sandbox.called == ["up", "settings", "down"]
+
+
+# -- what the comparison says -----------------------------------------------------------
+
+
+def without_a_node(monkeypatch: pytest.MonkeyPatch, found: compare.Comparison | None) -> None:
+    """Have every step of a restore do nothing, and the comparison of the last one be `found`."""
+
+    def look(_space: object, _target: object, mode: journal.Mode, **_: Any) -> report.Report:
+        return report.Report(
+            mode=mode, manifest=restores.made(KEY, KEY).manifest, host="", repository=""
+        )
+
+    def compared(_was: object, _now: object, **_: Any) -> compare.Comparison | None:
+        return found
+
+    monkeypatch.setattr(report, "look", look)
+    monkeypatch.setattr(compare, "differences", compared)
+    monkeypatch.setattr(compare, "until_equal", lambda look, **_: look())
+    monkeypatch.setattr(steps.inventory, "take", lambda *_, **__: None)
+    monkeypatch.setattr(steps, "_resumes", lambda *_: "")
+    monkeypatch.setattr(steps.restore_cluster, "reconcile_everything", lambda _kube: "now")
+    monkeypatch.setattr(steps.status, "kubeconfig", lambda _stack: "")
+    monkeypatch.setattr(connections.Live, "kube", lambda *_: None)
+    monkeypatch.setattr(rehearse.repoint, "turn", lambda *_: None)
+    silent = {
+        mode: (
+            steps.STEPS[mode][0],
+            *(dataclasses.replace(each, do=lambda _: None) for each in steps.STEPS[mode][1:-1]),
+            steps.STEPS[mode][-1],
+        )
+        for mode in steps.STEPS
+    }
+    monkeypatch.setattr(steps, "STEPS", silent)
+
+
+@pytest.mark.parametrize("mode", ["rebuild", "datastore"])
+def test_a_drill_of_each_mode_reports_its_comparison(
+    sandbox: memorysandbox.Memory, monkeypatch: pytest.MonkeyPatch, mode: journal.Mode
+) -> None:
+    same = compare.Comparison(kustomizations=4, ready=4, secrets=3, equal=2, expected=("one",))
+    without_a_node(monkeypatch, same)
+    found = rehearsed(sandbox, mode=mode)
+    assert found.passed, found.problems
+    assert (found.kustomizations, found.ready, found.secrets, found.equal) == (4, 4, 3, 2)
+    assert "as expected: one" in found.notes
+
+
+@pytest.mark.parametrize("mode", ["rebuild", "datastore"])
+def test_a_drill_of_each_mode_fails_where_the_cluster_differs(
+    sandbox: memorysandbox.Memory, monkeypatch: pytest.MonkeyPatch, mode: journal.Mode
+) -> None:
+    less = compare.Comparison(
+        kustomizations=4, ready=3, secrets=3, equal=2, missing=("Secret a/b",), different=("that",)
+    )
+    without_a_node(monkeypatch, less)
+    found = rehearsed(sandbox, mode=mode)
+    assert found.problems == ("missing: Secret a/b", "that")
+    assert (found.ready, found.steps[-1].name) == (3, "compare")
+    assert found.steps[-1].failed
+
+
+def test_a_drill_that_compared_nothing_does_not_pass(
+    sandbox: memorysandbox.Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same = compare.Comparison(kustomizations=4, ready=4, secrets=3, equal=2)
+    without_a_node(monkeypatch, same)
+    monkeypatch.setattr(steps, "STEPS", {"rebuild": steps.STEPS["rebuild"][:-1]})
+    assert rehearsed(sandbox).problems == ("the cluster was not compared with the backup",)
