@@ -133,13 +133,23 @@ def forget_node(net: Network) -> None:
     Raises:
         errors.ElysiumError: when a program refuses.
     """
-    for link in json.loads(_ip("-j", "-n", net.namespace, "link", "show")):
-        if link["ifname"] not in ("lo", "host0"):
-            _ip("-n", net.namespace, "link", "delete", link["ifname"])
+    for link in _links(net):
+        try:
+            _ip("-n", net.namespace, "link", "delete", link)
+        except errors.ElysiumError:
+            # The kernel removes a pod's link some time after the pod's processes have ended.
+            if link in _links(net):
+                raise
     tools = rootfs.K3S_PROGRAMS
     for program in (("nft", "flush", "ruleset"), ("ipset", "destroy")):
         inside = ("chroot", str(rootfs.folder()), f"{tools}/{program[0]}", *program[1:])
         _ip("netns", "exec", net.namespace, *inside)
+
+
+def _links(net: Network) -> list[str]:
+    """Return the links that a node made in its network."""
+    found = json.loads(_ip("-j", "-n", net.namespace, "link", "show"))
+    return [link["ifname"] for link in found if link["ifname"] not in ("lo", "host0")]
 
 
 def move_node(net: Network) -> Network:
