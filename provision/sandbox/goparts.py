@@ -126,7 +126,14 @@ FLUX = Set(
         Program(name="kustomize-controller", package="github.com/fluxcd/kustomize-controller"),
     ),
 )
-SETS = (KUBERNETES, STANDIN, COREDNS, KINE, CRDS, FLUX)
+HELM = Set(
+    name="helm",
+    module="flux",
+    lane="others",
+    programs=(Program(name="helm-controller", package="./cmd/helm-controller"),),
+    sources=("cmd/**/*", "internal/**/*"),
+)
+SETS = (KUBERNETES, STANDIN, COREDNS, KINE, CRDS, FLUX, HELM)
 
 
 def lanes() -> dict[str, tuple[Set, ...]]:

@@ -42,6 +42,7 @@ from provision.sandbox import (
     rootfs,
     services,
 )
+from provision.sandbox.charts import service as charts
 
 PROCESSES = "processes.json"
 """The file, in a sandbox's folder, of what was started."""
@@ -272,6 +273,11 @@ def status(name: str) -> Status | None:
     if sandbox.registry is not None:
         answers = running.get("registry", False) and registry.answers(sandbox.registry)
         found.append(Running(service="registry", where=sandbox.registry.address, answers=answers))
+    if sandbox.charts is not None:
+        answers = running.get("charts", False) and charts.answers(sandbox.charts)
+        found.append(Running(service="charts", where=sandbox.charts.address, answers=answers))
+        stood_in = (*sandbox.stood_in, *charts.served(sandbox.charts))
+        sandbox = sandbox.model_copy(update={"stood_in": stood_in})
     if sandbox.outward is not None:
         answers = running.get("outward", False) and official.listens(
             sandbox.host_address, outward.PORT

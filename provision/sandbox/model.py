@@ -104,6 +104,13 @@ class Artifacts(_Model):
     pins: Path = Field(description="The sha256 of each of them.")
 
 
+class Charts(_Model):
+    """The server of the charts that the repository asks for, and the node's name server."""
+
+    address: str
+    log: Path = Field(description="The file that lists the charts that were fetched.")
+
+
 class Part(_Model):
     """One part of the sandbox, and what it is."""
 
@@ -126,6 +133,8 @@ class Sandbox(_Model):
         default=None, description="None with official releases, and of an older elysium."
     )
     artifacts: Artifacts | None = None
+    charts: Charts | None = None
+    """None with the official releases, and in a sandbox of an older elysium."""
     outward: str | None = Field(
         default=None, description="An HTTP proxy to the world; only with official releases."
     )

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from provision import errors, progress
 from provision.fileio import atomic
 from provision.sandbox import gpu, jobs, model, mounts, network, processes, rootfs
+from provision.sandbox.charts import trust
 
 OPT = "/opt/elysium-sandbox"
 _REBOOT = 133
@@ -72,13 +73,16 @@ class Options:
     """What the node has. `binds` are (here, in the node) folders, read-only there.
 
     `kubelet`: a real one will run there, which sets kernel parameters of this
-    machine and reads its log.
+    machine and reads its log. `resolver` is the address of the name server that the node asks,
+    `trusted` the certificate of an authority that it trusts; empty and None: none.
     """
 
     hostname: str = "kyrion"
     gpu: bool = True
     binds: tuple[tuple[Path, str], ...] = ()
     kubelet: bool = False
+    resolver: str = ""
+    trusted: Path | None = None
 
 
 def start(
@@ -109,6 +113,7 @@ def start(
         root = folder / "root"
         mounts.remove_tree(folder / "gpu")  # made anew at every boot
         node = _addressed(root, folder, net, kept)
+    _acquaint(root, options)
     say(f"node {options.hostname}: booting")
     argv = _command(net, root, folder, options)
     groups = " ".join(str(leaf / "cgroup.procs") for leaf in group.leaves("node"))
@@ -278,6 +283,18 @@ def _make_unique(root: Path, folder: Path, net: network.Network, hostname: str) 
         password_file=folder / "password",
         known_hosts=folder / "known_hosts",
     )
+
+
+def _acquaint(root: Path, options: Options) -> None:
+    """Tell the node's tree its name server and whom to trust."""
+    if options.resolver:
+        resolv = root / "etc/resolv.conf"
+        resolv.unlink(missing_ok=True)  # it may be a link into the folder of a resolver
+        resolv.write_text(f"nameserver {options.resolver}\n")
+    if options.trusted is not None:
+        there = root / trust.NODE.lstrip("/")
+        there.write_bytes(options.trusted.read_bytes())
+        there.chmod(0o644)
 
 
 def _open_settings(root: Path) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from provision.sandbox import build, files, images, rootfs
+from provision.sandbox.charts import trust
 
 FLUX_IMAGES = {
     "source-controller": "v1.9.6",
@@ -34,13 +35,14 @@ PLACEHOLDERS: Mapping[str, tuple[int, ...]] = {
 _SEALED_SECRETS = "docker.io/bitnami/sealed-secrets-controller:0.27.1"
 _GPU_PLUGIN = tuple(f"docker.io/intel/intel-gpu-plugin:{tag}" for tag in ("0.32.0", "0.34.0"))
 """Of the sandbox's chart, and of elysium's own DaemonSet."""
-# What the real controllers start with; a pod's own arguments follow.
-_REAL_FLUX: Mapping[str, tuple[str, ...]] = {
+# What the controllers with a program of their own start with; a pod's own arguments follow.
+_PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "source-controller": (),
     # A dependency that was not ready is looked at again after as many seconds: someone watches.
     "kustomize-controller": ("--requeue-dependency=2s",),
+    "helm-controller": ("--requeue-dependency=2s",),
 }
-_STOOD_IN = tuple(name for name in FLUX_IMAGES if name not in _REAL_FLUX)
+_STOOD_IN = tuple(name for name in FLUX_IMAGES if name not in _PROGRAMS)
 _APPLETS = ("cat", "grep", "ls", "mountpoint", "sh", "sleep", "test")
 
 
@@ -54,7 +56,9 @@ def ensure(parts: build.Parts) -> Path:
         OSError: when a file cannot be read or written.
     """
     sources = b"".join(Path(str(module.__file__)).read_bytes() for module in (images,))
-    sources += Path(__file__).read_bytes() + f"{parts.bin.parent.name} {rootfs.key()}".encode()
+    authority = trust.file()
+    sources += authority.read_bytes() + Path(__file__).read_bytes()
+    sources += f"{parts.bin.parent.name} {rootfs.key()}".encode()
     done = files.cache_root() / f"images-{hashlib.sha256(sources).hexdigest()[:16]}"
     with files.locked(files.cache_root() / f"{done.name}.lock", what="packing the images"):
         if not done.exists():
@@ -62,7 +66,7 @@ def ensure(parts: build.Parts) -> Path:
             shutil.rmtree(making, ignore_errors=True)
             making.mkdir(parents=True)
             busybox = rootfs.ensure() / rootfs.K3S_PROGRAMS.lstrip("/") / "busybox"
-            images.write(making / "sandbox.tar", of(parts, busybox), build.goarch())
+            images.write(making / "sandbox.tar", of(parts, busybox, authority), build.goarch())
             placeholder = parts.bin / "placeholder"
             images.write_layer(making / "placeholder.layer", {"/placeholder": placeholder})
             (making / "placeholders.json").write_text(json.dumps(placeholders(), indent=2) + "\n")
@@ -82,8 +86,11 @@ def placeholders() -> dict[str, dict[str, object]]:
     }
 
 
-def of(parts: build.Parts, busybox: Path) -> Sequence[images.Image]:
-    """Return the images of the programs in `parts`, and of `busybox`."""
+def of(parts: build.Parts, busybox: Path, authority: Path) -> Sequence[images.Image]:
+    """Return the images of the programs in `parts`, and of `busybox`.
+
+    The controllers of Flux trust the certificate in the file `authority`.
+    """
     return (
         images.Image(
             names=("docker.io/rancher/mirrored-pause:3.6",),
@@ -99,10 +106,11 @@ def of(parts: build.Parts, busybox: Path) -> Sequence[images.Image]:
         *(
             images.Image(
                 names=(_flux(name),),
-                files={f"/usr/local/bin/{name}": parts.bin / name},
+                # source-controller fetches charts from a server of the sandbox.
+                files={f"/usr/local/bin/{name}": parts.bin / name, trust.NODE: authority},
                 entrypoint=(f"/usr/local/bin/{name}", *arguments),
             )
-            for name, arguments in _REAL_FLUX.items()
+            for name, arguments in _PROGRAMS.items()
         ),
         *(_stood_in(parts, name, _flux(name)) for name in _STOOD_IN),
         images.Image(
@@ -130,13 +138,9 @@ def _stood_in(
     parts: build.Parts, part: str, *names: str, user: str = "65534:65534"
 ) -> images.Image:
     """Return the image of those names, in which the stand-in plays `part`."""
-    definitions = sorted(parts.crds.glob("bitnami.com_*.yaml"))
     return images.Image(
         names=names,
-        files={
-            "/usr/local/bin/standin": parts.bin / "standin",
-            **{f"/opt/elysium-sandbox/crds/{path.name}": path for path in definitions},
-        },
+        files={"/usr/local/bin/standin": parts.bin / "standin"},
         entrypoint=("/usr/local/bin/standin", part),
         user=user,
     )

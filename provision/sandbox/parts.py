@@ -48,7 +48,7 @@ _CLUSTER_STOOD_IN = (
     ),
     model.Part(
         part="helm-controller",
-        what="makes namespaces, installs Sealed Secrets and the GPU plugin, no other chart",
+        what="a small controller over Helm's own SDK, with the API and status of Flux's",
     ),
     model.Part(
         part="image reflector, image automation",

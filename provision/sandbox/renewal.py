@@ -81,11 +81,13 @@ def _boot(
     if moved:
         net = network.move_node(net)
     whole = before.forge is not None and not before.real_k3s
+    built = build.ensure(say) if whole else None
     options = node.Options(
         hostname=hostname,
         gpu=before.gpu,
-        binds=services.node_binds(build.ensure(say) if whole else None),
+        binds=services.node_binds(built),
         kubelet=before.real_k3s,
+        **services.node_names(net, built if before.charts else None),
     )
     group = processes.Group.of(name)
     made, process = node.start(net, group, folder / "node", options, say, kept=kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from provision import progress
 from provision.sandbox import (
@@ -20,6 +20,8 @@ from provision.sandbox import (
     processes,
     registry,
 )
+from provision.sandbox.charts import service as charts
+from provision.sandbox.charts import trust
 from provision.sandbox.forge import client, control
 
 API_PORT = 8080
@@ -46,6 +48,13 @@ class Options:
     releases: Path | None = None
 
 
+class NodeNames(TypedDict, total=False):
+    """The options of a node that `node_names` returns."""
+
+    resolver: str
+    trusted: Path
+
+
 Starts = Mapping[str, Callable[[], tuple[Any, processes.Process | None]]]
 
 
@@ -67,6 +76,7 @@ def starts(
         gpu=options.gpu,
         binds=node_binds(built),
         kubelet=real,
+        **node_names(net, built),
     )
     names = {"owner": options.owner, "repository": options.repository}
     return {
@@ -86,9 +96,10 @@ def starts(
         ),
         **(
             {
+                "charts": lambda: start_charts(net, group, folder, built, say),
                 "registry": lambda: registry.start(
                     net, group, folder / "registry", built.bin / "standin", say
-                )
+                ),
             }
             if built is not None
             else {}
@@ -104,6 +115,35 @@ def node_binds(built: build.Parts | None) -> tuple[tuple[Path, str], ...]:
         (built.bin, f"{node.OPT}/bin"),
         (built.crds, f"{node.OPT}/crds"),
         (ownimages.ensure(built), f"{node.OPT}/images"),
+    )
+
+
+def node_names(net: network.Network, built: build.Parts | None) -> NodeNames:
+    """Return what the node asks for names, and whom it trusts: the server of the charts."""
+    if built is None:
+        return {}
+    return {"resolver": net.host_address, "trusted": trust.file()}
+
+
+def start_charts(
+    net: network.Network,
+    group: processes.Group,
+    folder: Path,
+    built: build.Parts,
+    say: progress.Progress = progress.silent,
+) -> tuple[model.Charts, processes.Process]:
+    """Start the server of the charts that the forge's repositories ask for.
+
+    Raises:
+        errors.WaitError: when it does not listen, with the end of its log.
+    """
+    return charts.start(
+        net,
+        group,
+        folder / "charts",
+        repositories=folder / "forge" / "repositories",
+        definitions=built.crds,
+        say=say,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from provision.gitops.sealing import keys as sealing_keys
 from provision.gitops.sealing import sealed
+from provision.sandbox import lifecycle
 from tests.support import coldstarts, elysiumrepo
 from tests.support import lab as labs
 
@@ -100,6 +101,40 @@ def test_from_an_empty_cluster_one_up_brings_it_to_ready(lab: labs.Lab, forge) -
     }
     web = lab.kubectl("get", "configmap", "web", "-n", "arkham")
     assert web["data"]["host"] == "web.example.org"
+
+
+def test_every_chart_is_fetched_and_installed(lab: labs.Lab) -> None:
+    for kind in ("helmrepositories", "helmcharts.source.toolkit.fluxcd.io", "helmreleases"):
+        coldstarts.until(
+            lambda kind=kind: all(
+                coldstarts.is_ready(item)
+                for item in coldstarts.all_of(lab, kind)
+                if item["spec"].get("type") != "oci"  # such a source has no conditions
+            ),
+            f"{kind} are ready",
+        )
+    by_name = {item["metadata"]["name"]: item for item in coldstarts.all_of(lab, "helmreleases")}
+    assert set(by_name) == {"sealed-secrets", "tailscale"}
+    for name, chart in (("sealed-secrets", "sealed-secrets"), ("tailscale", "tailscale-operator")):
+        status = by_name[name]["status"]
+        assert status["history"][0]["chartName"] == chart
+        assert status["history"][0]["status"] == "deployed"
+        assert status["inventory"]["entries"]
+    stored = lab.kubectl("get", "secrets", "-n", "flux-system", "-l", "owner=helm")
+    assert {item["metadata"]["labels"]["name"] for item in stored["items"]} == {
+        "sealed-secrets",
+        "tailscale-tailscale",
+    }
+
+
+def test_status_lists_the_charts_as_stood_in(lab: labs.Lab) -> None:
+    found = lifecycle.status(lab.sandbox.name)
+    assert found is not None and found.sandbox is not None
+    charts = {part.part: part.what for part in found.sandbox.stood_in if "chart " in part.part}
+    assert set(charts) == {"chart sealed-secrets 1.0.0", "chart tailscale-operator 1.0.0"}
+    assert "https://charts.example.org/stable" in charts["chart sealed-secrets 1.0.0"]
+    assert "oci://registry.example.org/charts" in charts["chart tailscale-operator 1.0.0"]
+    assert any(service.service == "charts" and service.answers for service in found.services)
 
 
 def test_the_controller_adopts_the_seed_and_its_changes_win(

@@ -74,6 +74,17 @@ def message(lab: labs.Lab, name: str) -> str:
     return ""
 
 
+def all_of(lab: labs.Lab, kind: str) -> list[dict[str, Any]]:
+    """Return the objects of that kind in all namespaces."""
+    return lab.kubectl("get", kind, "--all-namespaces")["items"]
+
+
+def is_ready(item: Mapping[str, Any]) -> bool:
+    """Return whether the Ready condition of an object is True."""
+    conditions = (item.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
 def ask(lab: labs.Lab, name: str) -> None:
     """Have a Kustomization try again now, not at its interval."""
     stamp = f"reconcile.fluxcd.io/requestedAt={time.time():.3f}"

@@ -57,12 +57,9 @@ def helm_release(
     target: str = "",
     values_from: str = "",
     values: Mapping[str, object] | None = None,
+    url: str = "https://charts.example.org/stable",
 ) -> str:
-    """Return a HelmRelease and, after it, the HelmRepository that its chart comes from.
-
-    An OCI registry has no index that source-controller fetches, so that the repository is
-    ready wherever it is applied.
-    """
+    """Return a HelmRelease and, after it, the HelmRepository that its chart comes from."""
     made = {
         "apiVersion": "helm.toolkit.fluxcd.io/v2",
         "kind": "HelmRelease",
@@ -92,7 +89,11 @@ def helm_release(
         "apiVersion": "source.toolkit.fluxcd.io/v1",
         "kind": "HelmRepository",
         "metadata": {"name": chart, "namespace": "flux-system"},
-        "spec": {"interval": "1h", "type": "oci", "url": "oci://charts.example.org/charts"},
+        "spec": {
+            "interval": "1h",
+            "type": "oci" if url.startswith("oci://") else "default",
+            "url": url,
+        },
     }
     return yaml.safe_dump_all([made, source], sort_keys=False)
 
@@ -152,7 +153,9 @@ def deadlocked(key: sealing_keys.SealingKey, *, root: bool = True) -> dict[str, 
             "sealed-secrets", "flux-system", "sealed-secrets"
         ),
         "infrastructure/controllers/tailscale.yaml": helm_release(
-            "tailscale", "flux-system", "tailscale-operator", target="tailscale"
+            *("tailscale", "flux-system", "tailscale-operator"),
+            target="tailscale",
+            url="oci://registry.example.org/charts",
         ),
         "infrastructure/controllers/tsidp-auth.yaml": sealed_secret(
             key, "tsidp-auth", "tailscale", auth="canary-auth"

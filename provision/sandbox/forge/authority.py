@@ -1,6 +1,6 @@
-"""The forge's own certificate authority, and the certificate that it serves with.
+"""A certificate authority of a sandbox's server, and the certificate that it serves with.
 
-The authority stays in the forge's folder, so that a configuration that names
+The authority stays in the server's folder, so that a configuration that names
 it goes on after a restart. Each start makes a new certificate.
 """
 
@@ -25,15 +25,18 @@ _NAME: Final = "elysium sandbox forge"
 
 
 def context(root: Path, host: str) -> ssl.SSLContext:
-    """Return how a server at the address `host` speaks TLS; its authority is in `ca_file`."""
-    key, authority = _authority(root)
+    """Return how a server at `host`, an address or a name, speaks TLS.
+
+    Its authority is in `ca_file`.
+    """
+    key, authority = ensure(root)
     server = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     made = (
         _builder(host, server.public_key(), authority.subject, now, now + _YEARS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]),
+            x509.SubjectAlternativeName([_name_of(host)]),
             critical=False,
         )
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -42,7 +45,7 @@ def context(root: Path, host: str) -> ssl.SSLContext:
         )
         .sign(key, hashes.SHA256())
     )
-    file = root / "server.pem"
+    file = root / ("server.pem" if _is_address(host) else f"server-{host}.pem")
     atomic.write(file, _pem(server) + made.public_bytes(serialization.Encoding.PEM))
     found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     found.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -55,18 +58,31 @@ def ca_file(root: Path) -> Path:
     return root / "ca.pem"
 
 
-def _authority(root: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """Return the authority in `root`, made when there is none."""
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _name_of(host: str) -> x509.GeneralName:
+    """Return `host` as a certificate names it."""
+    return x509.IPAddress(ipaddress.ip_address(host)) if _is_address(host) else x509.DNSName(host)
+
+
+def ensure(root: Path, name: str = _NAME) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """Return the authority in `root`, made under `name` when there is none."""
     file = root / "ca.key"
     if file.exists() and ca_file(root).exists():
         key = serialization.load_pem_private_key(file.read_bytes(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101 - `_pem` wrote it
         return key, x509.load_pem_x509_certificate(ca_file(root).read_bytes())
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     made = (
-        _builder(_NAME, key.public_key(), name, now, now + 2 * _YEARS)
+        _builder(name, key.public_key(), subject, now, now + 2 * _YEARS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
             x509.KeyUsage(

@@ -26,7 +26,8 @@ def whole() -> Iterator[model.Sandbox]:
 def test_all_of_it_answers(whole: model.Sandbox) -> None:
     status = lifecycle.status(whole.name)
     assert status is not None and status.healthy
-    assert [each.service for each in status.services] == ["node", "forge", "azure", "registry"]
+    services = ["node", "forge", "azure", "registry", "charts"]
+    assert [each.service for each in status.services] == services
     assert {"node", "forge", "azure", "artifacts"} <= set(whole.seconds)
 
 

@@ -57,6 +57,8 @@ def test_what_shares_a_module_is_compiled_with_the_same_flags() -> None:
     """Else the stand-in's libraries are compiled again."""
     assert goparts.STANDIN.module == goparts.KUBERNETES.module
     assert goparts.STANDIN.compiler == goparts.KUBERNETES.compiler
+    assert goparts.HELM.module == goparts.FLUX.module
+    assert goparts.HELM.compiler == goparts.FLUX.compiler
     assert goparts.lanes()[goparts.STANDIN.lane] == (
         *(goparts.KUBERNETES, goparts.STANDIN, goparts.COREDNS),
     )

@@ -90,7 +90,11 @@ def test_the_tags_are_those_that_the_sandboxs_flux_exports() -> None:
 def named() -> set[str]:
     """Return the images that the node has, a placeholder's without its tag."""
     parts = build.Parts(bin=Path("/bin"), crds=Path("/nowhere"))
-    names = {name for image in ownimages.of(parts, Path("/busybox")) for name in image.names}
+    names = {
+        name
+        for image in ownimages.of(parts, Path("/busybox"), Path("/ca.pem"))
+        for name in image.names
+    }
     return names | {f"docker.io/{name}" for name in ownimages.PLACEHOLDERS}
 
 

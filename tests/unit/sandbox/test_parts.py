@@ -12,7 +12,6 @@ NAMED = {
     "crictl": "k3s",
     "ctr": "k3s",
     "flux": "flux",
-    "helm-controller": "helm-controller",
     "notification-controller": "notification-controller",
     "image-reflector-controller": "image reflector, image automation",
     "image-automation-controller": "image reflector, image automation",
@@ -35,6 +34,10 @@ def test_what_is_real_is_named() -> None:
         *("kustomize-controller", "source-controller", "Sealed Secrets"),
         *("media mount", "git over SSH and HTTPS"),
     }
+
+
+def test_the_controller_over_helm_is_named_as_stood_in() -> None:
+    assert "helm-controller" in {part.part for part in parts.stood_in(whole=True)}
 
 
 def test_every_placeholder_is_named_as_stood_in() -> None:

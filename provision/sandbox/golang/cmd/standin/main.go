@@ -7,9 +7,8 @@
 //	flux                           install --export
 //	registry                       container images, beside the node
 //	intel_gpu_device_plugin        Intel's GPU device plugin
-//	helm-controller                and the other Flux controllers but two:
-//	                               source- and kustomize-controller are the
-//	                               real programs
+//	notification-controller        and the image controllers of Flux; the others
+//	                               are programs of their own
 //
 // Whatever it does not do it refuses, or says in the status it writes.
 package main
@@ -35,7 +34,6 @@ var parts = map[string]part{
 	"crictl":                      k3s.Link,
 	"ctr":                         k3s.Link,
 	"flux":                        fluxcli.Main,
-	"helm-controller":             fluxd.Main,
 	"notification-controller":     fluxd.Main,
 	"image-reflector-controller":  fluxd.Main,
 	"image-automation-controller": fluxd.Main,

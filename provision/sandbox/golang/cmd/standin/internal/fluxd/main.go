@@ -1,5 +1,5 @@
-// Package fluxd stands in for the Flux controllers whose modules are not
-// published: helm, notification and the two image controllers.
+// Package fluxd stands in for Flux controllers whose modules are not published:
+// notification and the two image controllers.
 //
 // image-automation-controller really commits and pushes. What is not done for
 // real is said in the status of the object concerned.
@@ -116,11 +116,6 @@ func removeClones(work string) error {
 func parts(name string, manage manager.Manager, work string) ([]kind, error) {
 	reader := manage.GetAPIReader()
 	switch name {
-	case "helm-controller":
-		release := &helmRelease{api: manage.GetClient(), reader: reader, mapper: manage.GetRESTMapper()}
-		return []kind{
-			{group: "helm.toolkit.fluxcd.io", name: "HelmRelease", actor: release, essential: true},
-		}, nil
 	case "notification-controller":
 		// Alerts and Providers have no status.
 		return []kind{

@@ -44,11 +44,6 @@ type actor interface {
 	act(ctx context.Context, object *unstructured.Unstructured) (outcome, error)
 }
 
-// finalizer is an actor that cleans up before its object goes.
-type finalizer interface {
-	finalize(ctx context.Context, object *unstructured.Unstructured) error
-}
-
 // reconciler is what all kinds have in common: suspend, conditions, events,
 // intervals and the annotation that asks for a reconciliation now.
 type reconciler struct {
@@ -66,9 +61,6 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if object.GetDeletionTimestamp() != nil {
-		if cleans, ok := r.actor.(finalizer); ok {
-			return ctrl.Result{}, client.IgnoreNotFound(cleans.finalize(ctx, object))
-		}
 		return ctrl.Result{}, nil
 	}
 	if suspended, _, _ := unstructured.NestedBool(object.Object, "spec", "suspend"); suspended {
