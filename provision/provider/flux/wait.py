@@ -63,16 +63,20 @@ class View:
 class _Entry:
     """How one object stands. `reason` is the last one told, `failing` since when it fails.
 
-    `behind` are the objects that keep it from becoming ready, as last seen.
+    `behind` are the objects that keep it from becoming ready, as last seen. `stopped`: it is
+    suspended, and was not applied as what depends on it needs it. `waits_for` is the object that
+    keeps it from ever becoming ready.
     """
 
     ref: wait.Ref
     done: bool = False
+    stopped: bool = False
     final: bool = False
     reason: str = ""
     failing: float | None = None
     tries: int = 0
     behind: tuple[causes.Cause, ...] = ()
+    waits_for: wait.Ref | None = None
 
     def __str__(self) -> str:
         said = f"{self.ref}: {_short(self.reason or 'it is not ready')}"
@@ -184,6 +188,11 @@ class Watch:
         """Return what is not ready, in the order in which it was first seen."""
         return [entry for entry in self.entries.values() if not entry.done]
 
+    def stopping(self) -> list[_Entry]:
+        """Return the suspended objects that others wait for."""
+        needed = {entry.waits_for for entry in self.unready()}
+        return [entry for entry in self.entries.values() if entry.stopped and entry.ref in needed]
+
     def look_behind(self, view: View, finder: causes.Finder) -> list[str]:
         """Follow what is not ready to the objects behind it; return what to say of changes."""
         said: list[str] = []
@@ -214,6 +223,10 @@ class Watch:
         self, obj: Object, now: float, said: list[str], again: list[wait.Ref], *, revision: bool
     ) -> None:
         entry = self.entries.setdefault(key_of(obj), _Entry(ref=wait.Ref.of(obj)))
+        entry.stopped = False
+        if suspended_child(obj, self.root or self.name, self.namespace):
+            ready = wait.condition(obj, "Ready").get("status") == "True"
+            entry.stopped = not ready or _revision(obj) not in self.accepted
         if entry.done:
             return
         if suspended_child(obj, self.root or self.name, self.namespace):
@@ -248,16 +261,19 @@ class Watch:
         entry.final = since >= _FINAL_AFTER
 
     def _block(self, view: View) -> None:
-        """What depends on something that failed for good will not come either."""
+        """What depends on something that failed for good, or is suspended, will not come either."""
         for obj in in_order(view.kustomizations):
             entry = self.entries[key_of(obj)]
             if entry.done or failure(obj):
                 continue
             needed = [self.entries.get(key) for key in depends_on(obj)]
-            failed = [one for one in needed if one is not None and one.final and not one.done]
-            if failed:
-                entry.final = True
-                entry.reason = f"it waits for {failed[0].ref}, which failed"
+            for one in needed:
+                if one is not None and (one.stopped or (one.final and not one.done)):
+                    entry.final = True
+                    why = "is suspended" if one.stopped else "failed"
+                    entry.reason = f"it waits for {one.ref}, which {why}"
+                    entry.waits_for = one.ref
+                    break
 
 
 def _keys(view: View) -> set[Key]:
@@ -396,11 +412,16 @@ def _error(kube: KubeClient, watch: Watch, timeout: float) -> errors.WaitError:
     )
     if not all(entry.final for entry in unready):
         summary += f" within {timeout:g} s"
+    resume = "".join(
+        f"resume {entry.ref}: flux resume kustomization {entry.ref.name} -n {entry.ref.namespace};"
+        " where Git suspends it, change it there; "
+        for entry in watch.stopping()
+    )
     error = errors.WaitError(
         summary,
         what=names,
         last_seen="\n".join(lines),
-        hint="correct what the messages name, in Git or in the cluster;"
+        hint=f"{resume}correct what the messages name, in Git or in the cluster;"
         " running the same command again goes on waiting",
     )
     error.detail = "\n".join(lines)  # every failing object: never cut

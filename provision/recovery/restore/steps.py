@@ -15,21 +15,19 @@ from provision import config_file, errors
 from provision.engine import api
 from provision.engine.state import stacks
 from provision.fileio import atomic
-from provision.kube import wait
-from provision.operations import deploy, rename, repository, status, suspended
+from provision.operations import deploy, rename, repository, status
 from provision.operations.stack import Stack, open_stack
 from provision.progress import Progress, silent
 from provision.recovery import journal
 from provision.recovery.backup import records
 from provision.recovery.bundle import archive, inventory, manifest, parts
 from provision.recovery.restore import cluster as restore_cluster
-from provision.recovery.restore import compare, workspace
+from provision.recovery.restore import compare, held, workspace
 from provision.recovery.restore import node as restore_node
 from provision.secret import Secret
 
 if TYPE_CHECKING:
     from provision.host.session import NodeSession
-    from provision.kube.client import KubeClient
 
 LONGEST: Final = 300.0
 """Seconds for the controllers to make what Git describes, after all of it was applied."""
@@ -167,46 +165,56 @@ def comparison_of_datastore(work: Work) -> None:
     _compare(work, handled=restore_cluster.reconcile_everything(kube))
 
 
-def _compare(work: Work, *, handled: str) -> None:
-    was = inventory.load(work.bundle.read(parts.INVENTORY))
-    kube = work.stack.live.kube(status.kubeconfig(work.stack))
-    flux = work.stack.config.flux
+def look(
+    stack: Stack, was: inventory.Inventory, *, lost: tuple[str, ...], handled: str = ""
+) -> compare.Comparison:
+    """Compare the stack's cluster with what it `was`, once.
 
-    def look() -> compare.Comparison:
-        now = inventory.take(
-            kube,
-            source=flux.source_ref,
-            salt=was.salt,
-            media_mount=was.media_mount,
-            handled=handled,
-        )
-        changed = ("/".join(flux.secret_ref),)
-        return compare.differences(was, now, lost=work.lost, changed=changed)
-
-    work.progress("comparing the cluster with what it was")
-    found = compare.until_equal(look, timeout=LONGEST, progress=work.progress)
-    work.compared = found
-    if not found.same:
-        raise errors.NotConvergedError(
-            f"the cluster {work.space.cluster} runs, and is not all that it was",
-            remaining=(*found.missing, *found.different),
-            hint="elysium status says what is not ready and why; run the restore again to compare "
-            "once more" + _resumes(kube, found),
-        )
-
-
-def _resumes(kube: KubeClient, found: compare.Comparison) -> str:
-    """Return how the suspended ones of the objects that differ are resumed."""
-    resumed = [
-        suspended.resume(each)
+    `lost` are the Secrets that nothing brings back. With `handled`, a request to reconcile,
+    only conditions that are written after it count.
+    """
+    kube = stack.live.kube(status.kubeconfig(stack))
+    flux = stack.config.flux
+    now = inventory.take(
+        kube,
+        source=flux.source_ref,
+        salt=was.salt,
+        media_mount=was.media_mount,
+        handled=handled,
+    )
+    objects = [
+        obj
         for version, kind in (
             (inventory.KUSTOMIZE, "Kustomization"),
             (inventory.HELM, "HelmRelease"),
         )
-        for each in kube.list(version, kind)
-        if suspended.is_suspended(each) and f"{wait.Ref.of(each)} is not Ready" in found.different
+        for obj in kube.list(version, kind)
     ]
-    return "".join(f"; {how}" for how in resumed)
+    stopped = held.find(was, objects, source=flux.source_ref, revision=now.revision)
+    changed = ("/".join(flux.secret_ref),)
+    return compare.differences(was, now, lost=lost, changed=changed, stopped=stopped)
+
+
+def _compare(work: Work, *, handled: str) -> None:
+    was = inventory.load(work.bundle.read(parts.INVENTORY))
+    work.progress("comparing the cluster with what it was")
+    found = compare.until_equal(
+        lambda: look(work.stack, was, lost=work.lost, handled=handled),
+        timeout=LONGEST,
+        progress=work.progress,
+    )
+    work.compared = found
+    if not found.same:
+        hints = (
+            "elysium status says what is not ready and why",
+            "run the restore again to compare once more",
+            *found.resume,
+        )
+        raise errors.NotConvergedError(
+            f"the cluster {work.space.cluster} runs, and is not all that it was",
+            remaining=(*found.missing, *found.different),
+            hint="; ".join(hints),
+        )
 
 
 _PLACE = Step(name="place", does="write configuration and state", do=place)

@@ -81,6 +81,34 @@ def test_a_suspended_root_fails_at_once(world):
     assert clock.t - 1000 < 5
 
 
+def test_what_waits_for_a_suspended_one_ends_the_wait_when_the_rest_is_done(world):
+    world.flux.children = {"infra": (), "apps": ("infra",), "more": ("apps",), "fine": ()}
+    fluxparts.applied(world)
+    infra = world.cluster.objects["Kustomization", "infra", "flux-system"]
+    infra["spec"]["suspend"] = True
+    infra["status"] = {}
+    for name in ("apps", "more"):
+        obj = world.cluster.objects["Kustomization", name, "flux-system"]
+        world.flux.set(obj, "False", "DependencyNotReady", "dependency is not ready", {})
+    world.cluster.react = lambda: None
+    clock = fluxparts.FakeTime()
+    with pytest.raises(errors.WaitError) as caught:
+        fluxparts.wait(world, clock, timeout=300)
+    text = str(caught.value)
+    assert "apps: it waits for Kustomization flux-system/infra, which is suspended" in text
+    assert "more: it waits for Kustomization flux-system/apps" in text and "fine" not in text
+    assert "flux resume kustomization infra -n flux-system" in caught.value.hint
+    assert clock.t - 1000 < 10
+
+
+def test_what_depends_on_a_suspended_one_at_the_head_is_waited_for(world):
+    world.flux.children = {"infra": (), "apps": ("infra",)}
+    fluxparts.applied(world)
+    world.cluster.objects["Kustomization", "infra", "flux-system"]["spec"]["suspend"] = True
+    fluxparts.wait(world, fluxparts.FakeTime())
+    assert any("infra is suspended and left alone" in text for text in world.said)
+
+
 def test_an_old_revision_is_waited_out_and_a_newer_one_counts(world):
     fluxparts.applied(world)
     old = f"main@sha1:{world.hub.head()}"

@@ -128,14 +128,9 @@ def without_a_node(monkeypatch: pytest.MonkeyPatch, found: compare.Comparison | 
             mode=mode, manifest=restores.made(KEY, KEY).manifest, host="", repository=""
         )
 
-    def compared(_was: object, _now: object, **_: Any) -> compare.Comparison | None:
-        return found
-
     monkeypatch.setattr(report, "look", look)
-    monkeypatch.setattr(compare, "differences", compared)
+    monkeypatch.setattr(steps, "look", lambda *_, **__: found)
     monkeypatch.setattr(compare, "until_equal", lambda look, **_: look())
-    monkeypatch.setattr(steps.inventory, "take", lambda *_, **__: None)
-    monkeypatch.setattr(steps, "_resumes", lambda *_: "")
     monkeypatch.setattr(steps.restore_cluster, "reconcile_everything", lambda _kube: "now")
     monkeypatch.setattr(steps.status, "kubeconfig", lambda _stack: "")
     monkeypatch.setattr(connections.Live, "kube", lambda *_: None)

@@ -149,33 +149,126 @@ def test_only_conditions_that_the_new_cluster_wrote_count() -> None:
     assert found.different == ("Kustomization flux-system/fails is not Ready",)
 
 
-def test_what_is_suspended_has_the_hint_to_resume_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    kube: Any = restored().cluster
-    was = inventory.take(kube, source=SOURCE)
-    for name in ("suspended", "fails"):
-        obj = kube.objects["Kustomization", name, "flux-system"]
-        obj["status"]["conditions"][0]["status"] = "False"
-    monkeypatch.setattr(steps, "LONGEST", 0.0)
-    monkeypatch.setattr(compare, "_PAUSE", 0.0)
-    monkeypatch.setattr(steps.status, "kubeconfig", lambda _stack: "")
-    settings = config.Flux()
-    work: Any = types.SimpleNamespace(
+def work_of(kube: Any, was: inventory.Inventory, said: list[str]) -> Any:
+    return types.SimpleNamespace(
         bundle=types.SimpleNamespace(
             read=lambda _name: was.model_dump_json(by_alias=True).encode()
         ),
         stack=types.SimpleNamespace(
             live=types.SimpleNamespace(kube=lambda _text: kube),
-            config=types.SimpleNamespace(flux=settings),
+            config=types.SimpleNamespace(flux=config.Flux()),
         ),
         space=types.SimpleNamespace(cluster="kyrion"),
         lost=(),
-        progress=lambda _text: None,
+        progress=said.append,
     )
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses of a comparison, which take no time."""
+    pauses: list[float] = []
+    monkeypatch.setattr(steps.status, "kubeconfig", lambda _stack: "")
+    monkeypatch.setattr(compare.time, "monotonic", lambda: sum(pauses))
+    monkeypatch.setattr(compare.time, "sleep", pauses.append)
+    return pauses
+
+
+def unready(kube: Any, *names: str) -> None:
+    for name in names:
+        for kind in ("Kustomization", "HelmRelease"):
+            obj = kube.objects.get((kind, name, "flux-system"))
+            if obj is not None:
+                obj["status"]["conditions"][0]["status"] = "False"
+
+
+def test_what_is_suspended_has_the_hint_to_resume_it_at_once(clock: list[float]) -> None:
+    kube: Any = restored().cluster
+    was = inventory.take(kube, source=SOURCE)
+    unready(kube, "suspended", "fails")
+    said: list[str] = []
     with pytest.raises(errors.NotConvergedError) as caught:
-        steps.comparison(work)
+        steps.comparison(work_of(kube, was, said))
     assert len(caught.value.remaining) == 2
     assert "flux resume kustomization suspended -n flux-system" in caught.value.hint
     assert "resume kustomization fails" not in caught.value.hint
+    # What may become ready is waited for; the suspended one is named first.
+    assert sum(clock) >= steps.LONGEST
+    assert "flux resume kustomization suspended" in said[1]
+    assert said[2:] == ["waiting for Kustomization flux-system/fails is not Ready"]
+
+
+def test_what_waits_for_a_suspended_one_is_not_waited_for(clock: list[float]) -> None:
+    world = restored()
+    kube: Any = world.cluster
+    brought = [
+        {"id": "flux-system_deep_kustomize.toolkit.fluxcd.io_Kustomization"},
+        {"id": "media_web_helm.toolkit.fluxcd.io_HelmRelease"},
+        {"id": "media_token_bitnami.com_SealedSecret"},
+        {"id": "media__apps_Deployment"},
+    ]
+    kube.objects["Kustomization", "suspended", "flux-system"]["status"]["inventory"] = {
+        "entries": [entry | {"v": "v1"} for entry in brought]
+    }
+    release = flux_object(inventory.HELM, "HelmRelease", "web")
+    release["metadata"]["namespace"] = "media"
+    kube.put(release)
+    for name in ("deep", "later", "latest"):
+        kube.put(flux_object(inventory.KUSTOMIZE, "Kustomization", name))
+    sealed = {"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "data": {"a": "YQ=="}}
+    for obj in (sealed, secret):
+        kube.put(obj | {"metadata": {"name": "token", "namespace": "media"}})
+    was = inventory.take(kube, source=SOURCE)
+    for key in (
+        ("Kustomization", "deep", "flux-system"),
+        ("HelmRelease", "web", "media"),
+        ("SealedSecret", "token", "media"),
+        ("Secret", "token", "media"),
+    ):
+        del kube.objects[key]
+    for name, needed in (("later", "suspended"), ("latest", "later")):
+        obj = kube.objects["Kustomization", name, "flux-system"]
+        obj["spec"]["dependsOn"] = [{"name": needed}]
+    unready(kube, "suspended", "later", "latest")
+    said: list[str] = []
+    with pytest.raises(errors.NotConvergedError) as caught:
+        steps.comparison(work_of(kube, was, said))
+    assert clock == []
+    assert len(caught.value.remaining) == 7
+    assert caught.value.hint.count("resume") == 2 and "kustomization suspended" in caught.value.hint
+
+
+def test_what_was_suspended_and_not_ready_before_is_as_it_was(clock: list[float]) -> None:
+    kube: Any = restored().cluster
+    unready(kube, "suspended")
+    was = inventory.take(kube, source=SOURCE)
+    work = work_of(kube, was, [])
+    steps.comparison(work)
+    assert work.compared.same and clock == []
+
+
+def test_dependants_of_a_suspended_one_at_an_older_revision_wait_for_it(
+    clock: list[float],
+) -> None:
+    """kustomize-controller wants dependencies at the revision of the source that both have."""
+    kube: Any = restored().cluster
+    source = {"kind": "GitRepository", "name": "flux-system"}
+    kube.objects["GitRepository", "flux-system", "flux-system"]["status"]["artifact"] = {
+        "revision": "main@sha1:2"
+    }
+    for name, at in (("suspended", "main@sha1:1"), ("works", "main@sha1:2")):
+        obj = kube.objects["Kustomization", name, "flux-system"]
+        obj["spec"]["sourceRef"] = source
+        obj["status"]["lastAppliedRevision"] = at
+    was = inventory.take(kube, source=SOURCE)
+    works = kube.objects["Kustomization", "works", "flux-system"]
+    works["spec"]["dependsOn"] = [{"name": "suspended"}]
+    unready(kube, "works")
+    with pytest.raises(errors.NotConvergedError) as caught:
+        steps.comparison(work_of(kube, was, []))
+    assert caught.value.remaining == ("Kustomization flux-system/works is not Ready",)
+    assert clock == [] and "flux resume kustomization suspended" in caught.value.hint
 
 
 def test_each_request_is_another() -> None:
