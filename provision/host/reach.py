@@ -214,8 +214,11 @@ class _Router:
         alias = options.get("hostkeyalias")
         return Route(
             name=options.name,
-            # ssh writes names in lower case; a name that is only that stays as it is given.
-            host=options.name if options.name.lower() == options.hostname else options.hostname,
+            # ssh writes names in lower case and addresses in one form; what differs by no more
+            # than that stays as it is given.
+            host=options.name
+            if sshconfig.numeric(options.name.lower()) == options.hostname
+            else options.hostname,
             port=options.port,
             user=options.user,
             known_as=(alias.lower(),)
@@ -240,7 +243,7 @@ class _Router:
             return ()
         own = tuple(str(files.home / ".ssh" / name) for name in ("known_hosts", "known_hosts2"))
         system = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-        return options.paths("userknownhostsfile", own) + options.paths(
+        return options.paths("userknownhostsfile", own) + options.plain_paths(
             "globalknownhostsfile", system
         )
 

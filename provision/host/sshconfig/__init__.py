@@ -6,6 +6,6 @@ them is executed, and their size and their includes are bounded.
 """
 
 from provision.host.sshconfig.lines import BrokenError
-from provision.host.sshconfig.reading import Hop, Options, Setting, SystemFiles, hops, read
+from provision.host.sshconfig.reading import Hop, Options, Setting, SystemFiles, hops, numeric, read
 
-__all__ = ["BrokenError", "Hop", "Options", "Setting", "SystemFiles", "hops", "read"]
+__all__ = ["BrokenError", "Hop", "Options", "Setting", "SystemFiles", "hops", "numeric", "read"]

@@ -100,6 +100,11 @@ class Options:
             if value.lower() != "none"
         )
 
+    def plain_paths(self, key: str, default: tuple[str, ...] = ()) -> tuple[Path, ...]:
+        """Return the files that `key` names, as they are written: ssh expands none of them."""
+        setting = self.settings.get(key, Setting(values=default, where=""))
+        return tuple(Path(value) for value in setting.values if value.lower() != "none")
+
     def expanded(self, text: str, key: str, where: str) -> str:
         """Return `text` with ``~``, tokens and environment variables replaced."""
         try:
@@ -143,7 +148,7 @@ def read(
         options.settings["proxyjump"] = Setting(values=("none",), where="")
     reader = _Reader(files, options, host=name, final=False)
     reader.read_all()
-    options.hostname = _hostname(options).lower()
+    options.hostname = numeric(_hostname(options).lower())
     canonical = options.get("canonicalizehostname").lower() in _CANONICAL
     if reader.wants_final or canonical:
         _refuse_canonical(options)
@@ -152,6 +157,18 @@ def read(
         )
         _Reader(files, options, host=options.hostname, final=True).read_all()
     return options
+
+
+def numeric(host: str) -> str:
+    """Return an address in the form in which ssh writes it into known_hosts; a name as it is.
+
+    ``fd00:0:0::7`` is ``fd00::7``, and ``127.1`` is ``127.0.0.1``.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        return socket.getnameinfo(found[0][4], socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
+    except (OSError, UnicodeError):
+        return host
 
 
 def _hostname(options: Options) -> str:

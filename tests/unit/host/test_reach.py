@@ -40,6 +40,12 @@ def test_a_name_stays_as_it_is_written(write):
     assert found.known_as == ("[upper.lan]:5", "upper.lan")
 
 
+def test_an_address_is_pinned_as_ssh_writes_it_and_used_as_it_is_written():
+    found = route(host="FD00:0:0::7", port=2222)
+    assert (found.host, found.name) == ("FD00:0:0::7", "FD00:0:0::7")
+    assert found.known_as == ("[fd00::7]:2222", "fd00::7")
+
+
 def test_the_api_is_named_without_the_dot_at_the_end(write):
     write("Host node\n HostName node.example.org.\n")
 

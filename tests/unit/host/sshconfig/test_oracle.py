@@ -125,6 +125,14 @@ READ: dict[str, tuple[str, str]] = {
     "unused keywords": ("a", "CheckHostIP yes\nStrictHostKeyChecking accept-new\nPort 3\n"),
     "several ports": ("a", "Port 3\nPort 4\n"),
     "an include that is relative": ("a", "Include nosuch-of-elysium ~/.ssh/nosuch-of-elysium\n"),
+    "addresses in other forms": ("FD00:0:0::7 fd00::0007 127.1 010.0.0.7 10.0.0.7. 1.2.3.4.5", ""),
+    "HostName in another form": ("a", "HostName FD00:0:0:0::7\nUserKnownHostsFile /k-%h\n"),
+    "Match host and an address": (
+        "fd00:0::7", "Match host fd00::7\n Port 9\nMatch final host fd00::7\n User f\n"
+    ),
+    "global known hosts stay as they are": (
+        "a", "GlobalKnownHostsFile ~/k %d/j ${HOME}/l ${NOPE_OF_ELYSIUM}\n"
+    ),
     "revoked keys": ("a", "RevokedHostKeys /etc/ssh/revoked\n"),
 }  # fmt: skip
 
@@ -235,9 +243,10 @@ def test_as_ssh_reads_it(folder: pathlib.Path, case: str):
         assert (options.get("addressfamily") or "any") == said["addressfamily"][0]
         assert options.get("bindaddress") == said.get("bindaddress", [""])[0]
         assert options.get("revokedhostkeys") == said.get("revokedhostkeys", [""])[0]
-        for key in ("userknownhostsfile", "globalknownhostsfile"):
+        ways = {"userknownhostsfile": options.paths, "globalknownhostsfile": options.plain_paths}
+        for key, paths in ways.items():
             if key in options.settings:
-                shown = " ".join(map(str, options.paths(key))) or "none"
+                shown = " ".join(map(str, paths(key))) or "none"
                 assert shown == said[key][0]
 
 
