@@ -35,9 +35,7 @@ _UNIT = "k3s.service"
 _BINARIES = "/usr/local/bin"
 _BINARY = f"{_BINARIES}/k3s"
 _RCLONE = f"{_BINARIES}/rclone"
-_HELPERS = "/sbin"
-_HELPER = f"{_HELPERS}/mount.rclone"
-"""What mount(8) runs for a file system of the type rclone; it looks nowhere else."""
+_USR = "/usr"
 _FALLBACK = "/opt/bin"
 """The folder for programs where the other one is read-only, as in k3s' install script."""
 _SELINUX_POLICY = "/usr/share/selinux/packages/k3s.pp"
@@ -53,7 +51,7 @@ def preflight_request(cfg: config.Config) -> facts.FactRequest:
         files=frozenset(
             {_BINARY, f"{_FALLBACK}/k3s", _FALLBACK, _SELINUX_POLICY, "/dev/fuse", "/dev/autofs"}
         )
-        | (frozenset({_RCLONE, _HELPER}) if media is not None else frozenset()),
+        | (frozenset({_RCLONE}) if media is not None else frozenset()),
         contents=preflight_warnings.CONTENTS,
         listings=frozenset({_DRI}) if cfg.gpu is not None else frozenset(),
         units=frozenset({_UNIT}) | preflight_warnings.UNITS,
@@ -65,7 +63,7 @@ def preflight_request(cfg: config.Config) -> facts.FactRequest:
             {
                 preflight_facts.holders_snippet(ports),
                 preflight_facts.mounts_snippet(
-                    (_data_dir(cfg), _BINARIES, _FALLBACK, *((_HELPERS,) if media else ()))
+                    (_data_dir(cfg), _BINARIES, _FALLBACK, *((_USR,) if media else ()))
                 ),
                 *((preflight_facts.gpus_snippet(),) if cfg.gpu is not None else ()),
             }
@@ -224,11 +222,18 @@ def _programs(found: facts.NodeFacts) -> str:
     installed = _installed(found)
     if installed is not None:
         return installed
-    fallback = found.file(_FALLBACK)
-    usable = fallback is not None and fallback.kind in ("directory", "link")
-    usable = usable and "ro" not in preflight_facts.mount_options(found, _FALLBACK)
-    read_only = "ro" in preflight_facts.mount_options(found, _BINARIES)
-    return _FALLBACK if read_only and usable else _BINARIES
+    return _FALLBACK if _read_only(found, _BINARIES) and _fallback(found) else _BINARIES
+
+
+def _fallback(found: facts.NodeFacts) -> bool:
+    """Return whether programs can be put into the second folder."""
+    folder = found.file(_FALLBACK)
+    usable = folder is not None and folder.kind in ("directory", "link")
+    return usable and not _read_only(found, _FALLBACK)
+
+
+def _read_only(found: facts.NodeFacts, folder: str) -> bool:
+    return "ro" in preflight_facts.mount_options(found, folder)
 
 
 def _cgroups(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
@@ -282,13 +287,15 @@ def _tools(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
 def _media(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
     if cfg.media is None:
         return
-    managers = any(found.command(name) for name in PACKAGE_MANAGERS)
-    if found.command("fusermount3") is None and not managers:
-        yield (
-            "no-fusermount",
-            "fusermount3 is missing, and there is no package manager to get it with",
-            "install fuse3 on the node by hand",
-        )
+    if found.command("fusermount3") is None:
+        managers = any(found.command(name) for name in PACKAGE_MANAGERS)
+        if not managers or _read_only(found, _USR):
+            why = f"{_USR} is read-only" if managers else "there is no package manager"
+            yield (
+                "no-fusermount",
+                f"fusermount3 is missing, and {why}: it cannot be installed",
+                "put fuse3 into the node's image, or install it by hand",
+            )
     known = found.system.filesystems | found.system.modules
     for device, name in (("/dev/fuse", "fuse"), ("/dev/autofs", "autofs")):
         if found.file(device) is None and not any(entry.startswith(name) for entry in known):
@@ -297,28 +304,35 @@ def _media(found: facts.NodeFacts, cfg: config.Config) -> Iterator[Finding]:
                 f"its kernel has no {name}, which the media library is mounted with",
                 f"load it (modprobe {name}), or take a kernel that has it",
             )
-    read_only = "ro" in preflight_facts.mount_options(found, _BINARIES)
-    told = _installed(found) is None and _programs(found) == _BINARIES
-    if read_only and not told and found.file(_RCLONE) is None:
-        yield (
-            "read-only",
-            f"{_BINARIES} is read-only, and rclone is put there for the media library",
-            f"mount it for writing, put rclone at {_RCLONE} in the node's image, or take 'media'"
-            " out of the configuration",
-        )
-    if "ro" in preflight_facts.mount_options(found, _HELPERS) and found.file(_HELPER) is None:
-        yield (
-            "read-only",
-            f"{_HELPERS} is read-only, and mount(8) looks for {_HELPER} there",
-            f"put a link at {_HELPER} to {_RCLONE} into the node's image, or take 'media' out of"
-            " the configuration",
-        )
+    yield from _rclone(found)
     there = found.mount(cfg.media.mount_point)
     if there is not None and not there.fstype.startswith("fuse"):
         yield (
             "mount-point-taken",
             f"{cfg.media.mount_point} already is the mount point of {there.source}",
             "set media.mountPoint to a folder of its own",
+        )
+
+
+def _rclone(found: facts.NodeFacts) -> Iterator[Finding]:
+    """Judge the folder that rclone goes into: the second one where the first is read-only."""
+    if found.file(_RCLONE) is not None or not _read_only(found, _BINARIES):
+        return
+    if _fallback(found):
+        told = _programs(found) == _FALLBACK
+        if "noexec" in preflight_facts.mount_options(found, _FALLBACK) and not told:
+            yield (
+                "noexec",
+                f"{_FALLBACK} is on a file system with noexec, and rclone is a program there",
+                "mount it without noexec",
+            )
+    elif _installed(found) is not None:  # else it is said of k3s
+        yield (
+            "read-only",
+            f"{_BINARIES} is read-only, and {_FALLBACK} cannot be used instead for rclone, which"
+            " mounts the media library",
+            f"make {_FALLBACK} a folder on a file system that is mounted for writing, or take"
+            " 'media' out of the configuration",
         )
 
 

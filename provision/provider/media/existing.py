@@ -17,7 +17,7 @@ from typing import Any
 from provision.host import facts, scripts
 from provision.provider.media import files, obscure
 
-HEADER = "# Written by elysium;"
+HEADER = files.HEADER
 SURVEY = "media-survey"
 _IGNORED = frozenset({"rw", "-netdev", "nofail", "noauto", "x-systemd.automount"})
 _CACHE = {"vfs-cache-mode": "off", "vfs-cache-max-size": "off"}

@@ -19,11 +19,11 @@ from typing import Any
 
 from provision import safejson
 from provision.provider import node_files
-from provision.provider.media import obscure
+from provision.provider.media import obscure, placement
 
-BINARY = "/usr/local/bin/rclone"
-BINARY_BACKUP = f"{BINARY}.before-elysium"
-LINK = "/sbin/mount.rclone"
+BINARY = placement.ALL[0].binary
+"""The program's usual place."""
+LINK = placement.LINK
 CONFIG = "/etc/rclone/elysium-media.conf"
 STATE = "/var/lib/elysium/media"
 BEFORE = f"{STATE}/before.json"
@@ -34,7 +34,11 @@ PROVEN = f"{STATE}/proven"
 """What the last good listing went through; absent while something is being changed."""
 HASHED = f"{STATE}/binary"
 """The binary's sha256, and of which state of the file: hashing it takes a quarter of a second."""
+SHOWN = f"{STATE}/mounted"
+"""Where the service mounts, for the mount unit to show; used where mount(8) finds no rclone."""
 UNITS = "/etc/systemd/system"
+HEADER = "# Written by elysium;"
+"""How each of our units begins."""
 UNIT_NAME_MAX = 255
 """Characters of a unit's name (systemd.unit(5)); more are no file name either."""
 REMOTE = "media"
@@ -72,11 +76,14 @@ class Wanted:
     mount_file: node_files.WantedFile
     automount_file: node_files.WantedFile
     proof: str
+    service: str
+    service_file: node_files.WantedFile | None = None
 
     @property
     def files(self) -> tuple[node_files.WantedFile, ...]:
         """All files, configuration first."""
-        return self.config_file, self.mount_file, self.automount_file
+        service = () if self.service_file is None else (self.service_file,)
+        return self.config_file, *service, self.mount_file, self.automount_file
 
     @property
     def proof_text(self) -> str:
@@ -103,6 +110,11 @@ def unit_names(mount_point: str) -> tuple[str, str]:
     return f"{name}.mount", f"{name}.automount"
 
 
+def service_name(mount_point: str) -> str:
+    """Return the name of the service that starts rclone where mount(8) cannot."""
+    return f"{escape_path(mount_point)}.service"
+
+
 def fits(mount_point: str) -> bool:
     """Return whether systemd can name units after `mount_point`."""
     return all(len(name) <= UNIT_NAME_MAX for name in unit_names(mount_point))
@@ -113,9 +125,10 @@ def unit_path(name: str) -> str:
     return f"{UNITS}/{name}"
 
 
-def wanted(inputs: Mapping[str, Any]) -> Wanted:
-    """Return what `inputs` (checked) ask for."""
+def wanted(inputs: Mapping[str, Any], place: placement.Placement = placement.ALL[0]) -> Wanted:
+    """Return what `inputs` (checked) ask for on a node with this placement."""
     mount, automount = unit_names(inputs["mountPoint"])
+    service = service_name(inputs["mountPoint"])
     where = _unit_value(inputs["mountPoint"])
     config_file = node_files.WantedFile(
         path=CONFIG,
@@ -128,23 +141,34 @@ def wanted(inputs: Mapping[str, Any]) -> Wanted:
         mode=0o600,
         secret=True,
     )
-    mount_file = node_files.WantedFile(
-        path=unit_path(mount),
-        content=render(
-            "media.mount",
-            name=mount,
-            what=_unit_value(what(inputs)),
-            where=where,
-            options=_unit_value(",".join(mount_options(inputs))),
-        ).encode(),
+    service_file = None
+    mount_unit = render(
+        "media.mount",
+        name=mount,
+        what=_unit_value(what(inputs)),
+        where=where,
+        options=_unit_value(",".join(mount_options(inputs))),
     )
+    if place.service:
+        mount_unit = render("media-shown.mount", name=mount, service=service, where=where, at=SHOWN)
+        service_unit = render(
+            "media-started.service",
+            name=service,
+            mount=mount,
+            at=SHOWN,
+            program=place.binary,
+            what=_argument(what(inputs)),
+            options=_argument(",".join(mount_options(inputs))),
+        )
+        service_file = node_files.WantedFile(path=unit_path(service), content=service_unit.encode())
+    mount_file = node_files.WantedFile(path=unit_path(mount), content=mount_unit.encode())
     automount_file = node_files.WantedFile(
         path=unit_path(automount),
         content=render(
             "media.automount", name=automount, where=where, idle=int(inputs["idleTimeout"])
         ).encode(),
     )
-    files = (config_file, mount_file, automount_file)
+    files = (config_file, *((service_file,) if service_file else ()), mount_file, automount_file)
     proof = "\n".join((inputs["rcloneVersion"], *(file.sha256 for file in files)))
     return Wanted(
         mount=mount,
@@ -152,6 +176,8 @@ def wanted(inputs: Mapping[str, Any]) -> Wanted:
         config_file=config_file,
         mount_file=mount_file,
         automount_file=automount_file,
+        service=service,
+        service_file=service_file,
         proof=hashlib.sha256(proof.encode()).hexdigest(),
     )
 
@@ -207,23 +233,26 @@ def without_token(config: str) -> list[str]:
 class Before:
     """What `BEFORE` says: of these paths, `absent` ones were not there before us.
 
-    `link` is the target that `LINK` had, empty where it was not there.
+    `link` is the target that `LINK` had, empty where it was not there. `binary` is the program.
     """
 
     mount_point: str
     cache_dir: str
     absent: tuple[str, ...] = ()
     link: str = ""
+    binary: str = BINARY
 
     @property
     def text(self) -> str:
         """The content of the file."""
-        data = {
+        data: dict[str, Any] = {
             "mountPoint": self.mount_point,
             "cacheDir": self.cache_dir,
             "absent": list(self.absent),
             "link": self.link,
         }
+        if self.binary != BINARY:
+            data["binary"] = self.binary
         return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -236,9 +265,15 @@ class Before:
                 cache_dir=str(data["cacheDir"]),
                 absent=tuple(str(path) for path in data["absent"]),
                 link=str(data["link"]),
+                binary=_program(data.get("binary")),
             )
         except (ValueError, KeyError, TypeError):
             return None
+
+
+def _program(noted: object) -> str:
+    """Return the program that was noted; only one that elysium can have put there."""
+    return next((place.binary for place in placement.ALL if place.binary == noted), BINARY)
 
 
 def folders(inputs: Mapping[str, Any]) -> tuple[str, ...]:
@@ -270,6 +305,12 @@ def _quoted(value: str) -> str:
 def _unit_value(text: str) -> str:
     """Escape what systemd would take for a specifier."""
     return text.replace("%", "%%")
+
+
+def _argument(text: str) -> str:
+    """Quote an argument of a command in a unit (systemd.service(5))."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    return f'"{_unit_value(escaped)}"'
 
 
 def render(template: str, /, **values: Any) -> str:

@@ -19,7 +19,7 @@ from provision.artifacts import catalog
 from provision.change import Change
 from provision.host import bundle
 from provision.provider.context import Context
-from provision.provider.media import existing, files, scripts, validation
+from provision.provider.media import existing, files, placement, scripts, validation
 from provision.provider.media import plan as media_plan
 from provision.provider.media.plan import Facts, fact_request
 from provision.provider.resource import Observed, Resource, Values
@@ -134,7 +134,7 @@ class MediaMount(Resource[Facts]):
         if found.moved is not None:
             now = replace(before, mount_point=at, cache_dir=inputs["cacheDir"])
             session.apply(bundle.Bundle(files=(_file(now),)), what="noting what is there")
-        _list(ctx, session, inputs)
+        _list(ctx, session, inputs, found.place)
         return {"rcloneVersion": inputs["rcloneVersion"]}
 
     def _write(
@@ -145,11 +145,11 @@ class MediaMount(Resource[Facts]):
         found: media_plan.Decision,
         before: files.Before,
     ) -> None:
-        want, cache = files.wanted(inputs), inputs["cacheDir"]
+        want, cache = files.wanted(inputs, found.place), inputs["cacheDir"]
         stop = [want.mount] if found.stop and not found.clear else []
         if found.start and facts.node.unit(want.automount).active == "active":
             stop.append(want.automount)
-        link = bundle.Link(path=files.LINK, target=files.BINARY)
+        link = bundle.Link(path=files.LINK, target=found.place.binary)
         made = bundle.Directory(path=cache, mode=0o700)
         session.apply(
             bundle.Bundle(
@@ -157,6 +157,7 @@ class MediaMount(Resource[Facts]):
                 directories=(made,) if cache in before.absent else (),
                 files=tuple(file.bundled for file in found.files),
                 links=(link,) if found.link else (),
+                removals=found.removals,
                 reload=found.reload,
                 enable=(want.automount,) if found.enable else (),
                 start=(want.automount,) if found.start else (),
@@ -199,18 +200,27 @@ def _note(session: NodeSession, inputs: Values, facts: Facts) -> files.Before:
     known = facts.before
     if known is None:
         link = facts.node.file(files.LINK)
-        absent += [files.BINARY] if facts.binary is None else []
+        absent += [facts.place.binary] if facts.binary is None else []
         absent += [files.LINK] if link is None else []
         noted = files.Before(
             mount_point=inputs["mountPoint"],
             cache_dir=inputs["cacheDir"],
             absent=tuple(absent),
             link=(link.target or "") if link is not None else "",
+            binary=facts.place.binary,
         )
     elif (known.mount_point, known.cache_dir) != (inputs["mountPoint"], inputs["cacheDir"]):
         noted = replace(known, absent=tuple(dict.fromkeys((*known.absent, *absent))))
     else:
         noted = known
+    if noted.binary != facts.place.binary:
+        # The program that was noted is gone, and cannot be put there any more.
+        made = [facts.place.binary] if facts.binary is None else []
+        noted = replace(
+            noted,
+            binary=facts.place.binary,
+            absent=tuple(dict.fromkeys((*noted.absent, *made))),
+        )
     proven = facts.node.file(files.PROVEN) is not None
     wanted = bundle.Bundle(
         files=() if noted == known else (_file(noted),),
@@ -227,23 +237,29 @@ def _file(noted: files.Before) -> bundle.File:
 def _bring_binary(
     ctx: Context, session: NodeSession, inputs: Values, facts: Facts, before: files.Before
 ) -> None:
-    path, version = files.BINARY, inputs["rcloneVersion"]
+    path, version = before.binary, inputs["rcloneVersion"]
     binary = ctx.artifacts().fetch(
         catalog.rclone(version), facts.node.system.arch, progress=ctx.progress
     )
     if path not in before.absent:
-        aside = scripts.put_aside(path, files.BINARY_BACKUP)
+        aside = scripts.put_aside(path, facts.place.backup)
         session.run(aside, timeout=60, what=f"keeping the rclone at {path}")
     ctx.progress(f"uploading rclone {version}")
     session.stream(binary, path, mode=0o755)
 
 
-def _list(ctx: Context, session: NodeSession, inputs: Values) -> None:
+def _list(ctx: Context, session: NodeSession, inputs: Values, place: placement.Placement) -> None:
     """List through the automount. Raises `errors.WaitError`."""
     at, timeout = inputs["mountPoint"], int(inputs["listTimeout"])
     ctx.progress(f"listing {at}")
     done = session.run(
-        scripts.listing(at, files.what(inputs), timeout, files.wanted(inputs).proof_text),
+        scripts.listing(
+            at,
+            files.what(inputs),
+            timeout,
+            files.wanted(inputs, place).proof_text,
+            place.binary,
+        ),
         timeout=timeout + 90,
         what=f"listing {at}",
         check=False,

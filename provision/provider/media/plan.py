@@ -8,7 +8,7 @@ from provision.change import Action, Change
 from provision.host import facts as host_facts
 from provision.host import scripts
 from provision.provider import node_files
-from provision.provider.media import existing
+from provision.provider.media import existing, placement
 from provision.provider.media import files as media_files
 from provision.provider.media import scripts as media_scripts
 from provision.provider.resource import Values
@@ -48,7 +48,13 @@ class Facts:
     @property
     def binary(self) -> Binary | None:
         """The rclone that is there."""
-        return Binary.parse(self.node.snippet(_BINARY))
+        lines = self.node.snippet(_BINARY).splitlines()
+        return Binary.parse("\n".join(placement.without(lines)))
+
+    @property
+    def place(self) -> placement.Placement:
+        """Where rclone belongs on this node, and what starts it."""
+        return placement.parse(self.node.snippet(_BINARY).splitlines())
 
     @property
     def before(self) -> media_files.Before | None:
@@ -74,7 +80,8 @@ def folders_snippet(inputs: Values) -> tuple[str, str]:
 
 def fact_request(inputs: Values) -> host_facts.FactRequest:
     """Return what is asked of the node for these (checked) inputs."""
-    units = media_files.unit_names(inputs["mountPoint"])
+    point = inputs["mountPoint"]
+    units = (*media_files.unit_names(point), media_files.service_name(point))
     renewed = {media_files.CONFIG} if "token" in inputs["remote"] else set[str]()
     return host_facts.FactRequest(
         files=frozenset({media_files.LINK, media_files.CONFIG, "/dev/fuse"}),
@@ -100,16 +107,18 @@ def fact_request(inputs: Values) -> host_facts.FactRequest:
 class Decision:
     """What follows from the facts.
 
-    `files` are to be written; `stop` says that what is mounted must go first,
-    `clear` that it is dead or failed, `start` that the automount is to be
+    `files` are to be written, `removals` to be taken away; `stop` says that what is mounted
+    must go first, `clear` that it is dead or failed, `start` that the automount is to be
     started anew. `moved` is what was noted of an earlier mount point or cache
     folder; `foreign` the type of something else that is mounted there.
     """
 
+    place: placement.Placement
     fuse: bool
     binary: bool
     link: bool
     files: tuple[node_files.WantedFile, ...]
+    removals: tuple[str, ...]
     moved: media_files.Before | None
     foreign: str
     clear: bool
@@ -125,15 +134,17 @@ def decide(facts: Facts, inputs: Values) -> Decision:
     why = existing.why_taken_over(facts.node, inputs)
     if why == ():
         return _as_it_is(facts, inputs)
-    want, node, at = media_files.wanted(inputs), facts.node, inputs["mountPoint"]
+    place, node, at = facts.place, facts.node, inputs["mountPoint"]
+    want = media_files.wanted(inputs, place)
     automount = node.unit(want.automount)
+    units = _units(facts, want)
     there = node.mount(at)
     mounted = there is not None and there.fstype == media_files.FSTYPE
-    failed = "failed" in (node.unit(want.mount).active, automount.active)
+    failed = "failed" in [each.active for each in units]
     files = tuple(file for file in want.files if _differs(facts, inputs, file, want))
-    binary, link = _binary(facts, inputs), _link(facts)
+    binary, link, left = _binary(facts, inputs), _link(facts), _left(facts, want)
     proven = _proven(facts)[:1] == [want.proof]
-    stale = not files and (node.unit(want.mount).needs_reload or automount.needs_reload)
+    stale = not files and any(each.needs_reload for each in units)
     before = facts.before
     moved = (
         before
@@ -141,7 +152,7 @@ def decide(facts: Facts, inputs: Values) -> Decision:
         else None
     )
     renew = want.automount_file in files or automount.active != "active"
-    again = renew or stale or bool(files) or bool(binary) or not proven
+    again = renew or stale or bool(files) or bool(left) or bool(binary) or not proven
     fuse = node.command("fusermount3") is None
     changes = [
         *([_taken_over(why)] if why else []),
@@ -149,6 +160,10 @@ def decide(facts: Facts, inputs: Values) -> Decision:
         *binary,
         *link,
         *node_files.plan_files(node, files),
+        *[
+            _change(f"files.{path}", "delete", f"remove {path}: mount(8) is enough")
+            for path in left
+        ],
         *_moved(moved, inputs),
         *([_change("systemd.reload", "run", "let systemd read its units again")] if stale else []),
         *_mount(facts, inputs, want, again=again),
@@ -157,17 +172,19 @@ def decide(facts: Facts, inputs: Values) -> Decision:
     if not proven:
         changes.append(_change("listing", "run", f"list {at} through the automount"))
     return Decision(
+        place=place,
         fuse=fuse,
         binary=bool(binary),
         link=bool(link),
         files=files,
+        removals=left,
         moved=moved,
         foreign=there.fstype if there is not None and not mounted else "",
         clear=failed or (there is not None and mounted and not there.answers),
         stop=mounted and again,
         start=renew,
         enable=automount.enabled != "enabled",
-        reload=bool(files) or stale,
+        reload=bool(files) or bool(left) or stale,
         changes=tuple(changes),
     )
 
@@ -179,10 +196,12 @@ def _as_it_is(facts: Facts, inputs: Values) -> Decision:
     failed = "failed" in (facts.node.unit(want.mount).active, automount.active)
     dead = there is not None and not there.answers
     return Decision(
+        place=facts.place,
         fuse=False,
         binary=False,
         link=False,
         files=(),
+        removals=(),
         moved=None,
         foreign="",
         clear=failed or dead,
@@ -223,8 +242,23 @@ def _differs(
     return not same or file.sha256 not in _proven(facts)
 
 
+def _units(facts: Facts, want: media_files.Wanted) -> list[host_facts.UnitFact]:
+    names = [want.mount, want.automount]
+    return [
+        facts.node.unit(name) for name in [*names, *([want.service] if want.service_file else [])]
+    ]
+
+
+def _left(facts: Facts, want: media_files.Wanted) -> tuple[str, ...]:
+    """Return the unit of the service where mount(8) starts rclone by now."""
+    path = media_files.unit_path(want.service)
+    there = facts.node.file(path)
+    ours = there is not None and there.kind == "file" and there.text.startswith(media_files.HEADER)
+    return (path,) if ours and want.service_file is None else ()
+
+
 def _binary(facts: Facts, inputs: Values) -> list[Change]:
-    path, version = media_files.BINARY, inputs["rcloneVersion"]
+    path, version = facts.place.binary, inputs["rcloneVersion"]
     there = facts.binary
     if there is None:
         return [_change(f"files.{path}", "create", f"put rclone {version} at {path}")]
@@ -237,7 +271,9 @@ def _binary(facts: Facts, inputs: Values) -> list[Change]:
 
 
 def _link(facts: Facts) -> list[Change]:
-    path, target = media_files.LINK, media_files.BINARY
+    path, target = media_files.LINK, facts.place.binary
+    if facts.place.service:
+        return []
     there = facts.node.file(path)
     if there is not None and there.kind == "link" and there.target == target:
         return []
@@ -256,7 +292,7 @@ def _moved(moved: media_files.Before | None, inputs: Values) -> list[Change]:
 
 def _mount(facts: Facts, inputs: Values, want: media_files.Wanted, *, again: bool) -> list[Change]:
     at, there = inputs["mountPoint"], facts.node.mount(inputs["mountPoint"])
-    unit, automount = facts.node.unit(want.mount), facts.node.unit(want.automount)
+    units = _units(facts, want)
     key = f"unit.{want.mount}"
     if there is not None and there.fstype != media_files.FSTYPE:
         what = f"mount at {at}, where a file system of type {there.fstype} is"
@@ -266,8 +302,8 @@ def _mount(facts: Facts, inputs: Values, want: media_files.Wanted, *, again: boo
         return [_change(key, "restart", f"mount {at} again: it is dead ({reason})")]
     if there is not None and again:
         return [_change(key, "restart", f"mount {at} again, as wanted now")]
-    if "failed" in (unit.active, automount.active):
-        reasons = [one.result for one in (unit, automount) if one.active == "failed"]
+    reasons = [one.result for one in units if one.active == "failed"]
+    if reasons:
         return [_change(key, "restart", f"mount {at} again: it failed ({', '.join(reasons)})")]
     return []
 

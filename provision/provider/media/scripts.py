@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from provision.host import scripts
 from provision.provider import node_templates
-from provision.provider.media import files
+from provision.provider.media import files, placement
 
 STATUS_LISTING = 7
 """The status of `listing` when the deadline passed or no patience helps."""
@@ -19,26 +19,26 @@ _HOPELESS = (
     "InvalidResourceName|didn't find section|didn't find backend|unknown flag|invalid argument|"
     "illegal base64|unknown option|revealing password|couldn't decrypt password"
 )
-_PATHS = frozenset({files.BINARY, files.LINK})
+_PATHS = frozenset({*(place.binary for place in placement.ALL), files.LINK})
 _UPLOAD_WAIT = 60
 
 
 # Whoever writes to a file or replaces it changes at least one of these.
-_IDENTITY = f"stat -c '%i %s %z' -- {files.BINARY}"
+_IDENTITY = "stat -c '%i %s %z' -- "
 
 
 def hash_binary() -> str:
-    """Return a snippet that prints the binary's sha256, mode, owner and group.
+    """Return a snippet that prints the placement, then the binary's sha256, mode, owner and group.
 
-    Nothing where nothing is there, ``other`` where it is no regular file.
+    No second line where no binary is there, ``other`` where it is no regular file.
     Reads it only where it is not what `listing` wrote down.
     """
-    path, noted = files.BINARY, files.HASHED
-    return (
+    path, noted = f'"$b/{placement.NAME}"', files.HASHED
+    return placement.script(files.BEFORE) + (
         f"if [ -L {path} ]; then echo other\n"
         f"elif [ -f {path} ]; then\n"
         f"known=; was=; [ -f {noted} ] && {{ read -r known; read -r was; }} <{noted}\n"
-        f'[ "$was" = "$({_IDENTITY})" ] || known=$(sha256sum <{path} | cut -d " " -f 1)\n'
+        f'[ "$was" = "$({_IDENTITY}{path})" ] || known=$(sha256sum <{path} | cut -d " " -f 1)\n'
         f"echo \"$known $(stat -c '%a %u %g' -- {path})\"\n"
         f"elif [ -e {path} ]; then echo other; fi"
     )
@@ -77,6 +77,8 @@ def leave(before: files.Before) -> str:
         automount=automount,
         clear=clear(before.mount_point),
         units=[files.unit_path(name) for name in (mount, automount)],
+        service=files.unit_path(files.service_name(before.mount_point)),
+        header=files.HEADER,
         made=before.mount_point in before.absent,
     )
 
@@ -96,12 +98,14 @@ def drop_cache(before: files.Before) -> str:
     )
 
 
-def listing(mount_point: str, what: str, timeout: int, proof: str) -> str:
+def listing(
+    mount_point: str, what: str, timeout: int, proof: str, binary: str = files.BINARY
+) -> str:
     """Return the script that lists through the automount until it works.
 
     It writes `proof`, and prints ``absent`` where `what` (``media:path``) is not
     there, which shows as an empty folder. With `STATUS_LISTING` it prints the last
-    error and the units' journal of that time. `timeout` is in seconds.
+    error and the units' journal of that time. `timeout` is in seconds, `binary` is the program.
     """
     return files.render(
         "list.sh",
@@ -109,11 +113,11 @@ def listing(mount_point: str, what: str, timeout: int, proof: str) -> str:
         timeout=int(timeout),
         hopeless=_HOPELESS,
         status=STATUS_LISTING,
-        rclone=files.BINARY,
+        rclone=binary,
         config=files.CONFIG,
         what=what,
         hashed=files.HASHED,
-        identity=_IDENTITY,
+        identity=_IDENTITY + binary,
         proven=files.PROVEN,
         proof=proof,
     )
@@ -137,9 +141,9 @@ def remove(before: files.Before) -> str:
         link=files.LINK,
         link_made=files.LINK in before.absent,
         link_target=before.link,
-        binary=files.BINARY,
-        binary_made=files.BINARY in before.absent,
-        backup=files.BINARY_BACKUP,
+        binary=before.binary,
+        binary_made=before.binary in before.absent,
+        backup=f"{before.binary}.before-elysium",
         drop_cache=drop_cache(before),
         packages=files.render("remove-packages.sh", packages=files.PACKAGES),
         notes=[
@@ -148,7 +152,7 @@ def remove(before: files.Before) -> str:
             files.PACKAGES,
             files.BEFORE,
         ],
-        folders=[files.STATE, *folders],
+        folders=[files.SHOWN, files.STATE, *folders],
     )
 
 
@@ -159,6 +163,8 @@ def _mounted(mount_point: str) -> str:
         mount_point=mount_point,
         mount=mount,
         automount=automount,
+        service=files.service_name(mount_point),
+        shown=files.SHOWN,
         fstype=files.FSTYPE,
     )
 

@@ -99,25 +99,37 @@ def test_opt_bin_takes_the_place_of_a_read_only_folder():
     assert preflight.check(node(cfg, **fallback("rw")), cfg) == []
 
 
-def test_rclone_cannot_be_put_into_a_read_only_folder():
+def test_rclone_goes_into_the_second_folder_too():
     cfg = configuration()
     changes = fallback("rw")
     del changes["files"][RCLONE]
+    assert preflight.check(node(cfg, **changes), cfg) == []
+    # mount(8) finds no helper in a read-only /sbin; a service takes its place.
+    changes["snippets"][preflight_facts.MOUNTS] += "ro /usr\n"
+    assert preflight.check(node(cfg, **changes), cfg) == []
+
+
+def test_rclone_needs_a_folder_that_can_be_written_to():
+    cfg = configuration()
+    changes = fallback("ro")
+    del changes["files"][RCLONE]
+    changes["files"][f"{BINARIES}/k3s"] = device(f"{BINARIES}/k3s")
     (problem,) = preflight.check(node(cfg, **changes), cfg)
     assert problem.kind == "read-only" and "rclone" in problem.message and problem.hint
+    changes["snippets"][preflight_facts.MOUNTS] = f"ro {BINARIES}\nrw,noexec /opt/bin\n"
+    (problem,) = preflight.check(node(cfg, **changes), cfg)
+    assert problem.kind == "noexec" and "rclone" in problem.message and problem.hint
     cfg = configuration(media=None)
     assert preflight.check(node(cfg, **changes), cfg) == []
 
 
-def test_the_helper_of_mount_cannot_be_put_into_a_read_only_folder():
+def test_fuse_cannot_be_installed_into_a_read_only_folder():
     cfg = configuration()
-    (problem,) = preflight.check(node(cfg, **mounted("ro", "/sbin")), cfg)
-    assert problem.kind == "read-only" and "/sbin/mount.rclone" in problem.message and problem.hint
-    changes = mounted("ro", "/sbin")
-    files = {path: device(path) for path in ("/dev/fuse", "/dev/autofs", "/sbin/mount.rclone")}
-    assert preflight.check(node(cfg, **changes, files=files), cfg) == []
-    cfg = configuration(media=None)
-    assert preflight.check(node(cfg, **changes), cfg) == []
+    commands = {name: name for name in (*preflight.COMMANDS, "apt-get")}
+    changes = mounted("ro", "/usr")
+    (problem,) = preflight.check(node(cfg, commands=commands, **changes), cfg)
+    assert problem.kind == "no-fusermount" and "/usr is read-only" in problem.message
+    assert preflight.check(node(cfg, commands=commands), cfg) == []
 
 
 @pytest.mark.parametrize("folder", [BINARIES, "/opt/bin"])
