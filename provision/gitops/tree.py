@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from provision.fileio import contents, names
 from provision.gitops import ignore
 
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_UNREADABLE: Final = "the repository cannot be read"
 _SHOWN: Final = 200
 _LINK: Final = "a symbolic link"
 _MODULES: Final = ".gitmodules"
@@ -51,38 +52,64 @@ class Tree:
         return cls(files=ignore.visible(files), origin=origin, left_out=left_out or {})
 
     @classmethod
-    def from_directory(cls, folder: Path) -> Tree:
+    def from_directory(cls, folder: Path, *, only: Collection[str] | None = None) -> Tree:
         """Read what Flux sees of a checkout. Symbolic links and too large files are left out.
 
-        Raises `errors.GitOpsError` when `folder` is not a folder, or has more
-        than can be read.
+        `only` are the paths that count; None for all. Raises `errors.GitOpsError` when `folder`
+        is not a folder, or has more than can be read.
         """
         if not folder.is_dir():
             problem = errors.Problem(where=str(folder), message="it is not a folder")
-            raise errors.GitOpsError("the repository cannot be read", [problem])
+            raise errors.GitOpsError(_UNREADABLE, [problem])
         found, left_out = _listed(folder)
+        if only is not None:
+            found = {path: file for path, file in found.items() if path in only}
+            left_out = {path: reason for path, reason in left_out.items() if path in only}
         if _MODULES in found:
             modules = _MODULE_PATH.findall(_read(found[_MODULES]))
             left_out |= {gitpaths.normal(path): SUBMODULE for path in modules}
             inside = tuple(f"{gitpaths.normal(path)}/" for path in modules)
             found = {path: file for path, file in found.items() if not path.startswith(inside)}
-        ignored = {path: _read(found[path]) for path in found if path.endswith(ignore.FILE)}
+        sizes = {path: file.stat().st_size for path, file in found.items()}
+        return cls.collected(
+            sizes, lambda path: _read(found[path]), left_out=left_out, origin=str(folder)
+        )
+
+    @classmethod
+    def collected(
+        cls,
+        sizes: Mapping[str, int],
+        read: Callable[[str], str],
+        *,
+        left_out: Mapping[str, str],
+        origin: str,
+    ) -> Tree:
+        """Return the tree of the files `sizes` (bytes by path), as far as Flux sees them.
+
+        `read` returns the content of a path. Raises `errors.GitOpsError` for more than can be
+        read.
+        """
+        ignored = {
+            path: read(path)
+            for path, size in sizes.items()
+            if path.endswith(ignore.FILE) and size <= contents.LARGEST
+        }
         files: dict[str, str] = {}
+        too_large: dict[str, str] = {}
         total = 0
-        for path in ignore.visible_paths(found, ignored):
-            size = found[path].stat().st_size
-            if size > contents.LARGEST:
-                left_out[path] = contents.TOO_LARGE
+        for path in ignore.visible_paths(sizes, ignored):
+            if sizes[path] > contents.LARGEST:
+                too_large[path] = contents.TOO_LARGE
                 continue
-            total += size
+            total += sizes[path]
             if total > contents.MOST:
                 message = f"the files up to this one have more than {contents.MOST >> 20} MiB"
                 problem = errors.Problem(
                     where=path, message=message, hint="give the folder of one repository"
                 )
-                raise errors.GitOpsError("the repository cannot be read", [problem])
-            files[path] = ignored.get(path) or _read(found[path])
-        return cls(files=files, origin=str(folder), left_out=left_out)
+                raise errors.GitOpsError(_UNREADABLE, [problem])
+            files[path] = ignored[path] if path in ignored else read(path)
+        return cls(files=files, origin=origin, left_out={**left_out, **too_large})
 
     def narrowed(self, lines: str) -> Tree:
         """Return the tree without what `lines`, a source's `spec.ignore`, leave out."""
@@ -184,4 +211,4 @@ def _read(path: Path) -> str:
             return contents.text(file.read(contents.LARGEST + 1))
     except OSError as error:
         problem = errors.Problem(where=str(path), message=error.strerror or str(error))
-        raise errors.GitOpsError("the repository cannot be read", [problem]) from error
+        raise errors.GitOpsError(_UNREADABLE, [problem]) from error

@@ -29,7 +29,7 @@ class Unit:
     `parent` is the key of the one that makes it, None for the root. `unseen`
     is why its files are not seen, so that nothing is known of its objects.
     `remote` are the bases that its build leaves out because they lie elsewhere.
-    `failed`: it cannot be built or applied, and `Discovered.problems` says why.
+    `problems` are why it cannot be built or applied; `Discovered.problems` has each once.
     """
 
     kustomization: flux.Kustomization
@@ -37,7 +37,12 @@ class Unit:
     parent: flux.Key | None
     unseen: str = ""
     remote: tuple[str, ...] = ()
-    failed: bool = False
+    problems: tuple[errors.Problem, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Return whether it cannot be built or applied."""
+        return bool(self.problems)
 
 
 @dataclass(kw_only=True)
@@ -71,20 +76,22 @@ def discover(
     flux_version: str = "",
     given: Mapping[str, Tree] | None = None,
     addresses: Collection[str] = (),
+    conceals: bool = False,
 ) -> Discovered:
     """Return every Kustomization that follows from the cluster folder `path`.
 
     The root is what bootstrap would make for `path` with the names `root`; where the repository
     itself holds the root's object, that is taken. `flux_version` decides the
     rules of the build. `given` are the files of other sources by name,
-    `addresses` the repository's own URLs. Never raises for what is wrong in the
-    repository: that is in `problems`.
+    `addresses` the repository's own URLs. `conceals`: a variable of a Secret stays as it
+    is written, ``${NAME}``, so that no object shows its value. Never raises for what is
+    wrong in the repository: that is in `problems`.
     """
     with _Builders() as builders:
         return _Discovery(
             tree,
             flux.root(path, root),
-            values.Values(keys),
+            values.Values(keys, conceals=conceals),
             sources.Sources(tree, given=given, addresses=addresses),
             rules.of(flux_version, tree, gitpaths.normal(path)),
             builders,
@@ -168,8 +175,8 @@ class _Discovery:
             if again == found and not learnt:
                 break
             found = again
-        problems = [(p, one.one) for one in found.values() for p in self._build_problems(one)]
-        units = [self._unit(one, problems) for one in found.values()]
+        units = [self._unit(one) for one in found.values()]
+        problems = [(p, unit.kustomization) for unit in units for p in unit.problems]
         built = [one.built for one in found.values() if one.built is not None]
         return Discovered(
             units=units,
@@ -284,20 +291,17 @@ class _Discovery:
             for p in problems
         ]
 
-    def _unit(
-        self, found: _Found, problems: list[tuple[errors.Problem, flux.Kustomization]]
-    ) -> Unit:
+    def _unit(self, found: _Found) -> Unit:
         one = found.one
         if found.built is None:
             return Unit(kustomization=one, objects=(), parent=found.parent, unseen=found.unseen)
         made = self._current(found)
         wrong = [*made.problems]
         wrong += [p for doc in made.docs for p in validity.problems(doc, one, self._rules.release)]
-        problems += [(problem, one) for problem in wrong]
         return Unit(
             kustomization=one,
             objects=tuple(made.docs),
             parent=found.parent,
             remote=found.built.remote,
-            failed=bool(found.built.problems or wrong),
+            problems=(*self._build_problems(found), *wrong),
         )

@@ -22,8 +22,10 @@ UNKNOWN: Final = re.compile(r"\$\{\w+\}")
 class Values:
     """The values of one repository, as far as its objects and the keys at hand tell them."""
 
-    def __init__(self, keys: Sequence[sealing_keys.SealingKey]) -> None:
+    def __init__(self, keys: Sequence[sealing_keys.SealingKey], *, conceals: bool = False) -> None:
+        """Open SealedSecrets with `keys`. `conceals`: no value of a Secret is used."""
         self._keys = keys
+        self._conceals = conceals
         self._found: dict[documents.Place, dict[str, str]] = {}
         self._unsealed: dict[tuple[documents.Place, str], dict[str, str]] = {}
         self.opened: set[str] = set()
@@ -35,8 +37,9 @@ class Values:
         for doc in docs:
             kind, namespace, name = place = documents.place_of(doc.obj)
             if kind in ("ConfigMap", "Secret") and doc.obj.get("apiVersion") == "v1":
-                found = _unknown(doc.obj) if sops.holds_encrypted(doc.obj) else _plain(doc.obj)
-                self._found.setdefault(place, found)
+                hidden = self._conceals and kind == "Secret"
+                unknown = hidden or sops.holds_encrypted(doc.obj)
+                self._found.setdefault(place, _unknown(doc.obj) if unknown else _plain(doc.obj))
             elif sealed.is_sealed(doc.obj) and ("Secret", namespace, name) not in self._found:
                 self._found["Secret", namespace, name] = self._opened(doc)
         return self._found != before
