@@ -6,6 +6,7 @@ answers from the frame that is shown. Anything else is refused.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ echo "$*" >>{folder}/kubectl
 case "$*" in
 */readyz*) what=readyz;;
 *node/kyrion*lease/kyrion*) what=get;;
+*"--raw /api/v1/nodes/kyrion/proxy/runningpods/"*) what=running;;
+*"get pods -A --field-selector spec.nodeName=kyrion"*) what=pods;;
 *) echo "kubectl $* is not known here" >&2; exit 9;;
 esac
 cat "$what.error" >&2 2>/dev/null
@@ -59,6 +62,10 @@ class Frame:
     """What kubectl says on standard error when it fails; `noise` it says in any case."""
     noise: str = ""
     readyz: str = "ok"
+    pods: tuple[str, ...] = ()
+    """Uid, name, the condition Ready, and what a mirror pod has in its annotation."""
+    running: tuple[str, ...] | None = ()
+    """The uids of the pods that run; None: the kubelet does not tell."""
 
 
 @dataclass
@@ -96,6 +103,12 @@ class Machine:
             (folder / "readyz.error").write_text(
                 frame.noise + (frame.error or ("" if frame.readyz == "ok" else frame.readyz))
             )
+            (folder / "pods").write_text("".join(f"{line}\n" for line in frame.pods))
+            (folder / "running.error").write_text("Debug endpoints are disabled.\n")
+            if frame.running is not None:
+                (folder / "running.error").unlink()
+                items = [{"metadata": {"uid": uid}} for uid in frame.running]
+                (folder / "running").write_text(json.dumps({"kind": "PodList", "items": items}))
             if not frame.error:
                 lease = f"Lease {frame.lease}\n" if frame.lease else ""
                 (folder / "get").write_text(f"Node {frame.node}\n{lease}" if frame.node else lease)

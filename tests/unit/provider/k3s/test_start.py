@@ -82,6 +82,38 @@ def test_a_new_disk_of_a_server_with_an_external_datastore_is_no_new_cluster(mac
     assert "has not renewed" in failure(machine, restart=False, timeout=2, **options).summary
 
 
+POD = "0b-1 flux-system/source-controller True"
+
+
+def test_a_pod_of_before_a_power_cut_is_waited_for(machine) -> None:
+    """Its status is that of before until the kubelet has looked at it."""
+    stale = Frame(lease="new", pods=(POD, "0b-2 arkham/plex False"), running=("0b-3",))
+    runs = Frame(lease="new", pods=(POD, "0b-2 arkham/plex False"), running=("0b-3", "0b-1"))
+    machine.play([BEFORE, STARTING, Frame(), stale, stale, runs, runs])
+    said = start(machine)
+    assert "pod flux-system/source-controller is Ready in the API and does not run yet" in said
+    assert int((machine.folder / "at").read_text()) >= 6
+
+
+def test_a_pod_that_the_kubelet_no_longer_calls_ready_is_not_waited_for(machine) -> None:
+    told = Frame(lease="new", pods=(POD.replace("True", "False"),))
+    machine.play([BEFORE, STARTING, Frame(), Frame(lease="new", pods=(POD,)), told, told])
+    start(machine)
+
+
+def test_the_mirror_of_a_static_pod_has_another_uid(machine) -> None:
+    static = Frame(lease="new", pods=("0b-9 kube-system/own-kyrion True 83ab",))
+    machine.play([BEFORE, STARTING, Frame(), static, static])
+    start(machine)
+
+
+def test_a_kubelet_without_debugging_handlers_does_not_end_the_start(machine) -> None:
+    untold = Frame(lease="new", pods=(POD,), running=None)
+    machine.play([BEFORE, STARTING, Frame(), untold])
+    said = start(machine)
+    assert said[-1] == "the kubelet does not tell which pods run: Debug endpoints are disabled."
+
+
 @pytest.mark.parametrize("status", ["0", "1"])
 def test_a_k3s_that_dies_after_ready_and_comes_back_is_waited_for(machine, status) -> None:
     """The lease that the process before renewed does not count for the one after it."""
@@ -196,7 +228,7 @@ def test_one_poll_is_one_kubectl(machine) -> None:
     machine.play([BEFORE, STARTING, Frame(), Frame(), NEW, NEW])
     start(machine)
     asked = (machine.folder / "kubectl").read_text().count("kubectl --kubeconfig")
-    assert asked == 5, "one before, one a poll, and /readyz at the end"
+    assert asked == 7, "one before, one a poll, and at the end /readyz and the pods"
 
 
 def test_without_an_agent_the_api_has_to_stay(machine) -> None:
