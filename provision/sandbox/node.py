@@ -21,11 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from provision import errors, progress
 from provision.fileio import atomic
-from provision.sandbox import gpu, jobs, model, mounts, network, processes, rootfs
+from provision.sandbox import gpu, jobs, kubeletlimits, model, mounts, network, processes, rootfs
 from provision.sandbox.charts import trust
 
 OPT = "/opt/elysium-sandbox"
 _REBOOT = 133
+_DATA = "var-lib"
 # systemd-nspawn puts itself into cgroups below the one it is started in, which
 # must hold no other process: the loop lives in a leaf beside it.
 _LOOP = (
@@ -109,6 +110,9 @@ def start(
         folder.chmod(0o700)
         root = mounts.copy_on_write(lower, folder)
         node = _make_unique(root, folder, net, options.hostname)
+        _copy_data(root, folder)
+        if options.kubelet:
+            kubeletlimits.place(root)
     else:
         root = folder / "root"
         mounts.remove_tree(folder / "gpu")  # made anew at every boot
@@ -245,6 +249,7 @@ def _command(net: network.Network, root: Path, folder: Path, options: Options) -
         *("--bind=/dev/fuse", "--bind=/dev/autofs", "--bind=/dev/kmsg"),
         # A container runtime gives each container a keyring, and its devices by a BPF program.
         "--system-call-filter=add_key keyctl bpf",
+        f"--bind={folder / _DATA}:/var/lib",
         *(f"--bind-ro={here}:{there}" for here, there in options.binds),
         *extra,
     )
@@ -295,6 +300,16 @@ def _acquaint(root: Path, options: Options) -> None:
         there = root / trust.NODE.lstrip("/")
         there.write_bytes(options.trusted.read_bytes())
         there.chmod(0o644)
+
+
+def _copy_data(root: Path, folder: Path) -> None:
+    """Give the node a /var/lib of its own disk: containerd lays overlays over what is there.
+
+    No overlay can be laid over the node's root, which is one itself.
+    """
+    jobs.run(
+        ("cp", "-a", f"{root}/var/lib", str(folder / _DATA)), what="Copying the node's /var/lib"
+    )
 
 
 def _open_settings(root: Path) -> None:

@@ -41,6 +41,7 @@ def lab(
 @pytest.fixture(scope="module")
 def before(lab: labs.Lab, programs: k3sprograms.Programs) -> dict[str, str]:
     """The node's files before anything was done to it."""
+    k3sprograms.prepare(lab, programs)
     found = labs.files(lab)
     k3sprograms.give_images(lab, programs)
     return found

@@ -95,6 +95,7 @@ def test_a_restore_of_the_datastore(
 ) -> None:
     secrets = night.secrets(lab)
     lab.sandbox = renewal.replace_node(lab.sandbox.name)
+    k3sprograms.prepare(lab, programs)
     k3sprograms.give_images(lab, programs)
     node = lab.sandbox.node
     fresh = night.elsewhere(lab, tmp_path_factory.mktemp("elsewhere"))

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provision.provider.k3s import plan
-from provision.sandbox import build, mirror, model, node
+from provision.sandbox import build, kubeletlimits, mirror, model, node
 from tests.support import lab as labs
 
 VARIABLE = "ELYSIUM_REAL_K3S"
@@ -62,6 +62,14 @@ def real() -> Programs | None:
     return Programs(versions=versions, files=found) if found else None
 
 
+def prepare(lab: labs.Lab, programs: Programs) -> None:
+    """Make the node, which is new, fit for a real k3s."""
+    if programs.real:
+        for path, content in kubeletlimits.files().items():
+            folder = pathlib.PurePosixPath(path).parent
+            lab.on_node(f"mkdir -p {folder} && cat >{path}", stdin=content)
+
+
 def give_images(lab: labs.Lab, programs: Programs) -> None:
     """Place the images of the sandbox's own programs where a real k3s imports them from.
 
@@ -72,7 +80,9 @@ def give_images(lab: labs.Lab, programs: Programs) -> None:
 
 
 def _version(path: pathlib.Path) -> str:
-    said = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=True)
+    said = subprocess.run(  # it calls itself by the name that it was started by
+        ["k3s", "--version"], executable=path, capture_output=True, text=True, check=True
+    )
     version = plan.parse_version(said.stdout)
     assert plan.order(version), f"{path} --version names no release of k3s: {said.stdout}"
     return version

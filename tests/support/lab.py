@@ -150,7 +150,7 @@ def counted(done: Done) -> set[str]:
 
 
 _LIST = r"""
-find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
+find / /var/lib -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
   -o -path /var/log -o -path /var/cache -o -path /var/lib/systemd -o -path /var/tmp \
   -o -path /root/.ssh -o -path /root/.kube \) -prune \
   -o \( -type f -o -type l \) -printf '%p %m %s\n' | sort

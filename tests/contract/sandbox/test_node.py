@@ -72,6 +72,14 @@ def test_tools_of_a_fresh_node_are_there(on: On) -> None:
         assert on(f"command -v {program}")
 
 
+def test_an_overlay_can_be_laid_over_its_data(on: On) -> None:
+    """As the containerd of k3s does for every container, and k3s tries before it starts."""
+    on("mkdir -p /var/lib/t/lower /var/lib/t/upper /var/lib/t/work /var/lib/t/all")
+    options = "lowerdir=/var/lib/t/lower,upperdir=/var/lib/t/upper,workdir=/var/lib/t/work"
+    on(f"mount -t overlay overlay -o {options} /var/lib/t/all")
+    on("umount /var/lib/t/all && rm -rf /var/lib/t")
+
+
 def test_cgroups_are_version_2_and_the_nodes_own(on: On) -> None:
     assert on("stat -fc %T /sys/fs/cgroup") == "cgroup2fs"
     assert on("cat /proc/1/cgroup").endswith("0::/init.scope")

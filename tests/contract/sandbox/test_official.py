@@ -54,6 +54,22 @@ def test_a_kubelet_may_set_what_it_needs(box: model.Sandbox) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_k3s_sees_the_controllers_that_a_kubelet_needs(box: model.Sandbox) -> None:
+    """Its unit starts it by a script of the node's; the program here says what it sees."""
+    at = "/sys/fs/cgroup"
+    program = f"#!/bin/sh\necho $* in $(ls {at}) $(cat {at}/cgroup.controllers 2>/dev/null)\n"
+    place = "cat >/usr/local/bin/k3s && chmod 755 /usr/local/bin/k3s"
+    assert node.run(box.node, place, stdin=program).returncode == 0
+    unit = "[Service]\nType=oneshot\nExecStart=/usr/local/bin/k3s server\n"
+    start = "systemctl start k3s && journalctl -u k3s -o cat"
+    said = node.run(box.node, f"cat >/run/systemd/system/k3s.service && {start}", stdin=unit)
+    gone = "rm -rf /usr/local/bin/k3s /run/systemd/system/k3s.service /var/lib/rancher"
+    node.run(box.node, f"{gone} && systemctl daemon-reload")
+    assert "server in " in said.stdout, said
+    (line,) = (line for line in said.stdout.splitlines() if line.startswith("server in "))
+    assert "memory" in line.split()
+
+
 def test_what_is_told_to_config_set(box: model.Sandbox, releases: Path) -> None:
     told = tryout.settings(box)
     assert told["artifacts.mirror"] == str(releases)

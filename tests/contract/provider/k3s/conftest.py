@@ -41,7 +41,7 @@ class Box:
         """Every path with kind, mode and owner, but for what changes by itself."""
         spared = "/proc /sys /run /tmp /var/tmp /var/log/journal /opt/elysium-sandbox"
         prune = " -o ".join(f"-path {path}" for path in spared.split())
-        text = self.on(rf"find / -xdev \( {prune} \) -prune -o -printf '%p %y %m %u:%g\n'")
+        text = self.on(rf"find / /var/lib -xdev \( {prune} \) -prune -o -printf '%p %y %m %u:%g\n'")
         return set(text.splitlines())
 
     def configured(self, **changes: Any) -> config.Node:

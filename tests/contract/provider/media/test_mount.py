@@ -24,7 +24,7 @@ pytestmark = pytest.mark.sandbox
 AT = "/mnt/media-library"
 MOUNT, AUTOMOUNT = (f"'{name}'" for name in media_files.unit_names(AT))
 SNAPSHOT = (
-    "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /tmp "
+    "find / /var/lib -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /tmp "
     "-o -path /var/tmp -o -path /var/log -o -path /var/lib/systemd -o -path /var/cache/apt "
     "-o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/cache/debconf \\) -prune "
     "-o -printf '%p %y %m %l\\n' | sort; dpkg-query -W -f '${Package} ${db:Status-Status}\\n'"
