@@ -32,7 +32,9 @@ _FAILS: Final = (
     "Unschedulable",
 )
 """Parts of the reasons of containers and pods that do not pass by themselves, or seldom."""
-_EXPLAIN: Final = ("Warning FailedCreatePodSandBox", "Warning FailedMount")
+_NO_SANDBOX: Final = "Warning FailedCreatePodSandBox"
+_EXPLAIN: Final = (_NO_SANDBOX, "Warning FailedMount", "Warning Unhealthy")
+_STARTED: Final = "Normal Started"
 _HELM: Final = ("helm.toolkit.fluxcd.io/v2", "helm.toolkit.fluxcd.io/v2beta2")
 
 
@@ -193,9 +195,9 @@ def components(kube: KubeClient, disabled: Collection[str]) -> Finding:
 def _pods(kube: KubeClient, workload: Object) -> tuple[str, bool]:
     """Return why the first pod of a workload that is not ready is not, in brackets.
 
-    Also returns whether it fails. A pod whose sandbox or volume fails has no reason in its
-    status: the last of its warnings says why. k3s' first pods have such warnings too, which
-    pass; only an image that cannot be had does not.
+    Also returns whether it fails. A pod whose sandbox, volume or probe fails has no reason in its
+    status: the last of its warnings since its container started says why. k3s' first pods have
+    such warnings too, which pass; only an image that cannot be had does not.
     """
     labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
     if not labels:
@@ -208,13 +210,14 @@ def _pods(kube: KubeClient, workload: Object) -> tuple[str, bool]:
         name, reason = str(pod["metadata"]["name"]), state.reason
         failing = state.failed or any(word in reason for word in _FAILS)
         if not failing:
-            said = [
-                event.removeprefix("Warning ")
-                for event in kube.events(_NAMESPACE, "Pod", name)
-                if event.startswith(_EXPLAIN)
-            ]
-            reason = "; ".join((reason, *said[-1:]))
-            failing = any("image" in event for event in said[-1:])
+            warning = ""
+            for event in kube.events(_NAMESPACE, "Pod", name):
+                if event.startswith(_EXPLAIN):
+                    warning = event
+                elif event.startswith(_STARTED):
+                    warning = ""  # what kept the container from starting has passed
+            reason = "; ".join(filter(None, (reason, warning.removeprefix("Warning "))))
+            failing = warning.startswith(_NO_SANDBOX) and "image" in warning
         return f" (pod {name}: {reason})", failing
     return "", False
 

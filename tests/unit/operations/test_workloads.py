@@ -224,6 +224,20 @@ def test_a_pod_that_starts_is_under_way(kube) -> None:
     assert found.problems and not found.failing
 
 
+def test_a_warning_from_before_a_container_started_explains_nothing(kube) -> None:
+    """Seen on k3s: flannel comes after the first pods, whose warnings stay for an hour."""
+    kube.put(deployment("coredns", available=0))
+    kube.put(starting("coredns"))
+    early = "Warning FailedCreatePodSandBox: open /run/flannel/subnet.env: no such file"
+    probe = "Warning Unhealthy (x24): Readiness probe failed: server gave HTTP response"
+    kube.happened["Pod", "coredns-1"] = [early, "Normal Started: Container started"]
+    (found,) = by_title(kube).values()
+    assert "FailedCreatePodSandBox" not in found.problems[0]
+    kube.happened["Pod", "coredns-1"].append(probe)
+    (found,) = by_title(kube).values()
+    assert "ContainerCreating; Unhealthy (x24): Readiness probe failed" in found.problems[0]
+
+
 @pytest.mark.parametrize(
     ("event", "failing"),
     [
