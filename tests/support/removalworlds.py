@@ -21,7 +21,8 @@ OURS = (
     *("agent/containerd/meta.db", "agent/client-kubelet.crt", "agent/etc/cni/net.d/10.conf"),
     *("agent/images/a.tar", f"data/{SHA}/bin/containerd", "data/.lock", "server/db/state.db"),
     *("server/token", "server/tls/client-ca.key", "server/manifests/coredns.yaml"),
-    *("server/static/charts/traefik.tgz", "server/cred/passwd"),
+    *("server/static/charts/traefik.tgz", "server/cred/passwd", "server/etc/cloud-config.yaml"),
+    *("agent/etc/kubelet.conf.d/00-k3s-defaults.conf", "agent/etc/resolv.conf"),
 )
 """Files of a k3s server, in its data folder."""
 ODD = (

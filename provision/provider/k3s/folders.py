@@ -26,7 +26,8 @@ INNER: Final[dict[str, tuple[str, ...]]] = {
         *("serving-kubelet.key", "k3scontroller.kubeconfig", "kubelet.kubeconfig"),
         *("kubeproxy.kubeconfig", "containerd", "cri-dockerd", "images", "stargz", "pod-manifests"),
         *("tls-[0-9]*", "etc/cni", "etc/containerd", "etc/crictl.yaml", "etc/flannel"),
-        "etc/k3s-*load-balancer.json",
+        *("etc/kubelet.conf.d/00-k3s-defaults.conf", "etc/kubelet.conf.d/10-cli-config.conf"),
+        *("etc/kubelet.conf.d/20-cli-config-dir", "etc/resolv.conf", "etc/k3s-*load-balancer.json"),
     ),
     "data": (_SHA256, f"{_SHA256}-tmp", "current", "previous", ".lock", "cni"),
     "server": (
@@ -36,6 +37,7 @@ INNER: Final[dict[str, tuple[str, ...]]] = {
             "cred-[0-9]*",
             "db",
             "elysium-*",
+            "etc/cloud-config.yaml",
             "etc/egress-selector-config.yaml",
         ),
         *("kine.sock", "manifests", "node-token", "static/charts", "tls", "tls-[0-9]*", "token"),
@@ -51,7 +53,7 @@ PODS: Final = ("-".join("?" * n for n in (8, 4, 4, 4, 12)), "[0-9a-f]" + "?" * 3
 KUBELET_NAMES: Final = (
     *("checkpoints", "device-plugins", "pki", "plugins", "plugins_registry", "pod-resources"),
     *("actuated_pods_state", "allocated_pods_state", "cpu_manager_state", "dra_manager_state"),
-    *("memory_manager_state", "pod_status_manager_state", "usernamespaces"),
+    *("image_manager", "memory_manager_state", "pod_status_manager_state", "usernamespaces"),
 )
 """What the kubelet creates besides ``pods``."""
 

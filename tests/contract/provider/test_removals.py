@@ -51,6 +51,27 @@ def test_a_system_folder_stays(data: str) -> None:
     assert data in done.folders
 
 
+def test_all_that_a_real_k3s_leaves_goes_and_a_users_part_stays() -> None:
+    """Listed on a node with k3s v1.36.3; `/mnt/big` is its data folder."""
+    kubelet = ("actuated_pods_state", "allocated_pods_state", "checkpoints/c", "cpu_manager_state")
+    kubelet += ("device-plugins/d", "dra_manager_state", "image_manager/pulled/sha256-1", "pods/p")
+    kubelet += ("memory_manager_state", "plugins/p", "plugins_registry/p", "pod-resources/p")
+    drop_ins = "/mnt/big/agent/etc/kubelet.conf.d"
+    kubelets = ("00-k3s-defaults.conf", "10-cli-config.conf", "20-cli-config-dir/mine.conf")
+    tree = removals.Tree()
+    for path in (
+        *(f"/mnt/big/{name}" for name in OURS),
+        *(f"/var/lib/kubelet/{name}" for name in kubelet),
+        *(f"{drop_ins}/{name}" for name in kubelets),
+        f"{drop_ins}/50-mine.conf",
+    ):
+        tree.file(path)
+    done = removals.run(tree, uninstall({"data-dir": "/mnt/big"}))
+    assert done.status == 0, done.stderr
+    assert set(done.after) == {f"{drop_ins}/50-mine.conf"}
+    assert "/var/lib/kubelet" not in done.folders and "/mnt/big/server" not in done.folders
+
+
 def test_what_stays_is_told() -> None:
     tree = removals.Tree()
     for path in ("/mnt/big/photos/1.jpg", "/mnt/big/server/token", "/precious/f"):
