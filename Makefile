@@ -5,7 +5,11 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint types quick unit check contract integration conformance upstream kills e2e variants coldstart coldstart-truth recovery browser https github-calls k3s faults links soak age gh shells strace inotify test test-parts test-whole bench bench-engine architecture sandbox-parts clean
+# What `make test` runs three at a time, long ones first. A suite with nodes waits for about half of its
+# time, so that three keep two cores busy until the last one ends. Each suite is one process.
+SUITES := e2e contract-rest coldstart contract-k3s k3s contract-provider contract-sandbox https guarded \
+	integration slow faults kills recordings
+.PHONY: $(addprefix test-,$(SUITES)) help setup demo fmt lint types quick unit check contract integration conformance upstream kills e2e variants coldstart coldstart-truth recovery browser https github-calls k3s faults links soak age gh shells strace inotify test bench bench-engine architecture sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -120,23 +124,51 @@ inotify: # the kernel's default of 128 instances is enough for two nodes side by
 	@test "$$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 1024 || \
 		sysctl -qw fs.inotify.max_user_instances=1024
 
-test: age gh shells strace inotify check unit sandbox-parts ## Everything
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-parts test-whole
+test: age gh shells strace inotify check sandbox-parts ## Everything
+	$(MAKE) --no-print-directory --jobs 3 --output-sync=target $(addprefix test-,$(SUITES))
 
-# What `make test` does side by side: most of either is waiting.
-test-parts:
-	$(BIN)/pytest -q -n 2 --dist worksteal tests/integration
-	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
-	$(BIN)/pytest -q -n 2 -m slice tests/conformance/engine/test_kills.py
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/contract
+test-e2e:
+	$(BIN)/pytest -q tests/e2e
+
+test-coldstart:
+	$(BIN)/pytest -q $(addprefix tests/e2e_coldstart/test_,1_three_deadlocks.py 2_rotate_sealing_key.py 9_restore.py 9_then_github_calls.py)
+
+test-k3s:
+	$(BIN)/pytest -q tests/e2e_k3s
+
+test-contract-k3s:
+	$(BIN)/pytest -q tests/contract/provider/k3s
+
+test-contract-provider:
+	$(BIN)/pytest -q tests/contract/provider --ignore tests/contract/provider/k3s
+
+test-contract-sandbox:
+	$(BIN)/pytest -q tests/contract/sandbox tests/contract/github
+
+test-contract-rest:
+	$(BIN)/pytest -q tests/contract --ignore tests/contract/provider --ignore tests/contract/sandbox \
+		--ignore tests/contract/github
+
+test-https:
+	$(BIN)/pytest -q tests/e2e_https/test_1_token_and_app.py
+
+test-guarded:
+	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
+
+test-integration:
+	$(BIN)/pytest -q tests/integration
+
+test-slow:
+	$(BIN)/pytest -q -m slow tests/unit
+
+test-faults:
 	$(BIN)/pytest -q -m slice tests/faults
 
-test-whole:
-	$(BIN)/pytest -q tests/e2e
-	$(BIN)/pytest -q tests/e2e_variants/test_1_guarded.py
-	$(BIN)/pytest -q tests/e2e_https/test_1_token_and_app.py
-	$(BIN)/pytest -q tests/e2e_k3s
-	$(BIN)/pytest -q $(addprefix tests/e2e_coldstart/test_,1_three_deadlocks.py 2_rotate_sealing_key.py 9_restore.py 9_then_github_calls.py)
+test-kills:
+	$(BIN)/pytest -q -m slice tests/conformance/engine/test_kills.py
+
+test-recordings:
+	$(BIN)/pytest -q tests/conformance/engine/test_recordings.py
 
 bench: setup sandbox-parts ## Ratios against peers and limits; AGAINST=REV pairs up with a commit
 	$(BIN)/python -m tests.bench $(if $(AGAINST),--against $(AGAINST))
