@@ -346,9 +346,7 @@ def _as_text(
             substitute.evaluate(text, values.known.get, strict=values.strict)
         )
     except substitute.SubstitutionError as error:
-        line = text[: error.position].count("\n")
-        message = f"{error}: {text.splitlines()[line].strip()[:120]}"
-        problems.append(_problem(one, doc, message))
+        problems.append(_problem(one, doc, f"{error}{_quoted(doc, text, error.position)}"))
         return doc
     except yaml.YAMLError:
         problems.append(_problem(one, doc, "it is no YAML any more after substitution"))
@@ -357,6 +355,14 @@ def _as_text(
         problems.append(_problem(one, doc, "it is no object any more after substitution"))
         return doc
     return documents.Document(obj=loaded[0], file=doc.file, line=doc.line)
+
+
+def _quoted(doc: documents.Document, text: str, position: int) -> str:
+    """Return the line of `text` at `position`, behind a colon. No line of a Secret is quoted."""
+    if doc.obj.get("kind") == "Secret":
+        return ""
+    line = text[:position].count("\n")
+    return f": {text.splitlines()[line].strip()[:120]}"
 
 
 def _problem(one: Kustomization, doc: documents.Document, message: str) -> errors.Problem:

@@ -22,7 +22,15 @@ import yaml
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import bundles, isolation, layout, origins, references, workspace
+from provision.gitops.build import (
+    bundles,
+    isolation,
+    layout,
+    origins,
+    quoting,
+    references,
+    workspace,
+)
 from provision.gitops.tree import KUSTOMIZATIONS, Tree
 
 _DETAILS: Final = 2000
@@ -206,7 +214,7 @@ class Builder:
     ) -> errors.Problem:
         """Return kustomize's own words, with paths as they are in the repository."""
         lines = [one for one in output.error.splitlines() if not one.startswith("# Warning:")]
-        text = "\n".join(lines).strip().removeprefix("error: ")
+        text = quoting.without_contents("\n".join(lines).strip().removeprefix("error: "))
         if len(text) > _DETAILS:
             text = f"{text[:_DETAILS]}…"
         text = text.replace(str(prepared.folder), overlay.path or ".")

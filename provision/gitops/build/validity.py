@@ -57,13 +57,14 @@ def _wrong(obj: Mapping[str, Any], strict: bool) -> Iterator[schema.Wrong]:
 def _not_texts(
     doc: Document, one: flux.Kustomization, key: str, content: Any
 ) -> list[errors.Problem]:
+    secret = doc.obj.get("kind") == "Secret"
     return [
         _problem(
             doc,
             one,
             f"{key}.{name}",
             f"{_NAMES.get(type(value), 'no text')} where a text is expected",
-            f'write it in quotes: {name}: "{_shown(value)}"',
+            f'write it in quotes: {name}: "{"…" if secret else _shown(value)}"',
         )
         for name, value in mapping(content).items()
         if not isinstance(value, str) and not (value is None and key != _SUBSTITUTE)

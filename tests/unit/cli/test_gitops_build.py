@@ -156,3 +156,76 @@ def test_a_comment_cannot_be_left(call, folder):
     repo = written(folder / "r", docs.files(clusters__home=wrong, apps=docs.config_map("web")))
     outcome = call("gitops", "build", "--repo", str(repo))
     assert "\nkind: Injected" not in outcome.out
+
+
+@pytest.mark.parametrize("value", ["x-${A", "canary-${UNSET}", "a: b\nc: canary ${A\n"])
+def test_an_error_quotes_no_value_of_a_secret(call, repo, value):
+    secret = docs.obj("v1:Secret", "web", "web", stringData={"PASSWORD": f"canary {value}"})
+    (repo / "apps" / "all.yaml").write_text(secret)
+    outcome = call("gitops", "build", "apps", "--repo", str(repo))
+    assert outcome.code == 3
+    assert "Secret web/web" in outcome.err and "canary" not in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize("part", ["data", "stringData"])
+def test_a_hint_quotes_no_number_of_a_secret(call, repo, part):
+    secret = docs.obj("v1:Secret", "web", "web", **{part: {"PIN": 83759265}})
+    (repo / "apps" / "all.yaml").write_text(secret)
+    outcome = call("gitops", "build", "apps", "--repo", str(repo))
+    assert outcome.code == 3
+    assert f"{part}.PIN: a number" in outcome.err and "83759265" not in outcome.out + outcome.err
+
+
+SECRET_PATCH = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\nstringData: "
+WORDS = {
+    "a generator's literal": (
+        {"secretGenerator": [{"name": "x", "literals": ["canary"]}]},
+        "expected key=value",
+    ),
+    "a patch that is no YAML": (
+        {"patches": [{"patch": SECRET_PATCH + "{A: canary", "target": {"kind": "Secret"}}]},
+        "unable to parse SM or JSON patch",
+    ),
+    "a patch of another shape": (
+        {"patches": [{"patch": SECRET_PATCH + "canary", "target": {"kind": "Secret"}}]},
+        "wrong node kind",
+    ),
+    "a replacement from a Secret": (
+        {
+            "replacements": [
+                {
+                    "source": {
+                        "kind": "Secret",
+                        "fieldPath": "stringData.A",
+                        "options": {"delimiter": "x", "index": 9},
+                    },
+                    "targets": [{"select": {"kind": "Secret"}, "fieldPaths": ["stringData.A"]}],
+                }
+            ]
+        },
+        "out of bounds",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_kustomize_quotes_no_value_of_a_secret(call, repo, name):
+    content, words = WORDS[name]
+    written(
+        repo,
+        {
+            "apps/kustomization.yaml": json.dumps({"resources": ["all.yaml"], **content}),
+            "apps/all.yaml": docs.obj("v1:Secret", "web", stringData={"A": "canary"}),
+        },
+    )
+    outcome = call("gitops", "build", "apps", "--repo", str(repo))
+    assert outcome.code == 3
+    assert words in outcome.err and "canary" not in outcome.out + outcome.err
+
+
+def test_kustomize_still_names_the_patch_of_a_file(call, repo):
+    patches = [{"path": "p.yaml", "target": {"kind": "ConfigMap", "name": "web"}}]
+    kustomization = json.dumps({"resources": ["all.yaml"], "patches": patches})
+    written(repo, {"apps/kustomization.yaml": kustomization, "apps/p.yaml": "a: [\n"})
+    outcome = call("gitops", "build", "apps", "--repo", str(repo))
+    assert outcome.code == 3 and "p.yaml" in outcome.err
