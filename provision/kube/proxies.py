@@ -1,13 +1,14 @@
-"""Which proxy of the environment a request goes through, as the HTTP library decides."""
+"""Which proxy of the environment a request goes through, as the HTTP library decides.
+
+NO_PROXY holds names, names with subdomains, addresses, networks (``10.0.0.0/8``) and ``*``, each
+with a port if need be. Python's own functions know no networks and no addresses of IPv6.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import urllib.request
-from collections.abc import Callable, Mapping
-from typing import Any
 from urllib.parse import urlsplit
-
-_bypassed: Callable[[str, Mapping[str, str]], Any] = urllib.request.proxy_bypass_environment  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def of(url: str) -> str:
@@ -15,7 +16,9 @@ def of(url: str) -> str:
     parts = urlsplit(url)
     found = urllib.request.getproxies_environment()
     proxy = found.get(parts.scheme) or found.get("all") or ""
-    if not proxy or _bypassed(parts.netloc, found):
+    entries = [entry.strip().lower() for entry in found.get("no", "").split(",")]
+    host = (parts.hostname or "").lower()
+    if not proxy or any(_spares(entry, parts.scheme, host, parts.port) for entry in entries):
         return ""
     return shown(proxy)
 
@@ -31,3 +34,37 @@ def variable(url: str) -> str:
     scheme = urlsplit(url).scheme
     found = urllib.request.getproxies_environment()
     return f"{scheme}_proxy".upper() if found.get(scheme) else "ALL_PROXY"
+
+
+def _spares(entry: str, scheme: str, host: str, port: int | None) -> bool:
+    """Return whether an entry of NO_PROXY, in lower case, keeps `host` from the proxy."""
+    only, exact, entry = entry.rpartition("://")
+    if not entry or (only and only not in ("all", scheme)):
+        return False
+    network = _network(entry.removeprefix("[").removesuffix("]"))
+    if network is None:
+        entry, at, number = entry.rpartition(":") if _has_port(entry) else (entry, "", "")
+        if at and number != str(port or ""):
+            return False
+        network = _network(entry.removeprefix("[").removesuffix("]"))
+    if network is not None:
+        address = _network(host)
+        return address is not None and address[0] in network
+    if entry == "*":
+        return True
+    if entry.startswith(("*.", ".")):
+        return host.endswith(entry.removeprefix("*"))
+    return host == entry or (not exact and entry != "localhost" and host.endswith(f".{entry}"))
+
+
+def _has_port(entry: str) -> bool:
+    name, colon, number = entry.rpartition(":")
+    return bool(colon) and number.isdigit() and (":" not in name or name.endswith("]"))
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return the network that `text` is, that of one address for an address; else None."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
