@@ -30,13 +30,17 @@ def commands() -> list[tuple[str, ...]]:
 
 
 def secrets(lab: labs.Lab) -> dict[str, object]:
-    """Return what every Secret of the cluster holds, but for the one that k3s makes of a node."""
+    """Return what every Secret of the cluster holds, but for those that k3s makes of a node.
+
+    It makes `k3s-serving` anew for the address of another node.
+    """
     found = lab.kubectl("get", "secrets", "-A")["items"]
     names = {
         f"{each['metadata']['namespace']}/{each['metadata']['name']}": each.get("data")
         for each in found
     }
-    return {name: data for name, data in names.items() if ".node-password." not in name}
+    of_node = (".node-password.", "/k3s-serving")
+    return {name: data for name, data in names.items() if not any(one in name for one in of_node)}
 
 
 def elsewhere(lab: labs.Lab, folder: pathlib.Path) -> labs.Lab:
