@@ -100,6 +100,14 @@ COREDNS = Set(
     programs=(Program(name="coredns", package="."),),
     sources=("main.go",),
 )
+ADDONS = Set(
+    name="addons",
+    module="addons",
+    programs=(
+        Program(name="local-path-provisioner", package="github.com/rancher/local-path-provisioner"),
+        Program(name="metrics-server", package="sigs.k8s.io/metrics-server/cmd/metrics-server"),
+    ),
+)
 KINE = Set(
     name="kine",
     module="kine",
@@ -133,7 +141,7 @@ HELM = Set(
     programs=(Program(name="helm-controller", package="./cmd/helm-controller"),),
     sources=("cmd/**/*", "internal/**/*"),
 )
-SETS = (KUBERNETES, STANDIN, COREDNS, KINE, CRDS, FLUX, HELM)
+SETS = (KUBERNETES, STANDIN, COREDNS, ADDONS, KINE, CRDS, FLUX, HELM)
 
 
 def lanes() -> dict[str, tuple[Set, ...]]:

@@ -27,9 +27,7 @@ FLUX_IMAGES = {
 """The tags of the controllers in the manifest that the sandbox's flux exports."""
 PLACEHOLDERS: Mapping[str, tuple[int, ...]] = {
     "plexinc/pms-docker": (32400,),
-    "rancher/local-path-provisioner": (),
     "rancher/mirrored-library-traefik": (8000, 8443, 9100),
-    "rancher/mirrored-metrics-server": (10250,),
 }
 """The images of Docker Hub, any tag, that a placeholder runs for, and the ports it listens on."""
 _SEALED_SECRETS = "docker.io/bitnami/sealed-secrets-controller:0.27.1"
@@ -43,7 +41,8 @@ _PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "helm-controller": ("--requeue-dependency=2s",),
 }
 _STOOD_IN = tuple(name for name in FLUX_IMAGES if name not in _PROGRAMS)
-_APPLETS = ("cat", "grep", "ls", "mountpoint", "sh", "sleep", "test")
+_APPLETS = (*("cat", "chmod", "grep", "ls", "mkdir", "mountpoint", "rm", "sh", "sleep", "test"),)
+"""Those that pods of the demo and the helper pods of the local-path provisioner call."""
 
 
 def ensure(parts: build.Parts) -> Path:
@@ -103,6 +102,17 @@ def of(parts: build.Parts, busybox: Path, authority: Path) -> Sequence[images.Im
             entrypoint=("/coredns",),
             user="0:0",
         ),
+        images.Image(
+            names=("docker.io/rancher/local-path-provisioner:v0.0.30",),
+            files={"/usr/bin/local-path-provisioner": parts.bin / "local-path-provisioner"},
+            entrypoint=("/usr/bin/local-path-provisioner",),
+            user="0:0",
+        ),
+        images.Image(
+            names=("docker.io/rancher/mirrored-metrics-server:v0.8.0",),
+            files={"/metrics-server": parts.bin / "metrics-server"},
+            entrypoint=("/metrics-server",),
+        ),
         *(
             images.Image(
                 names=(_flux(name),),
@@ -121,7 +131,10 @@ def of(parts: build.Parts, busybox: Path, authority: Path) -> Sequence[images.Im
         ),
         _stood_in(parts, "intel_gpu_device_plugin", *_GPU_PLUGIN, user="0:0"),
         images.Image(
-            names=("docker.io/library/busybox:1.37",),
+            names=(
+                "docker.io/library/busybox:1.37",
+                "docker.io/rancher/mirrored-library-busybox:1.37.0",
+            ),
             files={"/bin/busybox": busybox},
             links={f"/bin/{name}": "busybox" for name in _APPLETS},
             entrypoint=(),

@@ -27,6 +27,11 @@ _CLUSTER = (
         part="container runtime", what="Debian's containerd and runc, with the plugins of CNI"
     ),
     model.Part(part="CoreDNS", what="CoreDNS with the plugins that k3s uses"),
+    model.Part(
+        part="local-path-provisioner",
+        what="Rancher's, built from its Go module, with helper pods of Debian's busybox",
+    ),
+    model.Part(part="metrics-server", what="built from its Go module; asks the kubelet"),
     model.Part(part="source-controller", what="Flux's own, built from its Go module"),
     model.Part(part="kustomize-controller", what="Flux's own, built from its Go module"),
     model.Part(part="Sealed Secrets", what="the controller, built from its Go module"),
@@ -42,7 +47,6 @@ _CLUSTER_STOOD_IN = (
         part="images",
         what="a placeholder that listens and answers, for: " + ", ".join(ownimages.PLACEHOLDERS),
     ),
-    model.Part(part="local-path", what="claims get their folder from the k3s stand-in"),
     model.Part(
         part="Intel's device plugin", what="tells the kubelet of the GPU that the sandbox made"
     ),

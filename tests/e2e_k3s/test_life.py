@@ -6,15 +6,39 @@ A real one is skipped unless `k3sprograms.VARIABLE` names it.
 from __future__ import annotations
 
 import pathlib
+import re
 import shutil
 
 import pytest
+import yaml
 
 from provision.sandbox import renewal
 from tests.support import coldstarts, k3sprograms, night
 from tests.support import lab as labs
 
 STARTED = "systemctl show -p ActiveEnterTimestampMonotonic -p NRestarts k3s.service"
+SAVES = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: saves, namespace: default}}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: local-path
+  resources: {{requests: {{storage: 1Mi}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: game, namespace: default}}
+spec:
+  restartPolicy: Never
+  containers:
+    - name: game
+      image: {image}
+      command: [sh, -c, "echo level 9 >/saves/save"]
+      volumeMounts: [{{name: saves, mountPath: /saves}}]
+  volumes:
+    - {{name: saves, persistentVolumeClaim: {{claimName: saves}}}}
+"""
 NOTHING = {"same", "read", "refresh"}
 
 
@@ -45,6 +69,47 @@ def test_first_up(lab: labs.Lab, before: dict[str, str], programs: k3sprograms.P
     assert ("stand-in" in running) is not programs.real, running
     all_ready(lab)
     lab.elysium("status").ok()
+
+
+def test_a_claim_gets_a_folder_and_loses_it(lab: labs.Lab) -> None:
+    config = lab.kubectl("get", "configmap", "local-path-config", "-n", "kube-system")["data"]
+    image = yaml.safe_load(config["helperPod.yaml"])["spec"]["containers"][0]["image"]
+    lab.on_node("k3s kubectl apply -f -", stdin=SAVES.format(image=image))
+    coldstarts.until(
+        lambda: lab.kubectl("get", "pod", "game")["status"]["phase"] == "Succeeded", "the pod ends"
+    )
+    (volume,) = lab.kubectl("get", "pv")["items"]
+    path = volume["spec"]["local"]["path"]
+    claim = lab.kubectl("get", "pvc", "saves")
+    name = f"pvc-{claim['metadata']['uid']}"
+    assert path == f"/var/lib/rancher/k3s/storage/{name}_default_saves"
+    assert volume["metadata"]["name"] == name
+    annotations = volume["metadata"]["annotations"]
+    assert annotations["pv.kubernetes.io/provisioned-by"] == "rancher.io/local-path"
+    assert volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+    (term,) = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    (node,) = lab.kubectl("get", "nodes")["items"]
+    hostname = node["metadata"]["labels"]["kubernetes.io/hostname"]
+    expected = {"key": "kubernetes.io/hostname", "operator": "In", "values": [hostname]}
+    assert term["matchExpressions"] == [expected]
+    assert lab.on_node(f"cat {path}/save") == "level 9\n"
+    modes = lab.on_node(f"stat -c %a {path} /var/lib/rancher/k3s/storage")
+    assert modes.split() == ["777", "700"]
+
+    lab.on_node("k3s kubectl delete pod/game pvc/saves --timeout=60s")
+    coldstarts.until(lambda: not lab.kubectl("get", "pv")["items"], "the volume is removed")
+    assert lab.on_node("ls /var/lib/rancher/k3s/storage") == ""
+
+
+def test_the_kubelet_is_measured(lab: labs.Lab) -> None:
+    (node,) = lab.kubectl("get", "nodes")["items"]
+    name = node["metadata"]["name"]
+
+    def measured() -> bool:
+        text = lab.on_node("k3s kubectl top nodes --no-headers 2>&1 || true")
+        return re.fullmatch(rf"{name} +\d+m +\d+% +[1-9]\d*Mi +\d+% *\n", text) is not None
+
+    coldstarts.until(measured, "kubectl top nodes answers")
 
 
 def test_second_up(lab: labs.Lab) -> None:

@@ -30,7 +30,7 @@ def test_volumes_stay_when_asked_for(lab: labs.Lab, before: dict[str, str], up: 
     bound = "k3s kubectl wait pvc saves --for=jsonpath='{.status.phase}'=Bound --timeout=60s"
     lab.on_node(bound)
     (volume,) = lab.kubectl("get", "pv")["items"]
-    path = volume["spec"]["hostPath"]["path"]
+    path = volume["spec"]["local"]["path"]
     assert path.startswith("/var/lib/rancher/k3s/storage/pvc-")
     lab.on_node(f"echo level 9 >{path}/save")
 

@@ -21,6 +21,31 @@ require k8s.io/single v0.1.0
 """
 
 
+def required(go_mod: str) -> dict[str, str]:
+    """Return the version of each module that `go_mod` asks for, and puts in its place."""
+    asked = dict(re.findall(r"^\s*(?:require )?(\S+) (v\S+)(?: // indirect)?$", go_mod, re.M))
+    replaced = dict(re.findall(r"^\s*(?:replace )?(\S+) => \S+ (v\S+)$", go_mod, re.M))
+    return {name: replaced.get(name, version) for name, version in asked.items()}
+
+
+def test_what_the_addons_share_with_kubernetes_is_compiled_once() -> None:
+    kubernetes = required((goparts.KUBERNETES.folder / "go.mod").read_text())
+    addons = required((goparts.ADDONS.folder / "go.mod").read_text())
+    shared = kubernetes.keys() & addons.keys()
+    assert "k8s.io/client-go" in shared
+    assert {name: addons[name] for name in shared} == {name: kubernetes[name] for name in shared}
+    assert goparts.ADDONS.compiler == goparts.KUBERNETES.compiler
+    assert goparts.ADDONS.lane == goparts.KUBERNETES.lane
+
+
+def test_the_addons_run_in_the_images_of_their_versions() -> None:
+    go_mod = (goparts.ADDONS.folder / "go.mod").read_text()
+    for program in goparts.ADDONS.programs:
+        version = goparts.version_of(program.package, go_mod)
+        manifests = goparts.GOLANG.glob("cmd/standin/internal/k3s/*.yaml")
+        assert any(f"{program.name}:{version}\n" in path.read_text() for path in manifests)
+
+
 @pytest.mark.parametrize(
     ("package", "version"),
     [
@@ -60,7 +85,7 @@ def test_what_shares_a_module_is_compiled_with_the_same_flags() -> None:
     assert goparts.HELM.module == goparts.FLUX.module
     assert goparts.HELM.compiler == goparts.FLUX.compiler
     assert goparts.lanes()[goparts.STANDIN.lane] == (
-        *(goparts.KUBERNETES, goparts.STANDIN, goparts.COREDNS),
+        *(goparts.KUBERNETES, goparts.STANDIN, goparts.COREDNS, goparts.ADDONS),
     )
 
 

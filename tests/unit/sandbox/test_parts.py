@@ -31,6 +31,7 @@ def programs() -> set[str]:
 def test_what_is_real_is_named() -> None:
     assert {part.part for part in parts.real(whole=True)} >= {
         *("node", "API server", "scheduler", "kubelet", "container runtime", "CoreDNS"),
+        *("local-path-provisioner", "metrics-server"),
         *("kustomize-controller", "source-controller", "Sealed Secrets"),
         *("media mount", "git over SSH and HTTPS"),
     }

@@ -38,6 +38,7 @@ type options struct {
 	kubeletArgs    []string
 	proxyArgs      []string
 	registry       string // where the images of the built-in components come from
+	storage        string // the folder of the local-path storage class
 }
 
 // resolve turns settings into options, refusing what the stand-in cannot do.
@@ -90,6 +91,7 @@ func resolve(s *settings, hostname string, hostIP func() (string, error)) (*opti
 	if path := s.text("cluster-reset-restore-path", ""); path != "" && !resetting {
 		return nil, errors.New("cluster-reset-restore-path goes with cluster-reset")
 	}
+	result.storage = s.text("default-local-storage-path", filepath.Join(result.dataDir, "storage"))
 	port, err := strconv.Atoi(s.text("https-listen-port", "6443"))
 	if err != nil || port < 1 || port > 65535 {
 		return nil, fmt.Errorf("https-listen-port %q is not a port", s.text("https-listen-port", ""))

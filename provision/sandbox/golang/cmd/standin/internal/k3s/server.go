@@ -155,11 +155,10 @@ func (s *server) run(ctx context.Context, version, password string) error {
 // node is this machine.
 func (s *server) node() agent.Node {
 	return agent.Node{
-		Name:       s.options.nodeName,
-		IP:         s.options.nodeIP,
-		Port:       s.options.port,
-		Labels:     s.options.labels,
-		StorageDir: storageDir(s.options),
+		Name:   s.options.nodeName,
+		IP:     s.options.nodeIP,
+		Port:   s.options.port,
+		Labels: s.options.labels,
 	}
 }
 
@@ -224,15 +223,6 @@ func (s *server) state(ctx context.Context, password string) error {
 		}
 	}
 	return nil
-}
-
-func storageDir(o *options) string {
-	for _, name := range o.disable {
-		if name == "local-storage" {
-			return ""
-		}
-	}
-	return o.dataDir + "/storage"
 }
 
 func (s *server) start(name string, args []string) error {
