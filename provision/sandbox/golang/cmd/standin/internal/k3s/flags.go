@@ -21,7 +21,8 @@ var honoured = toSet(`bind-address config data-dir datastore-endpoint debug disa
 	https-listen-port kube-apiserver-arg kube-controller-manager-arg kube-controller-arg node-ip node-label
 	node-name node-taint secrets-encryption service-cidr cluster-cidr advertise-address tls-san token token-file
 	write-kubeconfig write-kubeconfig-mode v cluster-init cluster-reset
-	cluster-reset-restore-path server kubelet-arg kube-proxy-arg system-default-registry default-local-storage-path`)
+	cluster-reset-restore-path server kubelet-arg kube-proxy-arg system-default-registry default-local-storage-path
+	resolv-conf`)
 
 // shortFlags are the one-letter forms.
 var shortFlags = map[string]string{

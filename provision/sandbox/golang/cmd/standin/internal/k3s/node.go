@@ -72,6 +72,9 @@ func agentFiles(o *options) error {
 			return err
 		}
 	}
+	if err := findNameServers(o); err != nil {
+		return err
+	}
 	for path, client := range map[string]string{
 		o.agentAt("kubelet.kubeconfig"):      "client-kubelet",
 		o.agentAt("kubeproxy.kubeconfig"):    "client-kube-proxy",
@@ -124,6 +127,7 @@ func kubeletArgs(o *options) []string {
 		"--node-ip=" + o.nodeIP,
 		"--pod-manifest-path=" + o.agentAt("pod-manifests"),
 		"--read-only-port=0",
+		"--resolv-conf=" + o.resolvConf,
 		"--serialize-image-pulls=false",
 		"--tls-cert-file=" + o.tls("serving-kubelet.crt"),
 		"--tls-private-key-file=" + o.tls("serving-kubelet.key"),

@@ -39,6 +39,7 @@ type options struct {
 	proxyArgs      []string
 	registry       string // where the images of the built-in components come from
 	storage        string // the folder of the local-path storage class
+	resolvConf     string // the file that gives pods their name servers
 }
 
 // resolve turns settings into options, refusing what the stand-in cannot do.
@@ -70,6 +71,7 @@ func resolve(s *settings, hostname string, hostIP func() (string, error)) (*opti
 		kubeletArgs:    s.list("kubelet-arg"),
 		proxyArgs:      s.list("kube-proxy-arg"),
 		registry:       s.text("system-default-registry", ""),
+		resolvConf:     s.text("resolv-conf", ""),
 		controllerArgs: slices.Concat(s.list("kube-controller-manager-arg"), s.list("kube-controller-arg")),
 	}
 	if file := s.text("token-file", ""); file != "" && result.token == "" {
