@@ -2,7 +2,7 @@
 
 The format is age's version 1 (https://age-encryption.org/v1), so ``age -d``
 opens what is written here. With a passphrase the key is derived slowly on
-purpose: a second or two each time (`provision.recovery.bundle.passphrase`).
+purpose: about half a second each time (`provision.recovery.bundle.passphrase`).
 """
 
 from __future__ import annotations

@@ -31,8 +31,12 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from provision import errors
 from provision.secret import Secret
 
-WORK: Final = 18
-"""The base-2 logarithm of scrypt's N in new files: 256 MiB and about a second."""
+WORK: Final = 17
+"""The base-2 logarithm of scrypt's N in new files: 128 MiB and about half a second.
+
+OWASP's recommendation for scrypt (N = 2^17, r = 8, p = 1). With 18, whole
+commands need more than 300 MB, which small machines of a bad night lack.
+"""
 MOST_WORK: Final = 22
 """The largest work factor that is opened: 4 GiB of memory."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.recovery.bundle import archive, parts
+from provision.recovery.bundle import archive, encryption, parts
+from provision.secret import Secret
 from tests.support import bundles, excess, forged, hostile, restores, watched
 from tests.support.hostile import Reply
 
@@ -89,6 +90,25 @@ def test_a_backup(folder: Path, env: dict[str, str], kind: str) -> None:
     bounded(watched.peak(["backup", "verify", *opening], folder, env), refused=read)
     if not read:
         bounded(watched.peak(["restore", "--dry-run", *opening], folder, env))
+
+
+@pytest.mark.parametrize("command", ["verify", "restore"])
+def test_opening_with_a_passphrase(folder: Path, env: dict[str, str], command: str) -> None:
+    """A small machine of a bad night opens a backup that this version writes."""
+    lock = encryption.Passphrase(secret=restores.PASSPHRASE)
+    with hostile.serve(lambda method, path: hostile.reply({"message": "gone"}, 404)) as server:
+        opening = forged.write(folder.parent, f"    baseUrl: {server.url}\n    allowHttp: true\n")
+        file, key = Path(opening[0]), Secret(Path(opening[2]).read_text())
+        packed = encryption.decrypt(file.read_bytes(), encryption.Identities(texts=(key,)))
+        file.write_bytes(encryption.encrypt(packed, lock))
+        env["ELYSIUM_BACKUP_PASSPHRASE"] = restores.PASSPHRASE.reveal()
+        words = {
+            "verify": ["backup", "verify", str(file)],
+            "restore": ["restore", "--dry-run", str(file), "--trust-address", server.url],
+        }[command]
+        seen = watched.peak(words, folder, env)
+    assert seen.code == (0 if command == "verify" else 6), seen.said
+    assert seen.peak < 300_000_000, f"{seen.peak // MIB} MiB"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_a_file_of_the_library_is_opened_whatever_work_it_chose() -> None:
 
 def test_a_new_file_has_the_fixed_work_factor() -> None:
     file = encryption.encrypt(b"plain", encryption.Passphrase(secret=PHRASE))
-    assert file.splitlines()[1].split()[-1] == b"18"
+    assert file.splitlines()[1].split()[-1] == b"17"
 
 
 def test_a_good_file_opens_where_the_library_calls_its_work_excessive(
