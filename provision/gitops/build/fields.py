@@ -1,6 +1,6 @@
-"""The fields of Flux' kinds, and those of Kubernetes' kinds whose type is often mistaken.
+"""The fields of Kubernetes' kinds whose type is often mistaken, and the look-up of all schemas.
 
-From the definitions of the pinned Flux and the Kubernetes API reference. Values from a
+From the Kubernetes API reference; Flux' kinds are in `fluxfields`. Values from a
 substitution are what makes most mistakes: ``${PORT}`` becomes a number, and `env` takes texts.
 Fields of Kubernetes that are not listed are not looked at.
 """
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from provision.gitops.build import schema
+from provision.gitops.build import fluxfields, schema
 
 _PARTS: Final = {
+    "objects": fluxfields.OBJECTS,
     "secret": "secretRef\n  name!",
     "selector": "annotationSelector\ngroup\nkind\nlabelSelector\nname\nnamespace\nversion",
     "metadata": "commonMetadata\n  annotations texts\n  labels texts",
@@ -127,232 +128,6 @@ initContainers[]
     "matching": "matchLabels texts\n…",
 }
 
-_FLUX: Final[Mapping[str, str]] = {
-    "kustomize.toolkit.fluxcd.io/v1 Kustomization": """\
-interval! duration
-prune! bool
-sourceRef!
-  apiVersion
-  kind! OCIRepository|GitRepository|Bucket|ExternalArtifact
-  name!
-  namespace
-path
-@needs
-@cluster
-@metadata
-@patches
-@images
-@exprs
-@ignores
-buildMetadata[] originAnnotations|transformerAnnotations
-components[]
-decryption
-  provider! sops
-  serviceAccountName
-  @secret
-deletionPolicy MirrorPrune|Delete|WaitForTermination|Orphan
-force bool
-healthChecks[]
-  apiVersion
-  kind!
-  name!
-  namespace
-ignoreMissingComponents bool
-namePrefix
-nameSuffix
-postBuild
-  substitute any
-  substituteFrom[]
-    kind! Secret|ConfigMap
-    name!
-    optional bool
-  substituteStrategy WithVariables|Always
-retryInterval duration
-serviceAccountName
-suspend bool
-targetNamespace
-timeout duration
-wait bool
-""",
-    "helm.toolkit.fluxcd.io/v2 HelmRelease": """\
-interval! duration
-chart
-  metadata
-    labels texts
-    annotations texts
-  spec!
-    chart!
-    version
-    interval duration
-    reconcileStrategy ChartVersion|Revision
-    valuesFiles[]
-    ignoreMissingValuesFiles bool
-    sourceRef!
-      apiVersion
-      kind! HelmRepository|GitRepository|Bucket
-      name!
-      namespace
-    verify
-      provider cosign|notation
-      @secret
-chartRef
-  apiVersion
-  kind! OCIRepository|HelmChart|ExternalArtifact
-  name!
-  namespace
-@needs
-@cluster
-@metadata
-@exprs
-releaseName
-targetNamespace
-storageNamespace
-timeout duration
-maxHistory int
-serviceAccountName
-persistentClient bool
-suspend bool
-driftDetection
-  mode enabled|warn|disabled
-  @ignores
-install
-  @action
-upgrade
-  @action
-rollback
-  @action
-uninstall
-  @action
-test
-  enable bool
-  timeout duration
-  ignoreFailures bool
-  filters[]
-    name!
-    exclude bool
-valuesFrom[]
-  kind! Secret|ConfigMap
-  name!
-  valuesKey
-  targetPath
-  optional bool
-  literal bool
-values any
-postRenderers[]
-  kustomize
-    @patches
-    @images
-postRenderStrategy nohooks|combined|separate
-waitStrategy
-  name! poller|legacy
-""",
-    "source.toolkit.fluxcd.io/v1 GitRepository": """\
-interval! duration
-url! scheme:http,https,ssh
-ref
-  branch
-  commit
-  name
-  semver
-  tag
-ignore
-include[]
-  fromPath
-  toPath
-  repository!
-    name!
-provider generic|aws|azure|github
-proxySecretRef
-  name!
-recurseSubmodules bool
-@secret
-serviceAccountName
-sparseCheckout[]
-suspend bool
-timeout short
-verify
-  mode head|HEAD|Tag|TagAndHEAD
-  secretRef!
-    name!
-""",
-    "source.toolkit.fluxcd.io/v1 OCIRepository": """\
-interval! duration
-url! scheme:oci
-ref
-  digest
-  semver
-  semverFilter
-  tag
-certSecretRef
-  name!
-proxySecretRef
-  name!
-@secret
-ignore
-insecure bool
-layerSelector
-  mediaType
-  operation extract|copy
-provider generic|aws|azure|gcp
-serviceAccountName
-suspend bool
-timeout short
-verify
-  @verify
-  trustedRootSecretRef
-    name!
-""",
-    "source.toolkit.fluxcd.io/v1 HelmRepository": """\
-url! scheme:http,https,oci
-interval duration
-accessFrom any
-certSecretRef
-  name!
-@secret
-insecure bool
-passCredentials bool
-provider generic|aws|azure|gcp
-suspend bool
-timeout short
-type default|oci
-""",
-    "source.toolkit.fluxcd.io/v1 Bucket": """\
-bucketName!
-endpoint!
-interval! duration
-certSecretRef
-  name!
-proxySecretRef
-  name!
-@secret
-ignore
-insecure bool
-prefix
-provider generic|aws|gcp|azure
-region
-serviceAccountName
-sts any
-suspend bool
-timeout short
-""",
-    "source.toolkit.fluxcd.io/v1 HelmChart": """\
-chart!
-interval! duration
-sourceRef!
-  apiVersion
-  kind! HelmRepository|GitRepository|Bucket
-  name!
-ignoreMissingValuesFiles bool
-reconcileStrategy ChartVersion|Revision
-suspend bool
-valuesFiles[]
-verify
-  @verify
-version
-""",
-}
-"""The `spec` of Flux' kinds, in all its fields."""
-
 _WORKLOAD: Final = "replicas int\nselector\n  @matching\ntemplate\n  @template\n…"
 _JOB: Final = (
     "backoffLimit int\ncompletions int\nparallelism int\nactiveDeadlineSeconds int\n"
@@ -386,13 +161,13 @@ _KUBERNETES: Final[Mapping[str, str]] = {
 def of(version: str, kind: str) -> schema.Field | None:
     """Return the schema of `spec` of `kind` in apiVersion `version`; None where none is known."""
     name = f"{version} {kind}"
-    text = _FLUX.get(name) or _KUBERNETES.get(name)
+    text = fluxfields.SPECS.get(name) or _KUBERNETES.get(name)
     return schema.parse(text, _parts()) if text else None
 
 
 def is_flux(version: str, kind: str) -> bool:
     """Return whether the schema of `kind` lists all of its fields."""
-    return f"{version} {kind}" in _FLUX
+    return f"{version} {kind}" in fluxfields.SPECS
 
 
 @functools.cache
@@ -407,14 +182,3 @@ def _parts() -> dict[str, schema.Field]:
     for name, text in (*_PARTS.items(), ("job", _JOB)):
         made[name] = schema.parse(text, made)
     return made
-
-
-def contradiction(obj: Mapping[str, Any]) -> str:
-    """Return which rule between the fields of the HelmRelease `obj` is broken, or an empty text."""
-    spec = obj.get("spec")
-    if not isinstance(spec, Mapping) or obj.get("kind") != "HelmRelease":
-        return ""
-    given = [name for name in ("chart", "chartRef") if spec.get(name) is not None]
-    if len(given) == 1:
-        return ""
-    return "chart and chartRef exclude each other" if given else "chart or chartRef is required"

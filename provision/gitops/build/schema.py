@@ -3,9 +3,10 @@
 A schema is an indented text, a line a field: its name, and its type. ``!`` after the name: it is
 required. ``[]``: a list of it. Without a type it is a text; a field with fields below it is an
 object. Types are ``text``, ``bool``, ``int``, ``texts`` (a map of texts), ``any``, ``duration``
-(numbers with ms, s, m and h), ``short`` (the same without h), a list of values ``a|b``, and
-``scheme:a,b`` for an address that begins with one of them. ``@name`` inserts the fields of
-another schema. An object takes no other fields, unless its line ends in ``…``.
+(numbers with ms, s, m and h), ``short`` (the same without h), a list of values ``a|b``,
+``scheme:a,b`` for an address that begins with one of them, and ``like:`` with the pattern of a
+text. ``@name`` inserts the fields of another schema. An object takes no other fields, unless its
+line ends in ``…``.
 """
 
 from __future__ import annotations
@@ -146,7 +147,11 @@ def _check_text(type_: str, value: str, key: str, strict: bool) -> Iterator[Wron
         if value.partition("://")[0] not in schemes or "://" not in value:
             begins = " or ".join(f"{one}://" for one in schemes)
             yield Wrong(key=key, message=f"it does not begin with {begins}")
-    elif "|" in type_ and strict and value not in type_.split("|"):
+    elif type_.startswith("like:"):
+        if not re.fullmatch(type_.removeprefix("like:"), value, re.DOTALL):
+            message = f"{value!r} does not have the form {type_.removeprefix('like:')}"
+            yield Wrong(key=key, message=message)
+    elif type_ != "text" and strict and value not in type_.split("|"):
         values = ", ".join(type_.split("|"))
         yield Wrong(key=key, message=f"{value!r} is none of {values}")
 

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import fields, flux, rules, schema, sops
+from provision.gitops.build import fields, flux, fluxfields, rules, schema, sops
 from provision.gitops.build.values import UNKNOWN
 from provision.gitops.documents import Document, mapping
 
+_TOP: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _TEXTS: Final = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
 _NAMES: Final = {bool: "a boolean", int: "a number", float: "a number", type(None): "nothing"}
 
@@ -50,8 +51,17 @@ def _wrong(obj: Mapping[str, Any], strict: bool) -> Iterator[schema.Wrong]:
     known = fields.of(version, kind)
     if known is not None:
         yield from schema.check(known, obj.get("spec"), UNKNOWN, strict=strict, key="spec")
-    if known is not None and (broken := fields.contradiction(obj)):
-        yield schema.Wrong(key="spec", message=broken)
+    if fields.is_flux(version, kind):
+        yield from _beside(obj, strict)
+        for key, broken in fluxfields.contradictions(obj):
+            yield schema.Wrong(key=key, message=broken)
+
+
+def _beside(obj: Mapping[str, Any], strict: bool) -> Iterator[schema.Wrong]:
+    """Yield the fields beside `spec` that an object of Flux does not have."""
+    if strict:
+        top = schema.parse("\n".join(f"{name} any" for name in _TOP))
+        yield from schema.check(top, obj, UNKNOWN, strict=True)
 
 
 def _not_texts(

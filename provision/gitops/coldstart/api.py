@@ -7,7 +7,8 @@ them. Flux' kinds are those of the release that is installed (Flux roadmap, "Dep
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from provision.gitops import documents
@@ -54,42 +55,45 @@ _KUBERNETES: Final = {
 TRAEFIK_GROUPS: Final = frozenset(["traefik.io", "hub.traefik.io", "gateway.networking.k8s.io"])
 """What the Traefik that k3s carries defines, unless it is disabled."""
 
-_SOURCE: Final = "source.toolkit.fluxcd.io"
-_NOTIFICATION: Final = "notification.toolkit.fluxcd.io"
-_IMAGE: Final = "image.toolkit.fluxcd.io"
-_FLUX: Final[Mapping[str, Mapping[str, str]]] = {
-    "source-controller": {
-        _SOURCE: "Bucket ExternalArtifact GitRepository HelmChart HelmRepository OCIRepository"
-    },
-    "kustomize-controller": {"kustomize.toolkit.fluxcd.io": "Kustomization"},
-    "helm-controller": {"helm.toolkit.fluxcd.io": "HelmRelease"},
-    "notification-controller": {_NOTIFICATION: "Alert Provider Receiver"},
-    "image-reflector-controller": {_IMAGE: "ImagePolicy ImageRepository"},
-    "image-automation-controller": {_IMAGE: "ImageUpdateAutomation"},
-    "source-watcher": {"source.extensions.fluxcd.io": "ArtifactGenerator"},
+_FLUX: Final[Mapping[str, str]] = {
+    "source-controller": """\
+source.toolkit.fluxcd.io Bucket v1beta1<2.7 v1beta2<2.8 v1>=2.4
+source.toolkit.fluxcd.io ExternalArtifact v1>=2.7
+source.toolkit.fluxcd.io GitRepository v1beta1<2.7 v1beta2<2.8 v1
+source.toolkit.fluxcd.io HelmChart v1beta1<2.7 v1beta2<2.8 v1>=2.3
+source.toolkit.fluxcd.io HelmRepository v1beta1<2.7 v1beta2<2.8 v1>=2.3
+source.toolkit.fluxcd.io OCIRepository v1beta2<2.8 v1>=2.6
+""",
+    "kustomize-controller": """\
+kustomize.toolkit.fluxcd.io Kustomization v1beta1<2.7 v1beta2<2.8 v1
+""",
+    "helm-controller": """\
+helm.toolkit.fluxcd.io HelmRelease v2beta1<2.7 v2beta2<2.8 v2>=2.3
+""",
+    "notification-controller": """\
+notification.toolkit.fluxcd.io Alert v1beta1<2.7 v1beta2<2.9 v1beta3>=2.2
+notification.toolkit.fluxcd.io Provider v1beta1<2.7 v1beta2<2.9 v1beta3>=2.2
+notification.toolkit.fluxcd.io Receiver v1beta1<2.7 v1beta2<2.9 v1
+""",
+    "image-reflector-controller": """\
+image.toolkit.fluxcd.io ImagePolicy v1beta1<2.7 v1beta2<2.9 v1>=2.7
+image.toolkit.fluxcd.io ImageRepository v1beta1<2.7 v1beta2<2.9 v1>=2.7
+""",
+    "image-automation-controller": """\
+image.toolkit.fluxcd.io ImageUpdateAutomation v1beta1<2.7 v1beta2<2.9 v1>=2.7
+""",
+    "source-watcher": """\
+source.extensions.fluxcd.io ArtifactGenerator v1beta1>=2.7
+""",
 }
-"""Each component of Flux 2.9 with the kinds that it serves."""
+"""Each component of Flux 2.9 with the kinds that it serves, and their versions.
+
+``<2.7``: the version is not served any more since that release. ``>=2.4``: it is served since then.
+"""
+_VERSION: Final = re.compile(r"(\w+)(<|>=)?([0-9.]*)")
 ALL_COMPONENTS: Final = tuple(_FLUX)
 COMPONENTS: Final = tuple(name for name in _FLUX if name != "source-watcher")
 """The components that elysium installs when the configuration says nothing else."""
-_FLUX_VERSIONS: Final = {
-    _SOURCE: "v1beta1 v1beta2 v1",
-    "kustomize.toolkit.fluxcd.io": "v1beta1 v1beta2 v1",
-    "helm.toolkit.fluxcd.io": "v2beta1 v2beta2 v2",
-    _NOTIFICATION: "v1beta2 v1beta3 v1",
-    _IMAGE: "v1beta1 v1beta2 v1",
-    "source.extensions.fluxcd.io": "v1beta1 v1",
-}
-_REMOVED: Final = {
-    f"{_SOURCE}/v1beta1": (2, 7),
-    f"{_SOURCE}/v1beta2": (2, 8),
-    "kustomize.toolkit.fluxcd.io/v1beta1": (2, 7),
-    "kustomize.toolkit.fluxcd.io/v1beta2": (2, 8),
-    "helm.toolkit.fluxcd.io/v2beta1": (2, 7),
-    "helm.toolkit.fluxcd.io/v2beta2": (2, 8),
-    f"{_IMAGE}/v1beta1": (2, 7),
-}
-"""The release of Flux from which on a version is not served any more."""
 
 
 def kubernetes() -> dict[tuple[str, str], set[str]]:
@@ -106,23 +110,34 @@ def flux(components: Collection[str], release: tuple[int, int]) -> dict[tuple[st
     """Return the versions by group and kind that Flux' `components` of `release` serve."""
     found: dict[tuple[str, str], set[str]] = {}
     for component in components:
-        for group, kinds in _FLUX.get(component, {}).items():
-            versions = {
-                version
-                for version in _FLUX_VERSIONS[group].split()
-                if _REMOVED.get(f"{group}/{version}", (99, 0)) > release
-            }
-            for kind in kinds.split():
-                found[group, kind] = versions
+        for group, kind, versions in _rows(component):
+            found[group, kind] = {name for text in versions if (name := _served(text, release))}
     return found
 
 
 def component_of(group: str, kind: str) -> str:
     """Return the component of Flux that serves `kind`, or an empty text."""
-    for component, served in _FLUX.items():
-        if kind in served.get(group, "").split():
+    for component in _FLUX:
+        if any((group, kind) == (row[0], row[1]) for row in _rows(component)):
             return component
     return ""
+
+
+def _rows(component: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield the rows of `component` in the table: group, kind and the texts of the versions."""
+    for line in _FLUX.get(component, "").splitlines():
+        group, kind, *versions = line.split()
+        yield group, kind, versions
+
+
+def _served(text: str, release: tuple[int, int]) -> str:
+    """Return the version of `text`, such as ``v1beta2<2.8``, if `release` serves it."""
+    name, sign, limit = _VERSION.findall(text)[0]
+    if not sign:
+        return name
+    major, _, minor = limit.partition(".")
+    is_before = release < (int(major), int(minor))
+    return name if is_before == (sign == "<") else ""
 
 
 def is_fixed(group: str) -> bool:
@@ -131,7 +146,7 @@ def is_fixed(group: str) -> bool:
 
 
 _FIXED: Final = frozenset(version.rpartition("/")[0] for version in _KUBERNETES) | frozenset(
-    _FLUX_VERSIONS
+    row[0] for component in _FLUX for row in _rows(component)
 )
 
 
