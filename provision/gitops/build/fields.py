@@ -80,8 +80,13 @@ successThreshold int
 …
 """,
     "container": """\
-name
-image
+name!
+image!
+imagePullPolicy Always|IfNotPresent|Never|
+resources
+  limits amounts
+  requests amounts
+  …
 command[]
 args[]
 env[]
@@ -128,11 +133,12 @@ initContainers[]
     "matching": "matchLabels texts\n…",
 }
 
-_WORKLOAD: Final = "replicas int\nselector\n  @matching\ntemplate\n  @template\n…"
+_WORKLOAD: Final = "replicas int\nselector!\n  @matching\ntemplate!\n  @template\n…"
 _JOB: Final = (
     "backoffLimit int\ncompletions int\nparallelism int\nactiveDeadlineSeconds int\n"
     "ttlSecondsAfterFinished int\nsuspend bool\ntemplate\n  @template\n…"
 )
+_MODES: Final = "ReadWriteOnce|ReadOnlyMany|ReadWriteMany|ReadWriteOncePod"
 _KUBERNETES: Final[Mapping[str, str]] = {
     "v1 Pod": "@pod",
     "apps/v1 Deployment": _WORKLOAD,
@@ -142,13 +148,17 @@ _KUBERNETES: Final[Mapping[str, str]] = {
     "batch/v1 Job": _JOB,
     "batch/v1 CronJob": "schedule\nsuspend bool\njobTemplate\n  spec\n    @job\n  …\n…",
     "v1 Service": (
-        "selector texts\ntype\nexternalName\nloadBalancerIP\n"
-        "ports[]\n  name\n  port int\n  nodePort int\n  …\n…"
+        "selector texts\ntype ClusterIP|NodePort|LoadBalancer|ExternalName|\nexternalName\n"
+        "loadBalancerIP\n"
+        "ports[]\n  name\n  port! int\n  nodePort int\n  …\n…"
     ),
-    "v1 PersistentVolumeClaim": "storageClassName\nvolumeName\naccessModes[]\n…",
-    "v1 PersistentVolume": "storageClassName\naccessModes[]\n…",
+    "v1 PersistentVolumeClaim": f"storageClassName\nvolumeName\naccessModes[] {_MODES}\n"
+    "resources\n  requests amounts\n  …\n…",
+    "v1 PersistentVolume": f"storageClassName\naccessModes[] {_MODES}\ncapacity amounts\n…",
     "networking.k8s.io/v1 Ingress": (
-        "ingressClassName\nrules[]\n  host\n  …\ntls[]\n  hosts[]\n  secretName\n…"
+        "ingressClassName\nrules[]\n  host\n  http\n    paths![]\n      path\n"
+        "      pathType! Exact|Prefix|ImplementationSpecific\n      …\n    …\n  …\n"
+        "tls[]\n  hosts[]\n  secretName\n…"
     ),
     "networking.k8s.io/v1 NetworkPolicy": "podSelector\n  @matching\npolicyTypes[]\n…",
     "autoscaling/v2 HorizontalPodAutoscaler": "minReplicas int\nmaxReplicas int\n…",

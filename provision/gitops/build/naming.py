@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from provision.gitops.build.schema import Wrong
+from provision.gitops.build.workloads import TEMPLATES
 from provision.gitops.documents import mapping
 
 _LABEL: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -24,12 +25,6 @@ _CRONJOB: Final = 52
 _LARGEST: Final = 1 << 20
 """Bytes of all values of a ConfigMap or Secret."""
 _ROLES: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
-_TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(
-        ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), ("spec", "template")
-    ),
-    "CronJob": ("spec", "jobTemplate", "spec", "template"),
-}
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
@@ -37,6 +32,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
 """The keys that a Secret of each type has to have."""
+_USER: Final = frozenset(["username", "password"])
 _SUBDOMAIN_SAID: Final = (
     f"lower-case letters, digits, - and . are expected, at most {_LONG} characters, with a letter "
     "or digit at both ends of each part"
@@ -52,7 +48,7 @@ def wrong(obj: Mapping[str, Any], unknown: re.Pattern[str]) -> Iterator[Wrong]:
     metadata = mapping(obj.get("metadata"))
     yield from _own(obj, metadata, unknown)
     yield from _marks(metadata, "metadata", unknown)
-    path = _TEMPLATES.get(str(obj.get("kind")), ())
+    path = TEMPLATES.get(str(obj.get("kind")), ())
     if path:
         template: Any = obj
         for name in path:
@@ -72,10 +68,11 @@ def _own(
         said = _refusal(str(obj.get("apiVersion")), str(obj.get("kind")), name)
         if said:
             yield Wrong(key="metadata.name", message=f"{name!r} is no name for it: {said}")
-    if isinstance(namespace, str) and namespace and not unknown.search(namespace):
-        if not _is(_LABEL, namespace, _SHORT):
-            message = f"{namespace!r} is no name of a namespace: {_LABEL_SAID}"
-            yield Wrong(key="metadata.namespace", message=message)
+    if not isinstance(namespace, str) or not namespace or unknown.search(namespace):
+        return
+    if not _is(_LABEL, namespace, _SHORT):
+        message = f"{namespace!r} is no name of a namespace: {_LABEL_SAID}"
+        yield Wrong(key="metadata.namespace", message=message)
 
 
 def _refusal(version: str, kind: str, name: str) -> str:
@@ -111,14 +108,19 @@ def _marks(metadata: Mapping[str, Any], key: str, unknown: re.Pattern[str]) -> I
                     message=f"{name!r} is no key of {part}: letters, digits, -, _ and . are "
                     f"expected, at most {_SHORT} characters, after a domain and / or without it",
                 )
-            elif part == "labels" and isinstance(value, str) and not unknown.search(value):
-                if value and not _is(_QUALIFIED, value, _SHORT):
-                    yield Wrong(
-                        key=f"{key}.labels.{name}",
-                        message=f"{value!r} is no value of a label: letters, digits, -, _ and . "
-                        f"are expected, at most {_SHORT} characters, with a letter or digit at "
-                        "both ends",
-                    )
+            elif part == "labels" and not _is_value(value, unknown):
+                yield Wrong(
+                    key=f"{key}.labels.{name}",
+                    message=f"{value!r} is no value of a label: letters, digits, -, _ and . are "
+                    f"expected, at most {_SHORT} characters, with a letter or digit at both ends",
+                )
+
+
+def _is_value(value: Any, unknown: re.Pattern[str]) -> bool:
+    """Return whether a label may have `value`; what is no text is for `schema` to judge."""
+    if not isinstance(value, str) or not value or unknown.search(value):
+        return True
+    return _is(_QUALIFIED, value, _SHORT)
 
 
 def _content(obj: Mapping[str, Any], unknown: re.Pattern[str]) -> Iterator[Wrong]:
@@ -129,6 +131,8 @@ def _content(obj: Mapping[str, Any], unknown: re.Pattern[str]) -> Iterator[Wrong
     for part in ("data", "binaryData", "stringData"):
         for name, value in mapping(obj.get(part)).items():
             key = f"{part}.{name}"
+            if part == "binaryData" and name in keys:
+                yield Wrong(key=key, message="the same key is in data")
             keys.add(str(name))
             if not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", str(name)) or str(name).startswith(".."):
                 message = f"{name!r} is no key: letters, digits, -, _ and . are expected"
@@ -149,6 +153,10 @@ def _content(obj: Mapping[str, Any], unknown: re.Pattern[str]) -> Iterator[Wrong
         for name in _KEYS.get(str(obj.get("type")), ()):
             if name not in keys:
                 yield Wrong(key=f"data.{name}", message=f"type {obj['type']} needs it")
+        if obj.get("type") == "kubernetes.io/basic-auth" and not keys & _USER:
+            yield Wrong(
+                key="data", message="type kubernetes.io/basic-auth needs username or password"
+            )
 
 
 def _decoded(value: str) -> int | None:

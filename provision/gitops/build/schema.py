@@ -2,7 +2,8 @@
 
 A schema is an indented text, a line a field: its name, and its type. ``!`` after the name: it is
 required. ``[]``: a list of it. Without a type it is a text; a field with fields below it is an
-object. Types are ``text``, ``bool``, ``int``, ``texts`` (a map of texts), ``any``, ``duration``
+object. Types are ``text``, ``bool``, ``int``, ``texts`` (a map of texts),
+``amounts`` (a map of quantities such as ``500m`` and ``1Gi``), ``any``, ``duration``
 (numbers with ms, s, m and h), ``short`` (the same without h), a list of values ``a|b``,
 ``scheme:a,b`` for an address that begins with one of them, and ``like:`` with the pattern of a
 text. ``@name`` inserts the fields of another schema. An object takes no other fields, unless its
@@ -22,6 +23,9 @@ from provision.gitops.documents import mapping
 _NAMES: Final = {bool: "a boolean", int: "a number", float: "a number", list: "a list"}
 _DURATIONS: Final = {"duration": "ms|s|m|h", "short": "ms|s|m"}
 _UNITS: Final = {"duration": "ms, s, m and h, such as 24h", "short": "ms, s and m, such as 60m"}
+_QUANTITY: Final = re.compile(
+    r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?"
+)
 _OPEN: Final = "…"
 
 
@@ -123,6 +127,8 @@ def _check(
         for name, item in mapping(value).items():
             if item is not None:
                 yield from _check(Field(), item, f"{key}.{name}", unknown, strict)
+    elif one.type == "amounts":
+        yield from _amounts(value, key, unknown)
     elif one.type in ("bool", "int"):
         wanted = (bool,) if one.type == "bool" else (int, float)
         if type(value) not in wanted:
@@ -135,6 +141,17 @@ def _check(
         yield Wrong(key=key, message=message, hint=f'write it in quotes: {name}: "{_shown(value)}"')
     else:
         yield from _check_text(one.type, value, key, strict)
+
+
+def _amounts(value: Any, key: str, unknown: re.Pattern[str]) -> Iterator[Wrong]:
+    for name, item in mapping(value).items():
+        if isinstance(item, str) and (unknown.search(item) or _QUANTITY.fullmatch(item)):
+            continue
+        if item is not None and type(item) not in (int, float, str):
+            yield Wrong(key=f"{key}.{name}", message=f"{_named(item)} where a quantity is expected")
+        elif isinstance(item, str):
+            hint = "write a number, with a unit such as m, Mi or Gi"
+            yield Wrong(key=f"{key}.{name}", message=f"{item!r} is no quantity", hint=hint)
 
 
 def _check_text(type_: str, value: str, key: str, strict: bool) -> Iterator[Wrong]:

@@ -7,7 +7,16 @@ from typing import Any, Final
 
 from provision import errors
 from provision.gitops import documents
-from provision.gitops.build import fields, flux, fluxfields, rules, schema, sops
+from provision.gitops.build import (
+    fields,
+    flux,
+    fluxfields,
+    naming,
+    rules,
+    schema,
+    sops,
+    workloads,
+)
 from provision.gitops.build.values import UNKNOWN
 from provision.gitops.documents import Document, mapping
 
@@ -46,6 +55,8 @@ def problems(
 def _wrong(obj: Mapping[str, Any], strict: bool) -> Iterator[schema.Wrong]:
     """Yield the fields that are missing, unknown or of another type."""
     version, kind = str(obj.get("apiVersion")), str(obj.get("kind"))
+    yield from naming.wrong(obj, UNKNOWN)
+    yield from workloads.wrong(obj, UNKNOWN)
     metadata = fields.metadata()
     yield from schema.check(metadata, obj.get("metadata"), UNKNOWN, strict=False, key="metadata")
     known = fields.of(version, kind)

@@ -11,6 +11,7 @@ import yaml
 
 from provision import errors
 from provision.gitops.build import fields, fluxfields, schema
+from provision.gitops.documents import mapping
 from provision.kube import wait
 from provision.sandbox import build
 from tests.support import fluxcluster, wrongfields
@@ -98,6 +99,30 @@ def test_the_api_server_refuses_it_too(client, name: str) -> None:
     with pytest.raises(errors.KubeError) as caught:
         client.apply(obj, field_manager="test", dry_run=True)
     assert "expected" in f"{caught.value.summary} {caught.value.detail}"
+
+
+@pytest.mark.parametrize("name", wrongfields.RULES)
+def test_the_api_server_holds_the_rule_too(client, name: str) -> None:
+    obj = json.loads(wrongfields.RULES[name])
+    for port in mapping(obj.get("spec")).get("ports") or []:
+        port.setdefault("protocol", "TCP")  # kustomize-controller writes it, too
+    for one in containers(obj):
+        for port in one.get("ports") or []:
+            port.setdefault("protocol", "TCP")
+    with pytest.raises(errors.KubeError):
+        applied(client, json.dumps(obj))
+
+
+def containers(obj: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the containers of a workload."""
+    template = mapping(mapping(obj.get("spec")).get("template"))
+    return list(mapping(template.get("spec")).get("containers") or [])
+
+
+@pytest.mark.parametrize("name", wrongfields.NAMES)
+def test_the_api_server_refuses_the_name_too(client, name: str) -> None:
+    with pytest.raises(errors.KubeError):
+        applied(client, wrongfields.NAMES[name])
 
 
 @pytest.mark.parametrize("text", [one for one in wrongfields.RIGHT if "fluxcd.io" not in one])

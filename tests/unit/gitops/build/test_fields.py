@@ -26,6 +26,18 @@ def test_a_field_of_kubernetes_has_its_type(name: str, text: str) -> None:
     assert "expected" in found
 
 
+@pytest.mark.parametrize(("name", "text"), wrongfields.RULES.items())
+def test_a_rule_between_fields_is_held(name: str, text: str) -> None:
+    (found,) = told(text)
+    assert f" {wrongfields.key_of(name)}: " in found
+
+
+@pytest.mark.parametrize(("name", "text"), wrongfields.NAMES.items())
+def test_a_name_is_one_that_kubernetes_takes(name: str, text: str) -> None:
+    (found,) = told(text)
+    assert f" {wrongfields.key_of(name)}: " in found
+
+
 @pytest.mark.parametrize(("name", "text"), wrongfields.FLUX.items())
 def test_a_field_of_flux_is_as_its_definition_says(name: str, text: str) -> None:
     (found,) = told(text)

@@ -78,7 +78,9 @@ CHART = {"chart": "x", "sourceRef": {"kind": "HelmRepository", "name": "x"}}
         ("HelmChart", (2, 2), CHART),
     ],
 )
-def test_a_version_that_the_release_does_not_serve_yet(kind: str, release, spec) -> None:
+def test_a_version_that_the_release_does_not_serve_yet(
+    kind: str, release: tuple[int, int], spec: dict[str, object]
+) -> None:
     (told,) = refusals(wrongfields.source(kind, **spec), f"{SOURCE}/v1", release)
     assert f"the API has no {kind} in {SOURCE}/v1" in told
 

@@ -162,3 +162,41 @@ def test_a_file_that_is_no_text_is_built(tmp_path) -> None:
     assert not found.problems
     (doc,) = found.units[0].objects
     assert doc.obj["binaryData"]["favicon.ico"].startswith("AAECAwQF")
+
+
+def test_a_key_that_is_no_name_of_a_variable() -> None:
+    build = {"substituteFrom": [{"kind": "ConfigMap", "name": "vars"}]}
+    tree = files(
+        clusters__home=many(
+            kustomization("a", "./a", postBuild=build),
+            config_map("vars", "flux-system", **{"client-id": "1"}),
+        ),
+        a=config_map("a"),
+    )
+    assert "Flux refuses the variable names client-id" in problems(tree)
+
+
+def test_a_version_of_kustomizes_file_that_kustomize_has_not() -> None:
+    tree = files(clusters__home=config_map("a"))
+    tree[f"{PATH}/kustomization.yaml"] = (
+        "apiVersion: kustomize.config.k8s.io/v1\nkind: Kustomization\nresources: [all.yaml]\n"
+    )
+    said = problems(tree)
+    assert f"{PATH}/kustomization.yaml" in said
+    assert "apiVersion for Kustomization should be kustomize.config.k8s.io/v1beta1" in said
+
+
+def test_dollars_that_are_no_variables_stay() -> None:
+    rule = 'Pod {{ $labels.pod }} is at {{ printf "%.2f" $value }} times.'
+    build = {"substitute": {"DOMAIN": "example.org"}}
+    server = "server_name ${DOMAIN}; location ~* \\.(?:ico|jpe?g)$ { try_files $uri $uri/ =404; }\n"
+    tree = files(clusters__home=kustomization("a", "./a", postBuild=build))
+    tree |= {
+        "a/kustomization.yaml": "configMapGenerator: [{name: ui, files: [nginx.conf, rule.txt]}]\n",
+        "a/nginx.conf": server,
+        "a/rule.txt": rule,
+    }
+    found = discovery.discover(Tree.of(tree), PATH)
+    assert not found.problems
+    (data,) = (doc.obj["data"] for one in found.units for doc in one.objects if "data" in doc.obj)
+    assert data == {"nginx.conf": server.replace("${DOMAIN}", "example.org"), "rule.txt": rule}
