@@ -104,6 +104,26 @@ class Lacks:
             for place in absent
         ]
 
+    def of_waiting(self, unit: discovery.Unit, waited: list[Place]) -> list[Lack]:
+        """Return what objects of Flux need that the applied `unit` waits for."""
+        one = unit.kustomization
+        found: list[Lack] = []
+        for place in waited:
+            user = documents.ref_of(place)
+            why = f"Kustomization {one} waits until {user} is ready"
+            for need, doc in self._world.unready(place).items():
+                if need[0] in ("Secret", "ConfigMap"):
+                    what = f"{user} reads it, {why}"
+                    found.append(self._object(need, what, str(one), doc.where))
+                else:
+                    other = documents.ref_of(need)
+                    message = f"it needs {other}, which is not in the repository, and {why}"
+                    problem = errors.Problem(where=doc.where, key=user, message=message)
+                    found.append(
+                        Lack(place=need, blocks=str(one), where=doc.where, problem=problem)
+                    )
+        return found
+
     def before_build(self, unit: discovery.Unit) -> list[Lack]:
         """Return what the controller lacks before it builds `unit`: the source, keys, values."""
         one = unit.kustomization

@@ -127,14 +127,18 @@ class Play:
     def _pending(self, key: flux.Key) -> list[Place]:
         """Return what the applied Kustomization `key` waits for before it is ready."""
         unit = self._units[key]
-        one = unit.kustomization
-        waited = [documents.place_of(doc.obj) for doc in unit.objects] if one.wait else []
-        waited += one.health_checks
         return [
             place
-            for place in waited
+            for place in self._waited(unit)
             if not self._healthy(place, key) or place in self._absent(unit)
         ]
+
+    def _waited(self, unit: discovery.Unit) -> list[Place]:
+        """Return the objects that `unit` is not ready without."""
+        one = unit.kustomization
+        applied = one.wait and not one.remote_cluster
+        waited = [documents.place_of(doc.obj) for doc in unit.objects] if applied else []
+        return [*waited, *one.health_checks]
 
     def _absent(self, unit: discovery.Unit) -> list[Place]:
         """Return what the health checks of `unit` name and is not there.
@@ -161,7 +165,7 @@ class Play:
         key = (namespace, name)
         if kind == "Kustomization" and key in self._units and key != waiting:
             return self._ready(key)
-        return True
+        return not self._world.unready(place)
 
     def _apply_first(self, unit: discovery.Unit) -> bool:
         """Apply what comes before the part that fails; return whether that is new."""
@@ -216,6 +220,7 @@ class Play:
             if key in self._applied:
                 absent = [p for p in self._absent(unit) if not self._comes(p)]
                 found.append(self._lacks.of_checks(unit, absent))
+                found.append(self._lacks.of_waiting(unit, self._waited(unit)))
                 continue
             if unit.failed or one.suspended or not self._exists(key):
                 continue

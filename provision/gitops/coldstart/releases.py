@@ -147,7 +147,7 @@ def read(
         target=str(spec.get("targetNamespace") or namespace),
         creates_namespace=bool(creates),
         source=source,
-        secrets=(*_secrets(spec, namespace), *_proofs(wanted, source)),
+        secrets=(*secrets_of(spec, namespace), *_proofs(wanted, source)),
         values_from=tuple(
             (str(ref.get("kind")), namespace, str(ref.get("name")))
             for ref in references
@@ -179,7 +179,7 @@ def source_secrets(doc: documents.Document) -> list[Place]:
     """Return the Secrets that the Flux source `doc` reads."""
     namespace = documents.place_of(doc.obj)[1]
     spec = mapping(doc.obj.get("spec"))
-    return list(_secrets(spec, namespace))
+    return secrets_of(spec, namespace)
 
 
 _REFERENCES: Final = ("secretRef", "certSecretRef", "proxySecretRef", "trustedRootSecretRef")
@@ -187,7 +187,7 @@ _PARTS: Final = ("kubeConfig", "verify", "sts")
 """Parts of a `spec` with references to Secrets."""
 
 
-def _secrets(spec: Mapping[str, Any], namespace: str) -> list[Place]:
+def secrets_of(spec: Mapping[str, Any], namespace: str) -> list[Place]:
     """Return the Secrets that `spec` names, and the ConfigMap of a kubeConfig."""
     parts = [spec, *(mapping(spec.get(key)) for key in _PARTS)]
     named = [mapping(part.get(key)).get("name") for part in parts for key in _REFERENCES]

@@ -15,6 +15,7 @@ from provision.gitops.coldstart import (
     copies,
     kinds,
     localcharts,
+    readiness,
     releases,
     unseen,
 )
@@ -68,6 +69,7 @@ class World:
         self._groups = set(api.TRAEFIK_GROUPS) if cluster.bundled_traefik else set[str]()
         self._kinds = api.kubernetes() | api.flux(cluster.components, cluster.release)
         self._sources: dict[Place, documents.Document] = {}
+        self._checked: dict[Place, documents.Document] = {}
         self._own = own
         self._all = all_
         self._trees = trees
@@ -99,6 +101,16 @@ class World:
         doc = self._sources.get(source)
         secrets = releases.source_secrets(doc) if doc else []
         return [place for place in secrets if place not in self.objects]
+
+    def unready(self, place: Place) -> dict[Place, documents.Document]:
+        """Return what the object of Flux at `place` needs to be ready and is not there.
+
+        Each with the document of the object.
+        """
+        doc = self._checked.get(place)
+        if doc is None or place == self._own:
+            return {}
+        return {one: doc for one in readiness.needs(doc.obj) if one not in self.objects}
 
     def lacking(self, found: releases.Release) -> list[Place]:
         """Return what `found` still waits for."""
@@ -161,6 +173,8 @@ class World:
             self.unsealing = True
         elif is_new:
             self.unseen.append(unseen.of_object(doc, self._all))
+        if readiness.is_checked(obj):
+            self._checked[place] = doc
         for artifact in _artifacts(obj):
             self.objects.add(artifact)
 
