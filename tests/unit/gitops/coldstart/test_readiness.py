@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support import wrongfields
@@ -12,7 +14,7 @@ PRIVATE = wrongfields.image(secretRef={"name": "ghcr"})
 TOKEN = obj("v1:Secret", "ghcr", "default", stringData={"x": "y"})
 
 
-def waiting(text: str, **spec: object) -> dict[str, str]:
+def waiting(text: str, **spec: Any) -> dict[str, str]:
     """Return a repository whose Kustomization waits for what it applies."""
     return files(clusters__home=kustomization("a", "./a", **{"wait": True, **spec}), a=text)
 
