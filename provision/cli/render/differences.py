@@ -142,6 +142,6 @@ def _html(words: str) -> str:
 
 
 def _escaped(words: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(words.split())).replace(
-        "@", "@<!-- -->"
-    )
+    """Return `words` so that nothing in them is markup, a tag or a mention."""
+    marked = re.sub(r"([\\`*_{}\[\]>#|~])", r"\\\1", " ".join(words.split()))
+    return marked.replace("&", "&amp;").replace("<", "&lt;").replace("@", "@<!-- -->")

@@ -24,7 +24,16 @@ def files(host: str, *more: str) -> dict[str, str]:
     )
 
 
-CLAIM = docs.obj("v1:PersistentVolumeClaim", "library", "web", spec={"volumeName": "disk"})
+CLAIM = docs.obj(
+    "v1:PersistentVolumeClaim",
+    "library",
+    "web",
+    spec={
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "volumeName": "disk",
+    },
+)
 
 
 @pytest.fixture
