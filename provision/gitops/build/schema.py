@@ -184,6 +184,5 @@ def _named(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (int, float)) else "…"
+    """Return how `value` is written; no number, which a substitution may take of a Secret."""
+    return str(value).lower() if isinstance(value, bool) else "…"

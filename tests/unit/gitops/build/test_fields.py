@@ -74,3 +74,10 @@ def test_what_sops_encrypted_is_not_looked_at() -> None:
     text = json.loads(wrongfields.kustomization()) | {"spec": spec, "sops": {"mac": "x"}}
     found = [one for one in told(json.dumps(text)) if "spec.decryption" not in one]
     assert found == []
+
+
+def test_a_number_is_not_quoted() -> None:
+    """A substitution may have taken it of a Secret."""
+    (found,) = told(wrongfields.workload(env=[{"name": "PIN", "value": 73519}]))
+    assert "a number where a text is expected" in found
+    assert "73519" not in found
