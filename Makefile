@@ -8,8 +8,8 @@ STAMP  := $(VENV)/.installed
 # What `make test` runs three at a time, long ones first. A suite with nodes waits for about half of its
 # time, so that three keep two cores busy until the last one ends. Each suite is one process.
 SUITES := e2e contract-rest coldstart contract-k3s k3s contract-provider contract-sandbox https guarded \
-	integration slow faults kills recordings
-.PHONY: $(addprefix test-,$(SUITES)) help setup demo fmt lint types quick unit check contract integration conformance upstream kills e2e variants coldstart coldstart-truth recovery browser https github-calls k3s faults links soak age gh shells strace inotify test bench bench-engine architecture sandbox-parts clean
+	integration slow faults torture kills recordings
+.PHONY: $(addprefix test-,$(SUITES)) help setup demo fmt lint types quick unit check contract integration conformance upstream kills e2e variants coldstart coldstart-truth recovery browser https github-calls k3s faults links soak torture age gh shells strace inotify test bench bench-engine architecture sandbox-parts clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -98,6 +98,10 @@ faults: setup sandbox-parts ## A fault before and after every step of a rotation
 soak: setup sandbox-parts ## A hundred rotations while Flux fetches and pushes
 	$(BIN)/python -m tests.soak
 
+torture: setup ## Attack every promise from a seed: MINUTES=30 SEED=1 AREA=fuzz CASE=fuzz/7
+	$(BIN)/python -m tests.torture $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+		$(addprefix --area ,$(AREA)) $(if $(CASE),--case $(CASE))
+
 browser: # the drill's page is looked at in one
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 
@@ -163,6 +167,9 @@ test-slow:
 
 test-faults:
 	$(BIN)/pytest -q -m slice tests/faults
+
+test-torture:
+	$(BIN)/pytest -q tests/torture
 
 test-kills:
 	$(BIN)/pytest -q -m slice tests/conformance/engine/test_kills.py

@@ -25,7 +25,7 @@ import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from provision import errors, safejson
 from provision.fileio import atomic
@@ -181,6 +181,8 @@ def _write(record: Path, body: dict[str, Any]) -> None:
 def _read(record: Path) -> dict[str, Any]:
     try:
         found = safejson.loads(record.read_bytes())
+        if not _is_record(found):
+            raise ValueError("it is no record of a switch")
     except FileNotFoundError:
         return {}
     except ValueError as error:
@@ -191,6 +193,28 @@ def _read(record: Path) -> dict[str, Any]:
             "remove the record once you have put them right",
         ) from error
     return dict(found)
+
+
+def _is_record(found: Any) -> bool:
+    """Return whether `found` is what `_write` writes; files are renamed and removed by it."""
+    if not isinstance(found, dict):
+        return False
+    body = cast("dict[str, Any]", found)
+    files = body.get("files")
+    return (
+        body.get("state") in ("preparing", "committed")
+        and isinstance(files, list)
+        and all(_is_entry(entry) for entry in cast("list[Any]", files))
+    )
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    path, before = (cast("dict[str, Any]", entry).get(key) for key in ("path", "before"))
+    if not isinstance(path, str) or not isinstance(before, str) or "\0" in path:
+        return False
+    return Path(path).is_absolute() and Path(path).name != ""
 
 
 def _digest(data: bytes) -> str:

@@ -199,13 +199,13 @@ def refusal(
     wait = retry_after(status, headers, data) if status in (403, 429) else None
     if wait is not None:
         return RateLimitError(
-            f"GitHub's rate limit for this token is used up, so it did not {operation}",
+            f"{slug}: GitHub's rate limit for this token is used up, so it did not {operation}",
             hint=_when(wait),
             **common,
         )
     if status == 401:
         return TokenError(
-            f"GitHub did not accept the token, so it is not possible to {operation}",
+            f"{slug}: GitHub did not accept the token, so it is not possible to {operation}",
             hint="it is mistyped, expired or revoked: make a new one and set GITHUB_TOKEN,"
             " or store it with 'elysium config set --secret github.token'",
             **common,

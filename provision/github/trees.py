@@ -8,7 +8,6 @@ and "… for Git blobs".
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import io
 import tarfile
@@ -253,12 +252,12 @@ def _content(answer: answers.Answer) -> bytes:
     """Return the bytes of a blob. Raises `failures.AnswerError` for a damaged one."""
     data = answer.fields
     text, encoding = data.text("content"), data.text("encoding")
-    if encoding == "utf-8":
-        return text.encode()
     try:
+        if encoding == "utf-8":
+            return text.encode()
         if encoding == "base64":
             return base64.b64decode(text)
-    except binascii.Error:
+    except ValueError:
         pass
     raise failures.malformed(
         operation=answer.source.operation,

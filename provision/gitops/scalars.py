@@ -102,7 +102,7 @@ def _set(text: str, number: int, path: Path, value: str) -> str:
     expected = copy.deepcopy(before)
     try:
         _assign(expected[number], path, value)
-    except (TypeError, KeyError, IndexError):
+    except (TypeError, KeyError, IndexError, AttributeError):
         raise CannotSetError(path, node.line) from None
     depth = 0
     below: _Node | None = node

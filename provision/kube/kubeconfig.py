@@ -8,7 +8,6 @@ anonymous memory files, TLS reads them from there.
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import os
 import ssl
@@ -132,7 +131,8 @@ def _document(text: str) -> dict[str, Any]:
 
 
 def _entry(config: Mapping[str, Any], section: str, key: str, name: str) -> dict[str, Any]:
-    for entry in config.get(section) or ():
+    listed = config.get(section)
+    for entry in cast("list[Any]", listed) if isinstance(listed, list) else ():
         if isinstance(entry, dict) and entry.get("name") == name:
             value = entry.get(key)
             return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
@@ -143,7 +143,11 @@ def _headers(user: Mapping[str, Any], name: str) -> dict[str, str]:
     if user.get("token"):
         return {"Authorization": f"Bearer {user['token']}"}
     if user.get("tokenFile"):
-        return {"Authorization": f"Bearer {_read(user['tokenFile'], 'tokenFile').decode().strip()}"}
+        try:
+            token = _read(user["tokenFile"], "tokenFile").decode().strip()
+        except UnicodeDecodeError:
+            raise bad("tokenFile is not the name of a text file") from None
+        return {"Authorization": f"Bearer {token}"}
     if user.get("username") and user.get("password"):
         pair = f"{user['username']}:{user['password']}".encode()
         return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
@@ -162,6 +166,8 @@ def _read(path: object, what: str) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise bad(f"{what} {file}: {error.strerror}") from error
+    except ValueError:  # a NUL in its name
+        raise bad(f"{what} is not the name of a file") from None
 
 
 def _data(source: Mapping[str, Any], key: str) -> bytes:
@@ -170,7 +176,7 @@ def _data(source: Mapping[str, Any], key: str) -> bytes:
     if inline:
         try:
             return base64.b64decode(str(inline), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise bad(f"{key}-data is not base64") from None
     return _read(source[key], key) if source.get(key) else b""
 

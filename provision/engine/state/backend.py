@@ -18,13 +18,14 @@ import contextlib
 import gzip
 import json
 import time
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib import parse
 
-from provision import errors
-from provision.engine.state import checkpoint
+from provision import errors, safejson
+from provision.engine.state import checkpoint, shape
 from provision.fileio import atomic
 
 _META: Final = b"version: 1\n"
@@ -64,13 +65,13 @@ class FileBackend:
         zipped = self.path.with_name(self.path.name + ".gz")
         try:
             if zipped.exists() and not self.path.exists():
-                document = json.loads(gzip.decompress(zipped.read_bytes()))
+                document = safejson.loads(gzip.decompress(zipped.read_bytes()))
             else:
-                document = json.loads(self.path.read_bytes())
-        except (OSError, EOFError, ValueError):
+                document = safejson.loads(self.path.read_bytes())
+        except (OSError, EOFError, ValueError, zlib.error):
             return ""
         body = document.get("checkpoint") if isinstance(document, dict) else None
-        if not isinstance(body, dict):
+        if not isinstance(body, dict) or shape.problem(body.get("latest")):
             return ""
         return checkpoint.salt({"checkpoint": body})
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from provision import errors, safejson
-from provision.engine.state import record, urns
+from provision.engine.state import record, shape, urns
 
 VERSION: Final = 3
 FEATURED: Final = 4
@@ -190,7 +190,10 @@ def _check_version(document: Document, where: str) -> None:
             f"the state file {where} has version {version}; this engine reads versions "
             f"{VERSION} and {FEATURED}"
         )
-    unknown = [str(each) for each in document.get("features") or () if each not in _FEATURES]
+    features = document.get("features") or []
+    if not isinstance(features, list) or not all(isinstance(each, str) for each in features):
+        raise broken(where, "its features are not a list of texts")
+    unknown = [each for each in features if each not in _FEATURES]
     if unknown:
         raise _unsupported(
             f"the state file {where} has version {version} and uses {', '.join(unknown)}, "
@@ -209,18 +212,16 @@ def _unsupported(summary: str) -> UnsupportedError:
 
 def _check_shape(document: Document, where: str) -> None:
     found = document["checkpoint"].get("latest")
+    if wrong := shape.problem(found):
+        raise broken(where, wrong)
     if found is None:
         return
-    if not isinstance(found, dict):
-        raise broken(where, "its deployment is not an object")
     for key in ("snippets", "extensions"):
         if found.get(key):
             raise _unsupported(
                 f"the state file {where} holds {key}, which this engine does not know"
             )
     for each in found.get("resources") or ():
-        if not isinstance(each, dict) or not each.get("urn") or not each.get("type"):
-            raise broken(where, "one of its resources has no urn or type")
         for key, words in _UNKNOWN_FIELDS.items():
             if each.get(key):
                 raise _unsupported(

@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from provision import safejson
-from provision.engine.state import backend, checkpoint, integrity, ledger
+from provision import errors, safejson
+from provision.engine.state import backend, checkpoint, integrity, ledger, shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +66,44 @@ def _recover(place: backend.FileBackend) -> Loaded:
     document = None if data is None else place.parse(data)
     if data is None or document is None or not entries:
         return Loaded(document=document, journal="none")
-    name = digest(data)
+    try:
+        folded = _folded(document, entries, digest(data))
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise errors.StackError(
+            f"what an interrupted run noted in {place.journal} cannot be read",
+            operation="read state",
+            detail=f"an entry is not as elysium writes it ({type(error).__name__})",
+            hint=f"the state before that run is whole: rename the file to "
+            f"{place.journal.name}.1.aside, then run 'elysium refresh', which finds what it did",
+        ) from error
+    if folded is None:
+        return Loaded(document=document, journal="stale")
+    return Loaded(document=folded, journal="folded")
+
+
+def _folded(
+    document: checkpoint.Document, entries: list[ledger.Entry], name: str
+) -> checkpoint.Document | None:
+    """Return `document` with the entries after its base; None where no base is the one `name`.
+
+    Raises `KeyError`, `ValueError`, `TypeError`, `AttributeError` or `IndexError` for entries of
+    another form.
+    """
     matching = [
         index
         for index, entry in enumerate(entries)
         if entry["do"] == "base" and entry["sha256"] == name
     ]
     if not matching:
-        return Loaded(document=document, journal="stale")
+        return None
     found = ledger.Ledger(document, entries[matching[-1]])
     for entry in entries[matching[-1] + 1 :]:
         if entry["do"] != "base":
             found.apply(entry)
-    return Loaded(document=found.document(), journal="folded")
+    folded = found.document()
+    if wrong := shape.problem(checkpoint.latest(folded)):
+        raise ValueError(wrong)
+    return folded
 
 
 def _snapshot(place: backend.FileBackend) -> tuple[bytes | None, list[ledger.Entry]]:

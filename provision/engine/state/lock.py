@@ -126,7 +126,10 @@ def _is_dead(body: dict[str, Any]) -> bool:
         return bool(ours.get("bootId"))
     if ours.get("pidNamespace") != _pid_namespace():
         return False
-    started = _started(int(body.get("pid") or 0))
+    pid = body.get("pid")
+    if not isinstance(pid, int):
+        return False  # not a lock of ours: nothing says that its holder is gone
+    started = _started(pid)
     return started != ours.get("started")
 
 

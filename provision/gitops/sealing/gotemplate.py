@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 _LARGEST: Final = 2 << 20
+_DEEPEST: Final = 50
+"""Parentheses inside of each other."""
 _ACTION: Final = re.compile(r"\{\{(-(?=\s))?(.*?)((?<=\s)-)?\}\}", re.DOTALL)
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<field>\.[A-Za-z_]\w*)|(?P<dot>\.)"""
@@ -171,13 +173,18 @@ def _evaluate(expression: str, data: Mapping[str, str]) -> Any:
 def _tokens(expression: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     position = 0
+    depth = 0
     expression = expression.strip()
     while position < len(expression):
         match = _TOKEN.match(expression, position)
         if not match or not match.lastgroup:
             word = expression[position:].split()[0]
             raise TemplateError(f"{word!r} is not supported")
-        found.append((match.lastgroup, match.group(match.lastgroup)))
+        token = (match.lastgroup, match.group(match.lastgroup))
+        found.append(token)
+        depth += {("mark", "("): 1, ("mark", ")"): -1}.get(token, 0)
+        if depth > _DEEPEST:
+            raise TemplateError(f"parentheses are nested more than {_DEEPEST} deep")
         position = match.end()
     return found
 

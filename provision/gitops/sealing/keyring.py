@@ -7,7 +7,6 @@ The text is a List of TLS Secrets in JSON: ``kubectl apply`` takes it,
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -88,7 +87,7 @@ def from_secrets(
                 use=str((metadata.get("labels") or {}).get(sealing_keys.KEY_LABEL) or "active"),
             )
             keys.setdefault(key.fingerprint, key)
-        except (KeyError, binascii.Error, UnicodeDecodeError, sealing_keys.SealingError):
+        except (KeyError, ValueError):
             unreadable.append(name)
     return sealing_keys.newest_first(keys.values()), unreadable
 

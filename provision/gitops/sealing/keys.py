@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import aead
@@ -90,7 +90,7 @@ class SealingKey:
         """Return the key itself. Raises `SealingError` when it is no RSA key."""
         try:
             key = serialization.load_pem_private_key(self.private_pem.reveal().encode(), None)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             raise SealingError("the private key cannot be read") from None
         if not isinstance(key, rsa.RSAPrivateKey):
             raise SealingError("the private key is not an RSA key")
@@ -119,10 +119,7 @@ def certificate_fingerprint(pem: str) -> str:
 
     Raises `SealingError` where there is no RSA certificate.
     """
-    try:
-        public = x509.load_pem_x509_certificates(pem.encode())[0].public_key()
-    except ValueError:
-        raise SealingError("it holds no PEM certificate") from None
+    public = _public_key(_certificate(pem))
     if not isinstance(public, rsa.RSAPublicKey):
         raise SealingError("the certificate is not for an RSA key")
     return fingerprint(public)
@@ -170,11 +167,8 @@ def read_certificate(pem: str) -> rsa.RSAPublicKey:
     Raises `SealingError` when there is none, or it has expired: the
     controller's tools refuse to seal with an expired one too.
     """
-    try:
-        certificate = x509.load_pem_x509_certificates(pem.encode())[0]
-    except ValueError:
-        raise SealingError("it holds no PEM certificate") from None
-    public = certificate.public_key()
+    certificate = _certificate(pem)
+    public = _public_key(certificate)
     if not isinstance(public, rsa.RSAPublicKey):
         raise SealingError("the certificate is not for an RSA key")
     if certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
@@ -182,12 +176,25 @@ def read_certificate(pem: str) -> rsa.RSAPublicKey:
     return public
 
 
+def _certificate(pem: str) -> x509.Certificate:
+    """Return the first certificate of `pem`. Raises `SealingError`."""
+    try:
+        return x509.load_pem_x509_certificates(pem.encode())[0]
+    except (ValueError, x509.InvalidVersion):
+        raise SealingError("it holds no PEM certificate") from None
+
+
+def _public_key(certificate: x509.Certificate) -> Any:
+    """Return the public key of `certificate`. Raises `SealingError`."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise SealingError("the certificate's key cannot be read") from None
+
+
 def certificate_belongs(pem: str, keys: Iterable[SealingKey]) -> bool:
     """Return whether one of `keys` opens what is sealed with the certificate `pem`."""
-    try:
-        public = x509.load_pem_x509_certificates(pem.encode())[0].public_key()
-    except ValueError:
-        raise SealingError("it holds no PEM certificate") from None
+    public = _public_key(_certificate(pem))
     return any(key.private.public_key() == public for key in keys)
 
 
@@ -231,8 +238,8 @@ def read_keys(text: str, *, where: str = "") -> list[SealingKey]:
     keys: list[SealingKey] = []
     problems: list[errors.Problem] = []
     for doc in documents.read_text(text, where, problems):
-        items = doc.obj.get("items") if str(doc.obj.get("kind")).endswith("List") else [doc.obj]
-        for obj in items or ():
+        is_list = str(doc.obj.get("kind")).endswith("List")
+        for obj in documents.mappings(doc.obj.get("items")) if is_list else [doc.obj]:
             key = _from_secret(obj, doc.where, problems)
             if key:
                 keys.append(key)
@@ -246,17 +253,21 @@ def read_keys(text: str, *, where: str = "") -> list[SealingKey]:
 def _from_secret(
     obj: Mapping[str, Any], where: str, problems: list[errors.Problem]
 ) -> SealingKey | None:
-    data = obj.get("data") or {}
+    data = documents.mapping(obj.get("data"))
     if obj.get("kind") != "Secret" or "tls.key" not in data:
         return None
-    metadata = obj.get("metadata") or {}
+    metadata = documents.mapping(obj.get("metadata"))
+    labels = documents.mapping(metadata.get("labels"))
+    if not all(isinstance(data.get(key) or "", str) for key in ("tls.key", "tls.crt")):
+        problems.append(_problem(where, metadata, "tls.key or tls.crt is not base64 of PEM"))
+        return None
     try:
         key = SealingKey(
-            private_pem=Secret(base64.b64decode(data["tls.key"]).decode()),
+            private_pem=Secret(base64.b64decode(data["tls.key"] or "").decode()),
             certificate_pem=base64.b64decode(data.get("tls.crt") or "").decode(),
             name=str(metadata.get("name") or ""),
             created=str(metadata.get("creationTimestamp") or ""),
-            use=str((metadata.get("labels") or {}).get(KEY_LABEL) or "active"),
+            use=str(labels.get(KEY_LABEL) or "active"),
         )
         belongs = certificate_belongs(key.certificate_pem, [key])
     except SealingError as error:

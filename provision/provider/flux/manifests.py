@@ -50,7 +50,8 @@ def read_header(text: str) -> Header:
     found = [obj for obj in objects(text, "the components file") if obj["kind"] == "Deployment"]
     labels: list[str] = []
     for obj in found:
-        label = (obj["metadata"].get("labels") or {}).get("app.kubernetes.io/version")
+        labelled = documents.mapping(obj["metadata"].get("labels"))
+        label = labelled.get("app.kubernetes.io/version")
         if label:
             labels.append(str(label))
     return Header(
@@ -76,7 +77,12 @@ def objects(text: str, where: str) -> list[Object]:
     problems: list[errors.Problem] = []
     found = documents.read_text(text, where, problems)
     for doc in found:
-        if not doc.obj.get("kind") or not (doc.obj.get("metadata") or {}).get("name"):
+        texts = (
+            doc.obj.get("apiVersion"),
+            doc.obj.get("kind"),
+            documents.mapping(doc.obj.get("metadata")).get("name"),
+        )
+        if not all(isinstance(text, str) and text for text in texts):
             problems.append(errors.Problem(message="no Kubernetes object", where=doc.where))
     if problems:
         raise errors.GitOpsError(f"{where} does not hold Flux' components", problems)
@@ -118,7 +124,7 @@ def from_file(path: str) -> str:
     """
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise errors.ConfigError(
             "the Flux components file cannot be read",
             [errors.Problem(message=str(error), where=path, key="flux.manifests")],

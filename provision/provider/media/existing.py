@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from provision import errors
 from provision.host import facts, scripts
 from provision.provider.media import files, obscure
 
@@ -91,7 +92,14 @@ def surveyed(node: facts.NodeFacts) -> tuple[tuple[str, Found], ...]:
     automount: str | None = None
     for line in node.snippet(SURVEY).splitlines():
         word, _, packed = line.partition(" ")
-        text = base64.b64decode(packed).decode(errors="replace")
+        try:
+            text = base64.b64decode(packed).decode(errors="replace")
+        except ValueError as error:
+            raise errors.ElysiumError(
+                "what the node says of its rclone mounts cannot be read",
+                detail=f"after {word!r} base64 is expected",
+                hint="run it again; if it stays so, look at what the user's login prints",
+            ) from error
         if word == "mount":
             mount, automount = text, None
         elif word == "automount":

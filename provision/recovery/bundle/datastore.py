@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import sqlite3
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -140,6 +142,8 @@ def join(output: bytes) -> tuple[bytes, int, int]:
 
 def check_sqlite(image: bytes) -> None:
     """Raise `errors.BundleDamagedError` unless `image` is a whole SQLite database of kine's."""
+    if not image.startswith(b"SQLite format 3\0"):
+        raise _unusable("it does not begin as a SQLite database does")
     connection = sqlite3.connect(":memory:")
     try:
         connection.deserialize(image)
@@ -228,7 +232,9 @@ def _unzipped(content: bytes) -> bytes:
             if info.file_size > manifest.MAX_BYTES:
                 raise manifest.too_large()
             return archive.read(info)
-    except (zipfile.BadZipFile, ValueError) as error:
+    except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, OSError) as error:
+        raise _unusable(str(error) or type(error).__name__) from error
+    except (zlib.error, lzma.LZMAError) as error:
         raise _unusable(str(error)) from error
 
 

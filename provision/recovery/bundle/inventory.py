@@ -7,7 +7,6 @@ own salt: equal contents can be told, nothing else.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -153,7 +152,7 @@ def hash_secret(secret: Mapping[str, Any], salt: str) -> str:
     for key, value in sorted((secret.get("data") or {}).items()):
         try:
             content = base64.b64decode(value, validate=True)
-        except (binascii.Error, TypeError):
+        except (ValueError, TypeError):
             content = str(value).encode()
         digest.update(b"\0" + key.encode() + b"\0" + hashlib.sha256(content).digest())
     return digest.hexdigest()

@@ -11,7 +11,6 @@ Facts: OpenSSH's PROTOCOL.sshsig, version 1; RFC 4251 (string, mpint), RFC 8709
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 import textwrap
@@ -187,7 +186,7 @@ def parse(text: bytes) -> Signature:
         raise _damaged()
     try:
         body = base64.b64decode(words[len(_BEGIN) : -len(_END)].replace(" ", ""), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise _damaged() from None
     if not body.startswith(_MAGIC) or len(body) < len(_MAGIC) + 4:
         raise _damaged()

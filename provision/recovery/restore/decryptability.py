@@ -11,7 +11,6 @@ Flux' Kustomization ``spec.decryption``: keys of the Secret that end in
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -106,7 +105,7 @@ def _recipients(found: archive.Bundle) -> set[str]:
             try:
                 text = Secret(base64.b64decode(str(value)).decode())
                 known |= {str(each.to_public()) for each in encryption.read_identities(text)}
-            except (binascii.Error, UnicodeDecodeError, errors.BundleKeyError):
+            except (ValueError, errors.BundleKeyError):
                 continue
     return known
 

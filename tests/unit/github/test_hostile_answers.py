@@ -247,6 +247,13 @@ def test_a_404_of_a_proxy_is_no_deleted_key(server, repo, body):
     repo.delete_deploy_key(7)
 
 
+@pytest.mark.parametrize("status", [401, 429])
+def test_a_refusal_of_the_token_names_the_repository(server, repo, status):
+    attack(server, f"GET {BASE}/keys", reply({"message": "no"}, status))
+    with pytest.raises(errors.CodeHostError, match="me/home"):
+        repo.deploy_keys()
+
+
 def test_odd_rate_limits_of_a_success_are_left_alone(server, repo):
     odd = {"X-RateLimit-Remaining": "x", "X-RateLimit-Limit": "y", "X-RateLimit-Reset": "z"}
     attack(server, f"GET {BASE}/keys", Reply(body=b"[]", headers=odd))

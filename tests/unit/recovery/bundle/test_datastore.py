@@ -235,3 +235,34 @@ def test_an_etcd_snapshot_is_checked_by_its_own_checksum() -> None:
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("snapshot", snapshot)
     assert datastore._unzipped(zipped.getvalue()) == snapshot
+
+
+@pytest.mark.parametrize("image", [b"", b"x", b"SQLite format 3", b"SQLite format 3\0"])
+def test_what_is_no_database_is_told(image: bytes) -> None:
+    with pytest.raises(errors.BundleDamagedError, match="does not hold together"):
+        datastore.check_sqlite(image)
+
+
+def compressed(method: int = 0, flags: int = 0, *, cut: int = 0) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("snapshot", b"etcd" * 100)
+    made = bytearray(out.getvalue())
+    central = made.index(b"PK\1\2")
+    for at in (6, central + 8):
+        made[at] |= flags
+    if method:
+        made[8:10] = made[central + 10 : central + 12] = method.to_bytes(2, "little")
+    if cut:
+        made[40 : 40 + cut] = b"\xff" * cut
+    return bytes(made)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [compressed(99), compressed(14), compressed(12), compressed(0, 1), compressed(cut=8)],
+    ids=["unknown method", "LZMA", "bzip2", "encrypted", "damaged"],
+)
+def test_a_compressed_snapshot_that_cannot_be_unpacked_is_told(content: bytes) -> None:
+    with pytest.raises(errors.BundleDamagedError, match="does not hold together"):
+        datastore._unzipped(content)
