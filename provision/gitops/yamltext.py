@@ -122,7 +122,10 @@ class _Part:
             column=event.start_mark.column,
         )
         if isinstance(event, yaml.AliasEvent):
-            made.target = self.anchors[event.anchor]
+            made.target = self.anchors.get(event.anchor)
+            if made.target is None:
+                problem = "found undefined alias"
+                raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
             return made
         made.tagged = getattr(event, "tag", None) is not None
         if isinstance(event, yaml.ScalarEvent):

@@ -191,7 +191,7 @@ def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext:
     elif authority:
         try:
             context.load_verify_locations(cadata=authority.decode("ascii", "replace"))
-        except ssl.SSLError:
+        except (ssl.SSLError, TypeError, ValueError):  # TypeError: it is not ASCII
             raise bad("certificate-authority-data holds no PEM certificate") from None
     else:
         context.load_default_certs()

@@ -271,7 +271,7 @@ def _substituted(
     values: _Values,
     problems: list[errors.Problem],
 ) -> documents.Document:
-    metadata = doc.obj.get("metadata") or {}
+    metadata = mapping(doc.obj.get("metadata"))
     for part in ("annotations", "labels"):
         if mapping(metadata.get(part)).get(SUBSTITUTE) == "disabled":
             return doc

@@ -140,7 +140,7 @@ def _learn_copy(tree: Tree, leaf: Leaf) -> bool:
                 namespaces.add(str(item.get("namespace") or ""))
         elif path.endswith((".yaml", ".yml", ".json")):
             for doc in documents.read_text(tree.files[path], path, problems):
-                metadata = doc.obj.get("metadata") or {}
+                metadata = documents.mapping(doc.obj.get("metadata"))
                 kind = str(doc.obj.get("kind"))
                 leaf.defined.setdefault(str(metadata.get("name")), set()).add(kind)
                 namespaces.add(str(metadata.get("namespace") or ""))

@@ -222,13 +222,13 @@ def chart_of(obj: Mapping[str, Any], url_of: Callable[[Place], str]) -> str:
     `url_of` gives the URL of an OCIRepository, empty when it is not known.
     A chart that lies in the repository has the path's last part as its name.
     """
-    spec: Mapping[str, Any] = obj.get("spec") or {}
+    spec = mapping(obj.get("spec"))
     if obj.get("kind") == "HelmChart":
         return str(spec.get("chart") or "").rstrip("/").rpartition("/")[2]
-    chart = (spec.get("chart") or {}).get("spec") or {}
+    chart = mapping(mapping(spec.get("chart")).get("spec"))
     if chart:
         return str(chart.get("chart") or "").rstrip("/").rpartition("/")[2]
-    ref = spec.get("chartRef") or {}
-    namespace = str(ref.get("namespace") or (obj.get("metadata") or {}).get("namespace"))
+    ref = mapping(spec.get("chartRef"))
+    namespace = str(ref.get("namespace") or mapping(obj.get("metadata")).get("namespace"))
     url = url_of((str(ref.get("kind")), namespace, str(ref.get("name"))))
     return (url or str(ref.get("name") or "")).rstrip("/").rpartition("/")[2]

@@ -19,8 +19,8 @@ def kind_of(obj: Mapping[str, Any]) -> str:
     """Return what `obj` defines as ``Kind.group``, empty when it is no definition."""
     if obj.get("kind") != "CustomResourceDefinition":
         return ""
-    spec: Mapping[str, Any] = obj.get("spec") or {}
-    kind = (spec.get("names") or {}).get("kind")
+    spec = documents.mapping(obj.get("spec"))
+    kind = documents.mapping(spec.get("names")).get("kind")
     return f"{kind}.{spec.get('group')}" if kind and spec.get("group") else ""
 
 

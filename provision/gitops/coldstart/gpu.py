@@ -30,6 +30,7 @@ def _brings_it(obj: Mapping[str, Any], objects: releases.Objects) -> bool:
         return releases.chart_of(obj, objects) in _CHARTS
     if kind != "DaemonSet":
         return False
-    template = (obj.get("spec") or {}).get("template") or {}
-    containers = (template.get("spec") or {}).get("containers") or ()
+    mapping = documents.mapping
+    template = mapping(mapping(obj.get("spec")).get("template"))
+    containers = documents.mappings(mapping(template.get("spec")).get("containers"))
     return any("intel-gpu-plugin" in str(one.get("image")) for one in containers)

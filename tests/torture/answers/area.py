@@ -96,7 +96,8 @@ class _Case:
         except Exception:  # noqa: BLE001 - this is what is looked for
             failures.append(traceback.format_exc(limit=-4))
         else:
-            wrong = job.wrong(forge, key, result)
+            # An empty list is what GitHub answers for nothing: no client can tell a wrong one.
+            wrong = "" if self.kind == "an empty list" else job.wrong(forge, key, result)
             failures += [f"it was reported as done: {wrong}"] if wrong else []
         if other.tokens:
             failures.append("another server got a token")

@@ -2,7 +2,7 @@
 
 A parser returns a value, or raises an `ElysiumError` or what its docstring names (`target.Target`);
 it takes less than a second or two, and no error quotes a secret. A case is one parser and some
-hundreds of inputs; of those that fail it keeps the smallest that hypothesis finds.
+dozens of inputs; of those that fail it keeps the smallest that hypothesis finds.
 """
 
 from tests.torture.fuzz.area import AREA

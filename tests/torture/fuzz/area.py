@@ -1,4 +1,4 @@
-"""The area: one parser and some hundreds of inputs a case; what failed goes into the corpus."""
+"""The area: one parser and a hundred inputs a case; what failed goes into the corpus."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Target:
     read: Callable[[bytes, Path], object]
     documented: tuple[type[Exception], ...] = ()
     form: Literal["text", "json", "yaml"] = "text"
-    inputs: int = 300
+    inputs: int = 100
 
 
 def attempt(target: Target, data: bytes, folder: Path) -> Failure | None:

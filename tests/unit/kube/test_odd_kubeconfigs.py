@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,15 @@ RIGHT: dict[str, Any] = {
 def test_a_section_that_is_no_list_of_maps(section: str, value: Any) -> None:
     with pytest.raises(errors.KubeError, match=f"{section} has no entry 'a'"):
         kubeconfig.parse(json.dumps(RIGHT | {section: value}), own=True)
+
+
+@pytest.mark.parametrize("authority", [b"\xff", "é".encode(), b"x", b"-----BEGIN"], ids=repr)
+def test_an_authority_that_is_no_certificate(authority: bytes) -> None:
+    data = base64.b64encode(authority).decode()
+    cluster = {"server": "https://192.0.2.1", "certificate-authority-data": data}
+    clusters = [{"name": "a", "cluster": cluster}]
+    with pytest.raises(errors.KubeError, match="holds no PEM certificate"):
+        kubeconfig.parse(json.dumps(RIGHT | {"clusters": clusters}))
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", None], ids=["no text", "no name"])

@@ -117,7 +117,7 @@ def _part(name: str) -> Target:
         seeds=(content,),
         read=lambda data, folder: _check_part(name, data),
         form=form,
-        inputs=20 if name == parts.SEALING_KEYS else 300,
+        inputs=20 if name == parts.SEALING_KEYS else 100,
     )
 
 

@@ -77,6 +77,54 @@ items:
           containers: [{name: c, image: i, envFrom: [{secretRef: {name: s}}]}]
           volumes: [{name: v, secret: {secretName: x}}]
 """
+_MORE_OBJECTS: Final = b"""\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: r, namespace: b, labels: {a: b}}
+spec:
+  chartRef: {kind: OCIRepository, name: o, namespace: b}
+  dependsOn: [{name: q, namespace: b}]
+  valuesFrom: [{kind: ConfigMap, name: v, valuesKey: k, targetPath: a.b}]
+  install: {crds: Skip}
+---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: {name: o, namespace: b}
+spec: {url: oci://ghcr.io/x/y, interval: 5m, secretRef: {name: s}, ref: {tag: v1}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.example.com}
+spec: {group: example.com, scope: Namespaced, names: {kind: Thing, plural: things}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: d, namespace: b}
+spec: {template: {spec: {containers: [{name: c, image: intel-gpu-plugin:1}]}}}
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: e, namespace: b}
+spec:
+  secretStoreRef: {kind: ClusterSecretStore, name: st}
+  target: {name: s, creationPolicy: Owner}
+  data: [{secretKey: k, remoteRef: {key: x}}]
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: c, namespace: b}
+spec: {secretName: t, issuerRef: {kind: ClusterIssuer, name: i}, dnsNames: [a.lan]}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: sa, namespace: b}
+imagePullSecrets: [{name: p}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: i, namespace: b, annotations: {cert-manager.io/cluster-issuer: x}}
+spec: {tls: [{secretName: z, hosts: [a]}], rules: [{host: a}]}
+"""
 _COMPONENTS: Final = b"""\
 apiVersion: apps/v1
 kind: Deployment
@@ -303,5 +351,5 @@ TARGETS: Final = (
         ),
         read=lambda data, folder: decryption.read(Secret(_text(data))),
     ),
-    Target(name="cold-start", seeds=(_OBJECTS,), read=_analyse, form="yaml"),
+    Target(name="cold-start", seeds=(_OBJECTS, _MORE_OBJECTS), read=_analyse, form="yaml"),
 )

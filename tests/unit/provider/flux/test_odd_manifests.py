@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from provision import errors
-from provision.gitops import scalars
+from provision.gitops import scalars, yamltext
 from provision.provider.flux import manifests
 
 RIGHT: dict[str, Any] = {
@@ -44,6 +45,12 @@ def test_labels_of_another_form_have_no_version(labels: Any) -> None:
 def test_a_file_whose_name_is_none() -> None:
     with pytest.raises(errors.ConfigError, match="cannot be read"):
         manifests.from_file("a\0b")
+
+
+def test_an_alias_of_nothing_is_no_yaml() -> None:
+    for text in ("*0", "a: *b", "- &a x\n---\n- *a"):
+        with pytest.raises(yaml.YAMLError):
+            yamltext.compose(text)
 
 
 @pytest.mark.parametrize("value", [True, 5, "x", [1]], ids=json.dumps)
