@@ -26,8 +26,11 @@ _RANDOM: Final = re.compile(r"[a-z0-9_]{8}")
 
 def claim(folder: Path) -> IO[str]:
     """Return what holds `folder` for this process; close it when the folder is not needed."""
-    held = os.fdopen(os.open(folder / _LOCK, os.O_WRONLY | os.O_CREAT, 0o600), "w")
+    # The lock is taken before the file has its name: another program never sees it free.
+    unnamed = folder / f"{_LOCK}.new"
+    held = os.fdopen(os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
     fcntl.flock(held, fcntl.LOCK_EX)
+    unnamed.rename(folder / _LOCK)
     return held
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -86,3 +88,24 @@ def test_the_copy_of_a_killed_build_goes_with_the_next(temporary: Path) -> None:
     assert {path.name for path in temporary.iterdir()} == {
         *("elysium-gitops-mine", "elysium-gitops-11111111", "elysium-other-abcd_123"),
     }
+
+
+def test_a_folder_that_is_being_claimed_stays(tmp_path: Path, monkeypatch) -> None:
+    """Another program may look between the creation of the lock and its being taken."""
+    folder = Path(tempfile.mkdtemp(prefix="elysium-test-", dir=tmp_path))
+    real = fcntl.flock
+    began: list[int] = []
+
+    def flock(file: IO[str], flags: int) -> None:
+        if not began:
+            began.append(flags)
+            leftovers.sweep(tmp_path, "elysium-test-")
+        real(file, flags)
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with leftovers.claim(folder):
+        assert folder.exists()
+        leftovers.sweep(tmp_path, "elysium-test-")
+        assert folder.exists()
+    leftovers.sweep(tmp_path, "elysium-test-")
+    assert not folder.exists()
