@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
+from yaml.composer import ComposerError
 
 from provision.gitops import documents
 
@@ -125,7 +126,7 @@ class _Part:
             made.target = self.anchors.get(event.anchor)
             if made.target is None:
                 problem = "found undefined alias"
-                raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+                raise ComposerError(None, None, problem, event.start_mark)
             return made
         made.tagged = getattr(event, "tag", None) is not None
         if isinstance(event, yaml.ScalarEvent):
