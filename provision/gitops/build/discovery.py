@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from provision import errors, gitpaths
+from provision import errors, gitpaths, secret
 from provision.gitops import documents
 from provision.gitops.build import findings, flux, kustomize, rules, sources, validity, values
 from provision.gitops.sealing import keys as sealing_keys
@@ -303,5 +303,13 @@ class _Discovery:
             objects=tuple(made.docs),
             parent=found.parent,
             remote=found.built.remote,
-            problems=(*self._build_problems(found), *wrong),
+            problems=(*self._build_problems(found), *self._masked(one, wrong)),
         )
+
+    def _masked(self, one: flux.Kustomization, wrong: list[errors.Problem]) -> list[errors.Problem]:
+        """Return `wrong` without the values that `one` takes from Secrets."""
+        hidden = self._values.secrets_of(one) if wrong else []
+        return [
+            replace(p, message=secret.mask(p.message, hidden), hint=secret.mask(p.hint, hidden))
+            for p in wrong
+        ]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from provision import errors
+from provision import errors, secret
 from provision.gitops import documents
 from provision.gitops.build import flux, sops
 from provision.gitops.documents import mapping
@@ -17,6 +17,8 @@ from provision.gitops.sealing import sealed
 
 UNKNOWN: Final = re.compile(r"\$\{\w+\}")
 """What a value that cannot be read becomes: the name of its variable, as it was written."""
+
+_SHORTEST: Final = 4
 
 
 class Values:
@@ -64,6 +66,21 @@ class Values:
         for ref in one.substitute_from:
             values |= self._found.get((ref.kind, one.namespace, ref.name), {})
         return values
+
+    def secrets_of(self, one: flux.Kustomization) -> list[secret.Secret]:
+        """Return what `substituteFrom` of `one` takes from Secrets, in the forms that errors quote.
+
+        A value of fewer than four characters is left out: it would be found in every word.
+        """
+        texts = [
+            form
+            for ref in one.substitute_from
+            if ref.kind == "Secret"
+            for text in self._found.get((ref.kind, one.namespace, ref.name), {}).values()
+            if len(text) >= _SHORTEST and not UNKNOWN.fullmatch(text)
+            for form in (text, text.replace("\n", ""), repr(text)[1:-1])
+        ]
+        return [secret.Secret(text) for text in dict.fromkeys(texts)]
 
 
 def _placeholders(names: Iterable[str]) -> dict[str, str]:

@@ -176,6 +176,27 @@ def test_a_hint_quotes_no_number_of_a_secret(call, repo, part):
     assert f"{part}.PIN: a number" in outcome.err and "83759265" not in outcome.out + outcome.err
 
 
+def test_a_finding_quotes_no_text_that_a_substitution_took_from_a_secret(call, folder):
+    value = "canary token\nof two lines"
+    use = [{"kind": "Secret", "name": "secret-vars"}]
+    about = {"name": "web", "namespace": "web", "labels": {"team": "${TOKEN}"}}
+    repo = written(
+        folder / "homelab",
+        docs.files(
+            clusters__home=docs.many(
+                docs.obj("v1:Secret", "secret-vars", "flux-system", stringData={"TOKEN": value}),
+                docs.kustomization("apps", "./apps", postBuild={"substituteFrom": use}),
+            ),
+            apps=json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about}),
+        ),
+    )
+    outcome = call("gitops", "cold-start", str(repo))
+    assert outcome.code == 3
+    said = outcome.out + outcome.err
+    assert "metadata.labels.team: '***' is no value of a label" in said
+    assert "canary" not in said
+
+
 SECRET_PATCH = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\nstringData: "
 WORDS = {
     "a generator's literal": (
