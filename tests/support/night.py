@@ -30,14 +30,15 @@ def commands() -> list[tuple[str, ...]]:
 
 
 def secrets(lab: labs.Lab) -> dict[str, object]:
-    """Return what every Secret of the cluster holds, but for those that k3s makes of a node.
+    """Return what every Secret of the cluster holds, but for those that a new cluster makes anew.
 
-    It makes `k3s-serving` anew for the address of another node.
+    k3s makes `k3s-serving` for the address of a node. Helm notes its releases, with the time.
     """
     found = lab.kubectl("get", "secrets", "-A")["items"]
     names = {
         f"{each['metadata']['namespace']}/{each['metadata']['name']}": each.get("data")
         for each in found
+        if each.get("type") != "helm.sh/release.v1"
     }
     of_node = (".node-password.", "/k3s-serving")
     return {name: data for name, data in names.items() if not any(one in name for one in of_node)}
