@@ -159,6 +159,7 @@ def yaml_for(text: str) -> ruamel.yaml.YAML:
     yaml = ruamel.yaml.YAML(typ="rt", pure=True)
     yaml.preserve_quotes = True
     yaml.width = 1_000_000  # long values stay on their line
+    yaml.composer.warn_double_anchors = False  # YAML allows them; the warning quotes the file
     yaml.indent(mapping=2, sequence=2 + offset, offset=offset)
     return yaml
 

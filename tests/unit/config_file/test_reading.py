@@ -286,3 +286,8 @@ def test_keys_that_check_signatures_have_a_form(stack, crypter, key):
     text = f"{GOOD}  elysium:backup: {{verifyKeys: ['{key}']}}\n"
     (found,) = problems(stack(text), crypter)
     assert "backup.verifyKeys[0]" in found and "a public SSH key" in found
+
+
+def test_an_anchor_that_is_used_again_is_no_warning(stack, recwarn):
+    config_file.load(stack(GOOD + "  other:x: [&a 1, &a 2, *a]\n"), None)
+    assert [str(one.message) for one in recwarn] == []
