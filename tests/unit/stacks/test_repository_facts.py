@@ -132,7 +132,9 @@ def test_flux_files_in_git_count_with_the_users_patches(world, key) -> None:
     folder = f"{PATH}/flux-system"
     files[f"{folder}/gotk-components.yaml"] = (
         "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: source-controller\n"
-        "  namespace: flux-system\n"
+        "  namespace: flux-system\nspec:\n  selector: {matchLabels: {app: source}}\n"
+        "  template:\n    metadata: {labels: {app: source}}\n"
+        "    spec: {containers: [{name: manager, image: source}]}\n"
     )
     files[f"{folder}/gotk-sync.yaml"] = ""
     files[f"{folder}/kustomization.yaml"] = (
