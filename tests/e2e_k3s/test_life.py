@@ -137,7 +137,8 @@ def test_an_upgrade(lab: labs.Lab, programs: k3sprograms.Programs) -> None:
 @pytest.mark.parametrize("credential", ["deploy-key", "k3s-token", "kubeconfig"])
 def test_a_rotation(lab: labs.Lab, credential: str) -> None:
     lab.elysium("rotate", credential, "--yes").ok()
-    lab.elysium("status").ok()
+    # After a restart of the kubelet, metrics-server is ready with the second measurement.
+    coldstarts.until(lambda: lab.elysium("status").status == 0, "all is as it should be")
     nothing_left(lab)
 
 
