@@ -308,7 +308,7 @@ def test_a_truncated_state_is_refused(bench: Any, cut: int) -> None:
         (lambda d: _latest(d).update(snippets=[{}]), "snippets"),
         (lambda d: d.update(version=9), "version 9"),
         (lambda d: d.update(version="3"), "no version and checkpoint"),
-        (lambda d: _latest(d)["resources"].append("x"), "no urn or type"),
+        (lambda d: _latest(d)["resources"].append("x"), "is not an object"),
         (lambda d: _depend(d, "a", "b"), "which does not stand before it"),
         (lambda d: _depend(d, "a", "a"), "which does not stand before it"),
         (lambda d: _of(d, "a").update(provider="gone::1"), "needs the provider gone::1"),
