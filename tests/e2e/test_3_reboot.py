@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provision.sandbox import node
+from tests.support import coldstarts
 from tests.support import lab as labs
 
 
@@ -19,4 +20,4 @@ def test_everything_comes_back(lab: labs.Lab, up: labs.Done) -> None:
     )
     lab.on_node(wait.format(ready))
     lab.elysium("up", "--yes").ok()
-    lab.elysium("status").ok()
+    coldstarts.until(lambda: lab.elysium("status").status == 0, "all is as it should be")

@@ -11,6 +11,7 @@ import pytest
 from provision.recovery.backup import collect
 from provision.recovery.bundle import archive, encryption, inventory, parts
 from provision.secret import Secret
+from tests.support import coldstarts
 from tests.support import lab as labs
 
 KEY = pyrage.x25519.Identity.generate()
@@ -81,7 +82,8 @@ def test_list_verify_and_status_know_it(
     assert name in lab.elysium("backup", "list").ok().stdout
     lab.elysium("backup", "verify", name, "--no-open").ok()
     lab.elysium("backup", "verify", name, "-i", str(tmp_path / "key")).ok()
-    status = json.loads(lab.elysium("--json", "status").ok().stdout)
+    coldstarts.until(lambda: lab.elysium("status").status == 0, "all is as it should be")
+    status = json.loads(lab.elysium("--json", "status").stdout)
     (section,) = [each for each in status["sections"] if each["title"] == "backup"]
     assert (section["health"], section["problems"]) == ("ok", [])
     wrong = lab.elysium("backup", "show", name, environ={"ELYSIUM_BACKUP_PASSPHRASE": "x" * 12})

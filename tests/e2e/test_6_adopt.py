@@ -9,7 +9,7 @@ import pathlib
 import pytest
 
 from provision.sandbox import tryout
-from tests.support import byhand
+from tests.support import byhand, coldstarts
 from tests.support import lab as labs
 
 UNITS = "k3s.service mnt-films.automount mnt-films.mount"
@@ -77,7 +77,7 @@ def test_adopted_nothing_is_touched_and_a_preview_shows_no_change(mine: labs.Lab
     preview = mine.elysium("preview", "--expect-no-changes", "--json").ok()
     summary = [event for event in preview.json_lines() if event.get("event") == "summary"]
     assert set(summary[-1]["counts"]) <= {"same", "read", "refresh"}
-    assert mine.elysium("status").ok().status == 0
+    coldstarts.until(lambda: mine.elysium("status").status == 0, "all is as it should be")
 
 
 def test_again_there_is_nothing_left_to_take_over(mine: labs.Lab) -> None:
