@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.shapes import Shape
-from tests.support import wrongfields
+from tests.support import wrongkubernetes
 from tests.support.gitopsdocs import files, kustomization
 
 SHAPE = Shape(
@@ -12,6 +12,6 @@ SHAPE = Shape(
     reason="kustomize-controller drops fields of Kubernetes' kinds that it does not know",
     files=files(
         clusters__home=kustomization("web", "./web"),
-        web=wrongfields.workload(imagePullpolicy="Always"),
+        web=wrongkubernetes.workload(imagePullpolicy="Always"),
     ),
 )

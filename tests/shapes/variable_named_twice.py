@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.shapes import Shape
-from tests.support import wrongfields
+from tests.support import wrongkubernetes
 from tests.support.gitopsdocs import files, kustomization
 
 SHAPE = Shape(
@@ -13,7 +13,7 @@ SHAPE = Shape(
     names=("containers[0].env",),
     files=files(
         clusters__home=kustomization("web", "./web"),
-        web=wrongfields.workload(
+        web=wrongkubernetes.workload(
             env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
         ),
     ),

@@ -14,7 +14,7 @@ from provision.gitops.build import fields, fluxfields, schema
 from provision.gitops.documents import mapping
 from provision.kube import wait
 from provision.sandbox import build
-from tests.support import fluxcluster, wrongfields
+from tests.support import fluxcluster, wrongfields, wrongkubernetes
 from tests.support.kubefixtures import apiserver, client
 
 __all__ = ["apiserver", "client"]
@@ -91,19 +91,19 @@ def test_the_table_is_the_definition(version: str, kind: str) -> None:
     assert list(differences(ours, definition(version, kind))) == []
 
 
-@pytest.mark.parametrize("name", wrongfields.KUBERNETES)
+@pytest.mark.parametrize("name", wrongkubernetes.KUBERNETES)
 def test_the_api_server_refuses_it_too(client, name: str) -> None:
     if "metadata.annotations" in name:
         pytest.skip("kustomize makes texts of annotations")
-    obj = json.loads(wrongfields.KUBERNETES[name])
+    obj = json.loads(wrongkubernetes.KUBERNETES[name])
     with pytest.raises(errors.KubeError) as caught:
         client.apply(obj, field_manager="test", dry_run=True)
     assert "expected" in f"{caught.value.summary} {caught.value.detail}"
 
 
-@pytest.mark.parametrize("name", wrongfields.RULES)
+@pytest.mark.parametrize("name", wrongkubernetes.RULES)
 def test_the_api_server_holds_the_rule_too(client, name: str) -> None:
-    obj = json.loads(wrongfields.RULES[name])
+    obj = json.loads(wrongkubernetes.RULES[name])
     for port in mapping(obj.get("spec")).get("ports") or []:
         port.setdefault("protocol", "TCP")  # kustomize-controller writes it, too
     for one in containers(obj):
@@ -119,17 +119,17 @@ def containers(obj: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(mapping(template.get("spec")).get("containers") or [])
 
 
-@pytest.mark.parametrize("name", wrongfields.NAMES)
+@pytest.mark.parametrize("name", wrongkubernetes.NAMES)
 def test_the_api_server_refuses_the_name_too(client, name: str) -> None:
     with pytest.raises(errors.KubeError):
-        applied(client, wrongfields.NAMES[name])
+        applied(client, wrongkubernetes.NAMES[name])
 
 
-@pytest.mark.parametrize("text", [one for one in wrongfields.RIGHT if "fluxcd.io" not in one])
+@pytest.mark.parametrize("text", wrongkubernetes.RIGHT)
 def test_the_api_server_takes_it_too(client, text: str) -> None:
     obj = json.loads(text)
     if obj["kind"] == "Pod":
-        obj = {**json.loads(wrongfields.workload()), "metadata": obj["metadata"]}
+        obj = {**json.loads(wrongkubernetes.workload()), "metadata": obj["metadata"]}
         obj["spec"]["template"]["spec"] |= json.loads(text)["spec"]  # no account is needed for it
     client.apply(obj, field_manager="test", dry_run=True)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from provision.provider import resource
 from provision.provider.media import files as media_files
 
 pytestmark = pytest.mark.sandbox
@@ -35,30 +34,6 @@ def read_only(box: Any) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def before(box: Any, read_only: None) -> str:
     return box.on(LEFT, check=False)
-
-
-@pytest.fixture
-def up(world: Any, kind: Any, make_inputs: Any) -> Callable[..., dict[str, Any]]:
-    """Converge as a run does; return the state it leaves."""
-
-    def converge(state: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-        inputs = make_inputs(**changes)
-        world.session.invalidate()
-        found, kept = resource.converge(kind, world, inputs, state or {})
-        return kept | inputs | kind.outputs(found.facts, inputs, kept)
-
-    return converge
-
-
-@pytest.fixture
-def planned(world: Any, kind: Any, make_inputs: Any) -> Callable[..., list[str]]:
-    def plan(state: dict[str, Any], **changes: Any) -> list[str]:
-        inputs = make_inputs(**changes)
-        world.session.invalidate()
-        facts = kind.observe(world, inputs, state).facts
-        return [change.property for change in kind.plan(facts, inputs, state)]
-
-    return plan
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from provision.gitops import documents
 from provision.gitops.build import flux, validity
-from tests.support import wrongfields
+from tests.support import wrongfields, wrongkubernetes
 
 ROOT = flux.root("clusters/home")
 
@@ -19,20 +19,20 @@ def told(text: str, **given: Any) -> list[str]:
     return [str(one) for doc in docs for one in validity.problems(doc, ROOT, **given)]
 
 
-@pytest.mark.parametrize(("name", "text"), wrongfields.KUBERNETES.items())
+@pytest.mark.parametrize(("name", "text"), wrongkubernetes.KUBERNETES.items())
 def test_a_field_of_kubernetes_has_its_type(name: str, text: str) -> None:
     (found,) = told(text)
     assert wrongfields.key_of(name) in found
     assert "expected" in found
 
 
-@pytest.mark.parametrize(("name", "text"), wrongfields.RULES.items())
+@pytest.mark.parametrize(("name", "text"), wrongkubernetes.RULES.items())
 def test_a_rule_between_fields_is_held(name: str, text: str) -> None:
     (found,) = told(text)
     assert f" {wrongfields.key_of(name)}: " in found
 
 
-@pytest.mark.parametrize(("name", "text"), wrongfields.NAMES.items())
+@pytest.mark.parametrize(("name", "text"), wrongkubernetes.NAMES.items())
 def test_a_name_is_one_that_kubernetes_takes(name: str, text: str) -> None:
     (found,) = told(text)
     assert f" {wrongfields.key_of(name)}: " in found
@@ -44,7 +44,7 @@ def test_a_field_of_flux_is_as_its_definition_says(name: str, text: str) -> None
     assert wrongfields.key_of(name) in found
 
 
-@pytest.mark.parametrize("text", wrongfields.RIGHT)
+@pytest.mark.parametrize("text", [*wrongkubernetes.RIGHT, *wrongfields.RIGHT])
 def test_what_is_right_is_taken(text: str) -> None:
     assert told(text) == []
 
@@ -78,6 +78,6 @@ def test_what_sops_encrypted_is_not_looked_at() -> None:
 
 def test_a_number_is_not_quoted() -> None:
     """A substitution may have taken it of a Secret."""
-    (found,) = told(wrongfields.workload(env=[{"name": "PIN", "value": 73519}]))
+    (found,) = told(wrongkubernetes.workload(env=[{"name": "PIN", "value": 73519}]))
     assert "a number where a text is expected" in found
     assert "73519" not in found
